@@ -1,0 +1,247 @@
+"""Every way in which the engine refuses or fails, as one tree.
+
+WseError
+├── UnknownModel        no card and no file has that name
+├── DownloadFailed      a model could not be fetched
+│   ├── HashMismatch    what arrived is not the published file
+│   └── DiskFull        the file does not fit on the disk
+├── BrokenGGUF          the file is not a well-formed GGUF
+├── Unsupported         well-formed, but something in it this engine does not run
+├── BrokenTemplate      the model's chat template cannot be rendered
+├── InvalidMessages     messages of the wrong shape (also a ValueError)
+├── InvalidParams       a sampling parameter out of its range (also a ValueError)
+├── ContextOverflow     the prompt is longer than the model's context
+├── QueueFull           too many requests are already waiting
+├── OutOfMemory         a model or a cache does not fit into the memory budget
+├── EngineClosed        the engine was closed before or during the request
+└── EngineFailed        the engine's own thread died; a bug, never the user's fault
+
+The text of each may be shown to a user; the values it mentions are attributes as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+MIB = 1024 * 1024
+
+__all__ = [
+    "BrokenGGUF",
+    "BrokenTemplate",
+    "ContextOverflow",
+    "DiskFull",
+    "DownloadFailed",
+    "EngineClosed",
+    "EngineFailed",
+    "HashMismatch",
+    "InvalidMessages",
+    "InvalidParams",
+    "OutOfMemory",
+    "QueueFull",
+    "UnknownModel",
+    "Unsupported",
+    "WseError",
+]
+
+
+class WseError(Exception):
+    """Base of all errors of this package; its text may be shown to a user."""
+
+
+class UnknownModel(WseError):
+    """No known model and no GGUF file has the asked name."""
+
+    def __init__(self, name: str, known: Sequence[str], folder: str) -> None:
+        super().__init__(name, known, folder)
+        self.name = name
+        self.known = tuple(known)
+        self.folder = folder
+
+    def __str__(self) -> str:
+        known = ", ".join(self.known)
+        return (
+            f"unknown model {self.name!r}; known: {known}. "
+            f"Any other GGUF file works by its path, or placed in {self.folder}"
+        )
+
+
+class DownloadFailed(WseError):
+    """A model could not be fetched."""
+
+    def __init__(self, model: str, reason: str) -> None:
+        super().__init__(model, reason)
+        self.model = model
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"cannot fetch {self.model}: {self.reason}"
+
+
+class HashMismatch(DownloadFailed):
+    """The bytes that arrived are not the file that was published."""
+
+    def __init__(self, model: str, expected: str, found: str, source: str) -> None:
+        Exception.__init__(self, model, expected, found, source)
+        self.model = model
+        self.expected = expected
+        self.found = found
+        self.source = source
+        self.reason = f"SHA-256 of {source} is {found}, expected {expected}"
+
+    def __str__(self) -> str:
+        return (
+            f"cannot trust {self.model}: {self.reason}. Nothing was kept; "
+            "try again, and if it repeats check the package index that is configured"
+        )
+
+
+class DiskFull(DownloadFailed):
+    """The model does not fit on the disk of the model folder."""
+
+    def __init__(self, model: str, folder: str, needed_bytes: int, free_bytes: int) -> None:
+        Exception.__init__(self, model, folder, needed_bytes, free_bytes)
+        self.model = model
+        self.folder = folder
+        self.needed_bytes = needed_bytes
+        self.free_bytes = free_bytes
+        self.reason = f"{folder} needs {needed_bytes / MIB:.0f} MiB free, {free_bytes / MIB:.0f} MiB are"
+
+    def __str__(self) -> str:
+        return (
+            f"no room for {self.model}: {self.reason}. "
+            "Free some space, or set WSE_MODEL_DIR to a folder on a larger disk"
+        )
+
+
+class BrokenGGUF(WseError):
+    """The file is no GGUF, is damaged, or its header contradicts itself."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"cannot load {self.path}: {self.reason}"
+
+
+class Unsupported(WseError):
+    """The file is well-formed but asks for something that this engine does not run."""
+
+    def __init__(self, path: str, what: str, found: str, supported: Sequence[str] = ()) -> None:
+        super().__init__(path, what, found, supported)
+        self.path = path
+        self.what = what
+        self.found = found
+        self.supported = tuple(supported)
+
+    def __str__(self) -> str:
+        allowed = f"; supported: {', '.join(self.supported)}" if self.supported else ""
+        return f"cannot load {self.path}: {self.what} is {self.found}{allowed}"
+
+
+class BrokenTemplate(WseError):
+    """The chat template of a model cannot be parsed or rendered."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the model's chat template cannot be rendered: {self.reason}"
+
+
+class InvalidMessages(WseError, ValueError):
+    """The conversation is not a list of messages with a role and a text."""
+
+    def __init__(self, found: str, allowed: str) -> None:
+        super().__init__(found, allowed)
+        self.found = found
+        self.allowed = allowed
+
+    def __str__(self) -> str:
+        return f"invalid messages: {self.found}; allowed: {self.allowed}"
+
+
+class InvalidParams(WseError, ValueError):
+    """A sampling parameter is outside its range."""
+
+    def __init__(self, field: str, found: Any, allowed: str) -> None:
+        super().__init__(field, found, allowed)
+        self.field = field
+        self.found = found
+        self.allowed = allowed
+
+    def __str__(self) -> str:
+        shown = repr(self.found)
+        shown = shown if len(shown) <= 60 else shown[:57] + "..."
+        return f"{self.field} is {shown}; allowed: {self.allowed}"
+
+
+class ContextOverflow(WseError):
+    """The prompt alone is longer than the model's context."""
+
+    def __init__(self, prompt_tokens: int, n_ctx: int) -> None:
+        super().__init__(prompt_tokens, n_ctx)
+        self.prompt_tokens = prompt_tokens
+        self.n_ctx = n_ctx
+
+    def __str__(self) -> str:
+        return (
+            f"the prompt has {self.prompt_tokens} tokens, the model's context holds {self.n_ctx}. "
+            "Shorten the prompt or the conversation, or use a model with a longer context"
+        )
+
+
+class QueueFull(WseError):
+    """The engine's queue of waiting requests is full."""
+
+    def __init__(self, waiting: int, limit: int) -> None:
+        super().__init__(waiting, limit)
+        self.waiting = waiting
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return (
+            f"{self.waiting} requests are already waiting (the limit is {self.limit}); try again in a moment"
+        )
+
+
+class OutOfMemory(WseError):
+    """A model, or the cache of one request, does not fit into the memory budget."""
+
+    def __init__(self, what: str, needed_bytes: int, available_bytes: int) -> None:
+        super().__init__(what, needed_bytes, available_bytes)
+        self.what = what
+        self.needed_bytes = needed_bytes
+        self.available_bytes = available_bytes
+
+    def __str__(self) -> str:
+        return (
+            f"{self.what} needs {self.needed_bytes / MIB:.0f} MiB of memory, "
+            f"{self.available_bytes / MIB:.0f} MiB are available. Use a smaller model or a shorter context"
+        )
+
+
+class EngineClosed(WseError):
+    """The engine was closed before the request ended."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"the engine of {self.name} was closed; load the model again"
+
+
+class EngineFailed(WseError):
+    """The engine's own thread failed; the cause is chained and logged."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(name, reason)
+        self.name = name
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the engine of {self.name} failed: {self.reason}. The engine is at fault, not the request"
