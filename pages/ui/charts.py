@@ -1,0 +1,81 @@
+"""Plotly figures from plain data. Colours come from the theme (.streamlit/config.toml), never from here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+# Legend names of the engine's operation groups (wse_backend.OP_GROUPS), in the words of a reader.
+GROUP_NAMES: Mapping[str, str] = {
+    "norm": "Norms",
+    "qkv": "Q, K, V projections",
+    "attention": "Attention",
+    "output": "Output projection",
+    "ffn": "Feed-forward",
+    "head": "LM head",
+}
+
+CHART_CONFIG: dict[str, Any] = {"displayModeBar": False}  # for st.plotly_chart(config=...): no tool bar over the bars
+
+
+def layer_bars(
+    layers_ms: np.ndarray, groups: Sequence[str], *, y_title: str, height_px: int = 300
+) -> go.Figure:
+    """Stacked bars, one per transformer layer, one colour per operation group.
+
+    layers_ms: float64 (n_layers, len(groups)), milliseconds. The x axis counts layers from 0, as the
+    tensor names in a GGUF file do (blk.0 ...).
+    """
+    n_layers = layers_ms.shape[0]
+    figure = go.Figure()
+    for column, group in enumerate(groups):
+        figure.add_bar(
+            x=list(range(n_layers)),
+            y=np.round(layers_ms[:, column], 4).tolist(),
+            name=GROUP_NAMES.get(group, group),
+            hovertemplate="%{y:.3f} ms",
+        )
+    figure.update_layout(barmode="stack", bargap=0.15, height=height_px, hovermode="x unified")
+    figure.update_xaxes(title="Transformer layer", dtick=tick_step(n_layers), showgrid=False)
+    figure.update_yaxes(title=y_title, rangemode="tozero")
+    return with_legend_below(figure)
+
+
+def call_timeline(rows: Sequence[Mapping[str, Any]], *, height_px: int | None = None) -> go.Figure:
+    """One horizontal bar per call, from its start to its first token and on to its end, in seconds of the run.
+
+    rows: name (str), start_s, first_token_s (or None), end_s, all measured from the run's start.
+    """
+    names = [row["name"] for row in rows]
+    first_s = [row["end_s"] if row["first_token_s"] is None else row["first_token_s"] for row in rows]
+    waiting_s = [first - row["start_s"] for first, row in zip(first_s, rows, strict=True)]
+    writing_s = [row["end_s"] - first for first, row in zip(first_s, rows, strict=True)]
+    figure = go.Figure()
+    for label, base, width in (
+        ("Until the first token", [row["start_s"] for row in rows], waiting_s),
+        ("Writing", first_s, writing_s),
+    ):
+        figure.add_bar(
+            y=names, x=width, base=base, name=label, orientation="h", hovertemplate="%{x:.2f} s<extra>%{fullData.name}</extra>"
+        )
+    figure.update_layout(barmode="overlay", bargap=0.3, height=height_px or 90 + 34 * len(rows))
+    figure.update_xaxes(title="Seconds since the run started", rangemode="tozero")
+    figure.update_yaxes(autorange="reversed", showgrid=False)
+    return with_legend_below(figure)
+
+
+def with_legend_below(figure: go.Figure) -> go.Figure:
+    """The legend as one line over the plot, and margins that waste no space."""
+    figure.update_layout(
+        legend={"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom", "title": None},
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+    )
+    return figure
+
+
+def tick_step(n_layers: int) -> int:
+    """A round distance between axis ticks that leaves at most about 16 of them."""
+    return next((step for step in (1, 2, 5, 10, 20) if n_layers / step <= 16), 50)

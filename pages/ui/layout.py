@@ -1,0 +1,18 @@
+"""The frame that every page draws itself in."""
+
+from __future__ import annotations
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+PAGE_WIDTH_PX = 1120  # wide enough for three agents side by side, narrow enough to read
+
+
+def page_body() -> DeltaGenerator:
+    """A centred column of at most PAGE_WIDTH_PX; the page draws everything inside it."""
+    return st.container(horizontal_alignment="center").container(width=PAGE_WIDTH_PX)
+
+
+def row(**options: object) -> DeltaGenerator:
+    """A horizontal container: its children keep their own width and wrap on a narrow screen."""
+    return st.container(horizontal=True, **options)  # type: ignore[arg-type]
