@@ -99,13 +99,19 @@ class HashMismatch(DownloadFailed):
 class DiskFull(DownloadFailed):
     """The model does not fit on the disk of the model folder."""
 
-    def __init__(self, model: str, folder: str, needed_bytes: int, free_bytes: int) -> None:
-        Exception.__init__(self, model, folder, needed_bytes, free_bytes)
+    def __init__(
+        self, model: str, folder: str, needed_bytes: int, free_bytes: int, os_message: str = ""
+    ) -> None:
+        Exception.__init__(self, model, folder, needed_bytes, free_bytes, os_message)
         self.model = model
         self.folder = folder
         self.needed_bytes = needed_bytes
         self.free_bytes = free_bytes
-        self.reason = f"{folder} needs {needed_bytes / MIB:.0f} MiB free, {free_bytes / MIB:.0f} MiB are"
+        self.os_message = os_message
+        said = f" ({os_message})" if os_message else ""
+        self.reason = (
+            f"{folder} needs {needed_bytes / MIB:.0f} MiB, {free_bytes / MIB:.0f} MiB are free{said}"
+        )
 
     def __str__(self) -> str:
         return (
