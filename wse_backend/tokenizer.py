@@ -116,7 +116,7 @@ class Tokenizer:
         return self.encode_hiding(text, "", parse_special=parse_special)
 
     def encode_hiding(self, text: str, mark: str, *, parse_special: bool = True) -> list[int]:
-        """As `encode`, of `text` without `mark`: a control token's text with a mark in it stays plain text."""
+        """As `encode`, of `text` without `mark`: a control token's text with a mark in it stays plain."""
         known = (*self._control, *self._own) if parse_special else self._own
         ids: list[int] = []
         for piece in _split(_well_formed(text), sorted(known, key=_by_length)):
