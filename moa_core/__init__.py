@@ -1,0 +1,44 @@
+"""A Mixture of Agents: configuration, providers, runs that tell what happens, and traces."""
+
+from moa_core.config import Agent, Layer, MoAConfig
+from moa_core.errors import ConfigError, MoAError
+from moa_core.events import (
+    AgentDelta,
+    AgentFailed,
+    AgentFinished,
+    AgentStarted,
+    AgentWaiting,
+    Event,
+    LayerFinished,
+    LayerStarted,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    SummaryDelta,
+)
+from moa_core.orchestrator import run, run_sync
+from moa_core.trace import CallRecord, Trace
+
+__all__ = [
+    "Agent",
+    "AgentDelta",
+    "AgentFailed",
+    "AgentFinished",
+    "AgentStarted",
+    "AgentWaiting",
+    "CallRecord",
+    "ConfigError",
+    "Event",
+    "Layer",
+    "LayerFinished",
+    "LayerStarted",
+    "MoAConfig",
+    "MoAError",
+    "RunFailed",
+    "RunFinished",
+    "RunStarted",
+    "SummaryDelta",
+    "Trace",
+    "run",
+    "run_sync",
+]

@@ -1,0 +1,100 @@
+"""What every call of a run took and gave, as plain data and as a table."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = (
+    "layer",
+    "agent",
+    "role",
+    "provider",
+    "model",
+    "start_s",
+    "first_token_s",
+    "end_s",
+    "prompt_tokens",
+    "cached_tokens",
+    "completion_tokens",
+    "reasoning_tokens",
+    "attempts",
+    "finish_reason",
+    "error",
+)
+INTEGER_COLUMNS = (
+    "layer",
+    "prompt_tokens",
+    "cached_tokens",
+    "completion_tokens",
+    "reasoning_tokens",
+    "attempts",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """One call: who, which model, when (seconds since the run began), how many tokens, and what came of it.
+
+    layer: counted from 1; the summarizer's is one more than the last layer's. A count is None when the
+    provider did not report it. timing: the provider's own object (for `Wafer` a `wse_backend.Timing`), None
+    elsewhere. raw: what the provider reported beside the text (`usage`, `time_info`).
+    """
+
+    layer: int
+    agent: str
+    index: int
+    role: str
+    provider: str
+    model: str
+    start_s: float
+    end_s: float
+    first_token_s: float | None = None
+    prompt_tokens: int | None = None
+    cached_tokens: int | None = None
+    completion_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    attempts: int = 1
+    finish_reason: str | None = None
+    error: str | None = None
+    text: str = ""
+    reasoning: str = ""
+    notes: tuple[str, ...] = ()
+    timing: Any = field(default=None, compare=False)
+    raw: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """All calls of a run in the order they began, and what had to be said about it."""
+
+    calls: tuple[CallRecord, ...]
+    total_s: float
+    notes: tuple[str, ...] = ()
+    seed: int | None = None
+
+    def to_dataframe(self) -> "pd.DataFrame":
+        """One row per call, `COLUMNS` as columns; counts are nullable integers, times are seconds."""
+        import pandas as pd
+
+        rows = [{name: getattr(call, name) for name in COLUMNS} for call in self.calls]
+        frame = pd.DataFrame(rows, columns=list(COLUMNS))
+        kinds: dict[str, str] = dict.fromkeys(INTEGER_COLUMNS, "Int64")
+        kinds.update(dict.fromkeys(("start_s", "first_token_s", "end_s"), "float64"))
+        return frame.astype(kinds)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The trace as plain JSON data, texts included, provider timing objects left out."""
+        names = (*COLUMNS, "index", "text", "reasoning", "notes", "raw")
+        calls = [{name: _plain(getattr(call, name)) for name in names} for call in self.calls]
+        return {"total_s": self.total_s, "seed": self.seed, "notes": list(self.notes), "calls": calls}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value
