@@ -1,0 +1,110 @@
+"""What a provider is: it lists models and streams the answer of one call. Nothing else is asked of it.
+
+A provider may have two more things, both optional: `session()` (see `Sessional`), to share connections among
+the calls of a run, and `context()` (see `Counting`), to say before a run what will fit.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from moa_core.prompts import Message
+
+
+@dataclass(frozen=True, slots=True)
+class CallRequest:
+    """One call to one model. response_schema: the answer must be JSON that fits this JSON Schema."""
+
+    model: str
+    messages: tuple[Message, ...]
+    temperature: float = 0.7
+    top_p: float = 0.95
+    max_tokens: int = 1024
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    response_schema: Mapping[str, Any] | None = field(default=None, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUsage:
+    """Tokens as the provider counted them; None where it did not say."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """How a stream ended. timing: the provider's own object. raw: plain data it sent beside the text."""
+
+    reason: str = "stop"
+    usage: TokenUsage = field(default_factory=TokenUsage)
+    timing: Any = None
+    raw: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Why nothing comes yet, and the expected seconds, if known. attempts: requests sent so far."""
+
+    reason: str
+    wait_s: float | None = None
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A piece of a stream: text, thinking, a reason to wait, or (in the last one) how it ended."""
+
+    text: str = ""
+    reasoning: str = ""
+    wait: Wait | None = None
+    finish: Finish | None = None
+
+
+class Provider(Protocol):
+    """Something that serves models."""
+
+    @property
+    def name(self) -> str:
+        """What agents call it."""
+
+    async def models(self) -> list[str]:
+        """The models it lists; it may know more. Raises MoAError."""
+
+    def stream(self, request: CallRequest) -> AsyncIterator[Delta]:
+        """The answer, piece by piece; the last piece carries `finish`. Closing the iterator cancels the call.
+
+        Raises CallFailed; a stream that ends without `finish` is incomplete.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """How much a model can take, and how its tokens are counted. n_ctx is None when nobody knows.
+
+    is_exact: counted by the model's own tokenizer and chat template, not estimated.
+    """
+
+    n_ctx: int | None
+    is_exact: bool
+    count: Callable[[Sequence[Message]], int]
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """A provider that can say what fits."""
+
+    async def context(self, model: str) -> Context:
+        """How much `model` can take. Raises CallFailed when it is not there."""
+
+
+@runtime_checkable
+class Sessional(Protocol):
+    """A provider that holds something open for the length of a run."""
+
+    def session(self) -> AbstractAsyncContextManager[object]:
+        """Entered before the first call of a run, left after the last."""

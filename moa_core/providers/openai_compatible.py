@@ -1,0 +1,373 @@
+"""Any server that speaks the OpenAI chat completions protocol, the Cerebras cloud among them, over httpx."""
+
+import asyncio
+import logging
+import ssl
+import threading
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+from weakref import WeakKeyDictionary
+
+import httpx
+
+from moa_core.errors import (
+    CallFailed,
+    ConfigError,
+    ConnectFailed,
+    IncompleteAnswer,
+    MalformedAnswer,
+    RateLimited,
+    RequestRefused,
+    TimedOut,
+)
+from moa_core.prompts import Message
+from moa_core.providers.base import CallRequest, Context, Delta, Wait
+from moa_core.providers.chat_stream import ChatStream
+from moa_core.providers.http_errors import scrub, status_error, translated
+from moa_core.providers.limiter import SHARED_LIMITERS, Limiters
+from moa_core.providers.retry import RetryPolicy
+
+CEREBRAS_URL = "https://api.cerebras.ai/v1"
+MAX_ERROR_BYTES = 64 * 1024
+BYTES_PER_TOKEN = 3  # a careful estimate: English needs about 4 bytes per token, code and other scripts fewer
+TOKENS_PER_MESSAGE = 8  # role and separators of a chat template, estimated
+# Fields that some servers refuse by name; the request is then sent once more without them.
+DROPPABLE = ("response_format", "stream_options", "seed", "top_p", "stop")
+CONTEXT_FIELDS = ("context_window", "context_length", "max_context_length", "max_model_len")
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds until a call counts as stuck: connecting, the first token, and each token after it."""
+
+    connect_s: float = 10.0
+    first_token_s: float = 60.0
+    between_tokens_s: float = 30.0
+
+
+class _Secret:
+    """A key that no repr, log or traceback shows."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def __repr__(self) -> str:
+        return "***" if self._value else "none"
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a key is never pickled")
+
+    def reveal(self) -> str:
+        return self._value
+
+
+@dataclass(slots=True)
+class _Shared:
+    """The client of one event loop and how many use it."""
+
+    client: httpx.AsyncClient
+    users: int = 0
+
+
+class OpenAICompatible:
+    """A server that speaks the OpenAI protocol. Thread-safe; each event loop gets a connection pool of its
+    own.
+
+    base_url: with or without a path; without one, `/v1` is meant. limiters: who shares the queue of this key
+    (default: everyone in this process). context_tokens: the context of models whose server does not tell it.
+    `async with provider:` keeps its connections over several runs; without it each run opens and closes its
+    own.
+    """
+
+    def __init__(
+        self,
+        base_url: str = CEREBRAS_URL,
+        api_key: str | None = None,
+        name: str = "cerebras",
+        timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
+        limiters: Limiters | None = None,
+        context_tokens: Mapping[str, int] | None = None,
+    ) -> None:
+        self.name = name
+        self.base_url = _checked_url(base_url)
+        self.timeouts = timeouts or Timeouts()
+        self.retry = retry or RetryPolicy()
+        self._key = _Secret(_checked_key(api_key))
+        self._limiter = (limiters or SHARED_LIMITERS).for_key(self.base_url, self._key.reveal())
+        self._context_tokens = dict(context_tokens or {})
+        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, _Shared] = WeakKeyDictionary()
+        self._lock = threading.Lock()
+        self._held: list[Any] = []
+
+    def __repr__(self) -> str:
+        return f"OpenAICompatible(name={self.name!r}, base_url={self.base_url!r}, api_key={self._key!r})"
+
+    async def __aenter__(self) -> Self:
+        session = self.session()
+        await session.__aenter__()
+        self._held.append(session)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        await self._held.pop().__aexit__(kind, exc, tb)
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[httpx.AsyncClient]:
+        """Keeps this loop's connections open until the last user has left."""
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            shared = self._clients.get(loop)
+            if shared is None:
+                shared = self._clients[loop] = _Shared(self._open_client())
+            shared.users += 1
+        try:
+            yield shared.client
+        finally:
+            with self._lock:
+                shared.users -= 1
+                is_last = shared.users == 0
+                if is_last:
+                    del self._clients[loop]
+            if is_last:
+                await shared.client.aclose()
+
+    async def models(self) -> list[str]:
+        """What the server lists now (`GET /models`). Raises CallFailed."""
+        attempt = 0
+        async with self.session() as client:
+            while True:
+                attempt += 1
+                try:
+                    return await self._list_models(client)
+                except CallFailed as exc:
+                    wait_s = self.retry.wait_s(exc, attempt)
+                    if wait_s is None:
+                        raise
+                await asyncio.sleep(wait_s)
+
+    async def context(self, model: str) -> Context:
+        """The context as given or as the server's list told it, counted by a stated estimate; asks nobody."""
+        return Context(self._context_tokens.get(model), False, estimate_tokens)
+
+    async def stream(self, request: CallRequest) -> AsyncGenerator[Delta, None]:
+        """The answer piece by piece; sent again after passing faults, but never after the first token."""
+        attempt, dropped = 0, set[str]()
+        async with self.session() as client:
+            while True:
+                expected_s = self._limiter.expected_wait_s()
+                if expected_s > 0.0:
+                    yield Delta(wait=Wait(f"in the queue for {self.name}", expected_s, attempt))
+                attempt += 1
+                has_shown = False
+                try:
+                    async with aclosing(self._attempt(client, request, dropped)) as deltas:
+                        async for delta in deltas:
+                            has_shown = has_shown or bool(delta.text or delta.reasoning)
+                            yield delta
+                    return
+                except CallFailed as exc:
+                    if has_shown and isinstance(exc, ConnectFailed):
+                        raise IncompleteAnswer(f"{exc}; what came so far is incomplete") from exc
+                    if not has_shown and (field := _refused_field(exc, self._body(request, dropped))):
+                        dropped.add(field)
+                        continue
+                    wait_s = None if has_shown else self.retry.wait_s(exc, attempt)
+                    if wait_s is None:
+                        raise
+                    reason = str(exc)
+                yield Delta(wait=Wait(f"trying again, because {reason}", wait_s, attempt))
+                await asyncio.sleep(wait_s)
+
+    async def _attempt(
+        self, client: httpx.AsyncClient, request: CallRequest, dropped: set[str]
+    ) -> AsyncGenerator[Delta, None]:
+        """One request, in its turn."""
+        await self._limiter.acquire(self.retry.max_wait_s)
+        began = time.monotonic()
+        was_refused = False
+        try:
+            async with aclosing(self._exchange(client, request, dropped)) as deltas:
+                async for delta in deltas:
+                    yield delta
+        except RateLimited as exc:
+            was_refused = True
+            if exc.retry_after_s and exc.retry_after_s <= self.retry.max_wait_s:
+                self._limiter.block(exc.retry_after_s)
+            raise
+        finally:
+            self._limiter.release(was_refused=was_refused, latency_s=time.monotonic() - began)
+
+    async def _exchange(
+        self, client: httpx.AsyncClient, request: CallRequest, dropped: set[str]
+    ) -> AsyncGenerator[Delta, None]:
+        """Send the request and read its stream; the connection is closed when this is closed."""
+        stream = ChatStream(self.name, request.model, self._key.reveal())
+        deadline = _Deadline(self.name, self.timeouts)
+        http_request = client.build_request("POST", "/chat/completions", json=self._body(request, dropped))
+        with translated(self.name, self.timeouts.connect_s):
+            async with deadline:
+                response = await client.send(http_request, stream=True)
+            try:
+                await self._check(response, request.model)
+                pieces = response.aiter_bytes()
+                while not stream.is_done:
+                    async with deadline:
+                        piece = await anext(pieces, None)
+                    deltas = stream.feed(piece) if piece is not None else stream.end()
+                    for delta in deltas:
+                        if delta.text or delta.reasoning:
+                            deadline.token_came()
+                        yield delta
+            finally:
+                await response.aclose()
+
+    async def _check(self, response: httpx.Response, model: str) -> None:
+        """Learn from the headers; raise for every status but 200."""
+        self._limiter.learn(response.headers)
+        if response.status_code != 200:
+            raise status_error(
+                self.name,
+                model,
+                response.status_code,
+                response.headers,
+                await _read_some(response),
+                self._key.reveal(),
+            )
+
+    async def _list_models(self, client: httpx.AsyncClient) -> list[str]:
+        with translated(self.name, self.timeouts.connect_s):
+            response = await client.get("/models", timeout=self.timeouts.connect_s)
+        if response.status_code != 200:
+            body, key = response.content[:MAX_ERROR_BYTES], self._key.reveal()
+            raise status_error(self.name, "its models", response.status_code, response.headers, body, key)
+        try:
+            items = [item for item in response.json()["data"] if isinstance(item["id"], str)]
+        except (ValueError, KeyError, TypeError) as exc:
+            said = scrub(response.text[:200], self._key.reveal())
+            raise MalformedAnswer(f"{self.name}: the list of models cannot be read: {said}") from exc
+        for item in items:
+            known = [item[name] for name in CONTEXT_FIELDS if isinstance(item.get(name), int)]
+            if known:
+                self._context_tokens.setdefault(item["id"], known[0])
+        return [item["id"] for item in items]
+
+    def _body(self, request: CallRequest, dropped: set[str]) -> dict[str, Any]:
+        limit = "max_completion_tokens" if self.base_url == CEREBRAS_URL else "max_tokens"
+        body: dict[str, Any] = {
+            "model": request.model,
+            "messages": [dict(message) for message in request.messages],
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            "temperature": request.temperature,
+            "top_p": request.top_p,
+            limit: request.max_tokens,
+        }
+        if request.stop:
+            body["stop"] = list(request.stop)
+        if request.seed is not None:
+            body["seed"] = request.seed
+        if request.response_schema is not None:
+            schema = {"name": "answer", "strict": True, "schema": dict(request.response_schema)}
+            body["response_format"] = {"type": "json_schema", "json_schema": schema}
+        return {key: value for key, value in body.items() if key not in dropped}
+
+    def _open_client(self) -> httpx.AsyncClient:
+        # hpack logs every header it encodes at DEBUG, the key among them.
+        logging.getLogger("hpack").setLevel(logging.INFO)
+        url = httpx.URL(self.base_url)
+        headers = {"accept": "text/event-stream, application/json"}
+        if self._key.reveal():
+            headers["authorization"] = f"Bearer {self._key.reveal()}"
+        return httpx.AsyncClient(
+            base_url=self.base_url,
+            headers=headers,
+            http2=url.scheme == "https",
+            # Reading the certificates takes longer than many a call; a plain http address needs none.
+            verify=True if url.scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+            trust_env=url.host
+            not in _LOOPBACK,  # a proxy of the environment cannot reach this machine's own ports
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
+            timeout=httpx.Timeout(None, connect=self.timeouts.connect_s),
+        )
+
+
+class _Deadline:
+    """Guards every wait for data: the first token has one limit, each one after it another.
+
+    Keep-alives do not count: only `token_came` moves the limit.
+    """
+
+    def __init__(self, service: str, timeouts: Timeouts) -> None:
+        self._service = service
+        self._limit_s = timeouts.first_token_s
+        self._between_s = timeouts.between_tokens_s
+        self._phase = "first token"
+        self._since = asyncio.get_running_loop().time()
+        self._timeout: asyncio.Timeout | None = None
+
+    def token_came(self) -> None:
+        self._phase, self._limit_s = "next token", self._between_s
+        self._since = asyncio.get_running_loop().time()
+
+    async def __aenter__(self) -> None:
+        self._timeout = asyncio.timeout_at(self._since + self._limit_s)
+        await self._timeout.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        assert self._timeout is not None
+        try:
+            await self._timeout.__aexit__(kind, exc, tb)
+        except TimeoutError as error:
+            message = f"{self._service}: no {self._phase} within {self._limit_s:g} s"
+            raise TimedOut(message, self._phase, self._limit_s) from error
+
+
+def estimate_tokens(messages: Sequence[Message]) -> int:
+    """A careful estimate of the tokens of `messages`, for models whose tokenizer is not here."""
+    return sum(-(-len(m["content"].encode()) // BYTES_PER_TOKEN) + TOKENS_PER_MESSAGE for m in messages)
+
+
+async def _read_some(response: httpx.Response) -> bytes:
+    body = b""
+    async for piece in response.aiter_bytes():
+        body += piece
+        if len(body) > MAX_ERROR_BYTES:
+            break
+    return body
+
+
+def _refused_field(error: CallFailed, body: Mapping[str, Any]) -> str | None:
+    """The droppable field of `body` that a refusal names, if any."""
+    if not isinstance(error, RequestRefused) or error.status not in (400, 422):
+        return None
+    return next((name for name in DROPPABLE if name in body and name in str(error)), None)
+
+
+def _checked_url(base_url: str) -> str:
+    try:
+        url = httpx.URL(base_url.strip())
+    except (httpx.InvalidURL, TypeError) as exc:
+        raise ConfigError(f"is {base_url!r}, which is no address", "base_url") from exc
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ConfigError(f"is {base_url!r}; expected something like {CEREBRAS_URL}", "base_url")
+    path = url.path.rstrip("/") or "/v1"
+    return str(url.copy_with(path=path.removesuffix("/chat/completions"), query=None, fragment=None))
+
+
+def _checked_key(api_key: str | None) -> str:
+    key = (api_key or "").strip()
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise ConfigError("has characters that no key has; copy it again", "api_key")
+    return key

@@ -1,0 +1,200 @@
+"""The in-process provider: models that run inside this program, on `wse_backend`'s engines."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from moa_core.errors import ContextExceeded, EngineFailed, ModelNotFound, RateLimited, RequestRefused
+from moa_core.prompts import Message
+from moa_core.providers.base import CallRequest, Context, Delta, Finish, TokenUsage, Wait
+
+# wse_backend is imported where it is used: it loads a compiler, which a session that only uses the cloud
+# never needs.
+if TYPE_CHECKING:
+    from wse_backend import Chunk, Completion, Engine, EnginePool
+
+PROGRESS_STEP = 0.01
+
+
+class Wafer:
+    """Serves the models of an `EnginePool`; one pool is shared by all sessions, a new one is made if none is
+    given.
+
+    Thread-safe; usable from any number of event loops at once.
+    """
+
+    def __init__(self, pool: "EnginePool | None" = None, name: str = "wafer") -> None:
+        self.name = name
+        self._pool = pool
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"Wafer(name={self.name!r})"
+
+    async def models(self) -> list[str]:
+        """The models of the table and the GGUF files in the model folder."""
+        from wse_backend import models
+
+        return list(await asyncio.to_thread(models.available))
+
+    async def context(self, model: str) -> Context:
+        """The model's context and its own tokenizer; loads the model when it is not loaded."""
+        async for loaded in self._load(model):
+            if not isinstance(loaded, Wait):
+                return Context(loaded.n_ctx, True, _counter(loaded))
+        raise EngineFailed(f"{model} could not be loaded")
+
+    async def stream(self, request: CallRequest) -> AsyncIterator[Delta]:
+        """The answer token by token; loading and downloading are reported as waiting."""
+        engine: Engine | None = None
+        async for loaded in self._load(request.model):
+            if isinstance(loaded, Wait):
+                yield Delta(wait=loaded)
+            else:
+                engine = loaded
+        if engine is None:
+            raise EngineFailed(f"{request.model} could not be loaded")
+        chunks: asyncio.Queue[Chunk] = asyncio.Queue()
+        with _translated(request.model):
+            generation = engine.submit(
+                [dict(message) for message in request.messages],
+                _params(request),
+                on_chunk=_into_loop(chunks),
+            )
+        try:
+            while True:
+                chunk = await chunks.get()
+                if chunk.error is not None:
+                    with _translated(request.model):
+                        raise chunk.error
+                finish = _finish(chunk.completion) if chunk.completion is not None else None
+                yield Delta(text=chunk.text, finish=finish)
+                if finish is not None:
+                    return
+        finally:
+            generation.cancel()
+
+    async def _load(self, model: str) -> "AsyncIterator[Wait | Engine]":
+        """Progress while the engine is loaded on a thread of its own, then the engine.
+
+        The thread is told to stop through its progress callback when nobody waits for it any more.
+        """
+        loading = _Loading(self._shared_pool(), model)
+        threading.Thread(target=loading.run, name=f"load-{model}", daemon=True).start()
+        try:
+            while True:
+                item = await loading.updates.get()
+                if isinstance(item, BaseException):
+                    with _translated(model):
+                        raise item
+                yield item
+                if not isinstance(item, Wait):
+                    return
+        finally:
+            loading.is_abandoned = True
+
+    def _shared_pool(self) -> "EnginePool":
+        with self._lock:
+            if self._pool is None:
+                from wse_backend import EnginePool
+
+                self._pool = EnginePool()
+            return self._pool
+
+
+class _Abandoned(Exception):
+    """Nobody waits for the load any more."""
+
+
+class _Loading:
+    """One load on a thread; `updates` receives `Wait`s, then the engine or the error."""
+
+    def __init__(self, pool: "EnginePool", model: str) -> None:
+        self.updates: asyncio.Queue[Any] = asyncio.Queue()
+        self.is_abandoned = False
+        self._pool = pool
+        self._model = model
+        self._put = _into_loop(self.updates)
+        self._shown = ("", -1.0)
+
+    def run(self) -> None:
+        while not self.is_abandoned:
+            try:
+                self._put(self._pool.engine(self._model, progress=self._progress))
+            except _Abandoned:
+                continue  # of another session that had begun this load: then it begins anew here
+            except Exception as exc:  # the thread's outer edge: the waiting call raises it
+                self._put(exc)
+            return
+
+    def _progress(self, stage: str, done: int, total: int) -> None:
+        if self.is_abandoned:
+            raise _Abandoned
+        share = done / total if total else 0.0
+        if stage == self._shown[0] and share < self._shown[1] + PROGRESS_STEP and done != total:
+            return
+        self._shown = (stage, share)
+        self._put(Wait(f"{self._model}: {stage} {share:.0%}"))
+
+
+def _into_loop(queue: "asyncio.Queue[Any]") -> Callable[[Any], None]:
+    """A callback for other threads that puts into `queue`; late items after the loop closed are dropped."""
+    loop = asyncio.get_running_loop()
+
+    def put(item: Any) -> None:
+        try:
+            loop.call_soon_threadsafe(queue.put_nowait, item)
+        except RuntimeError:
+            if not loop.is_closed():
+                raise
+
+    return put
+
+
+def _params(request: CallRequest) -> Any:
+    from wse_backend import SamplingParams
+
+    return SamplingParams(
+        temperature=request.temperature,
+        top_p=request.top_p,
+        max_tokens=request.max_tokens,
+        stop=request.stop,
+        seed=request.seed,
+    )
+
+
+def _finish(completion: "Completion") -> Finish:
+    usage = completion.usage
+    return Finish(
+        reason=completion.finish_reason,
+        usage=TokenUsage(usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens),
+        timing=completion.timing,
+    )
+
+
+def _counter(engine: "Engine") -> Callable[[Sequence[Message]], int]:
+    def count(messages: Sequence[Message]) -> int:
+        return len(engine.tokenize(engine.render([dict(message) for message in messages])))
+
+    return count
+
+
+@contextmanager
+def _translated(model: str) -> Iterator[None]:
+    """wse_backend's errors as ours; the texts are already meant for users."""
+    from wse_backend import errors
+
+    try:
+        yield
+    except errors.UnknownModel as exc:
+        raise ModelNotFound(str(exc)) from exc
+    except errors.ContextOverflow as exc:
+        raise ContextExceeded(f"{model}: {exc}") from exc
+    except errors.InvalidParams as exc:
+        raise RequestRefused(f"{model}: {exc}", status=400) from exc
+    except errors.QueueFull as exc:
+        raise RateLimited(f"{model}: {exc}") from exc
+    except errors.WseError as exc:
+        raise EngineFailed(f"{model}: {exc}") from exc
