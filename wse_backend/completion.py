@@ -1,0 +1,77 @@
+"""What a request gives back: pieces while it runs, and the completion with its usage and measured timing."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from wse_backend.errors import WseError
+
+FinishReason = Literal["stop", "length", "cancelled"]
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Token counts. cached_tokens: how many of prompt_tokens came from the prefix cache."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+
+
+@dataclass
+class PhaseMeasure:
+    """One phase (prefill or decode) of one request, measured on this machine.
+
+    Sums over the passes this request took part in; a pass is shared with whatever else was in the batch,
+    and its whole time counts here: it is what the request had to wait for.
+    passes: passes over the weights; tokens: rows of this request; layers_ms: float64 (n_layers, 5),
+    milliseconds per transformer layer, columns as `OP_GROUPS` without its last; head_ms: the LM head.
+    """
+
+    layers_ms: npt.NDArray[np.float64]
+    passes: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    head_ms: float = 0.0
+
+    def add(self, seconds: float, layers_ms: npt.NDArray[np.float64], head_ms: float, tokens: int) -> None:
+        """Add one pass."""
+        self.passes += 1
+        self.tokens += tokens
+        self.seconds += seconds
+        self.layers_ms += layers_ms
+        self.head_ms += head_ms
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds from submission: in the queue, to the first token, in all; and the two phases."""
+
+    queue_s: float
+    first_token_s: float | None
+    total_s: float
+    prefill: PhaseMeasure
+    decode: PhaseMeasure
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A finished request. text excludes the stop text; token_ids are all tokens that were generated."""
+
+    text: str
+    token_ids: list[int]
+    finish_reason: FinishReason
+    usage: Usage
+    timing: Timing = field(compare=False)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A piece of a running request. The last one carries the completion, or the error that ended it."""
+
+    text: str
+    token_ids: tuple[int, ...] = ()
+    completion: Completion | None = None
+    error: WseError | None = None

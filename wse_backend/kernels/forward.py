@@ -1,0 +1,335 @@
+"""The forward pass: one pass over the weights for all rows of a batch, run by a few threads together.
+
+A row is one token at one position of one sequence; decode tokens and prefill tokens are rows alike. Every
+thread calls `forward` with its own number; work is claimed in small units from shared counters, and a
+barrier ends each phase. No result depends on which thread computed it or on what else is in the batch.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from wse_backend.kernels.primitives import (
+    atomic_add,
+    atomic_load,
+    atomic_store,
+    call_attention,
+    call_decode,
+    call_matmul,
+    pause,
+    store_half,
+    sum_of_squares,
+    swiglu,
+    ticks,
+    yield_core,
+)
+from wse_backend.kernels.source_stamp import SOURCE_STAMP
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+
+OP_GROUPS = ("norm", "qkv", "attention", "output", "ffn", "head")
+UNIT_ROWS = 32  # weight rows claimed at a time: small enough that two threads end together
+CLAIMS_PER_LAYER = 5  # phases of a layer whose work is claimed
+LINE = 8  # int64 per cache line: each shared counter has one of its own
+SPINS_BEFORE_YIELD = 100_000
+
+_JIT = {"nogil": True, "error_model": "numpy"}  # cached as part of `forward`, see compile_forward
+
+
+class Model(NamedTuple):
+    """Read-only weights. A matrix is (function address, data address, bytes per row, blocks per row)."""
+
+    matrices: Ints  # (n_layers, 7, 4): q, k, v, output, gate, up, down
+    head: Ints  # (4,)
+    embedding: Ints  # (4,), with a function of compile_decode
+    attention_norm: Floats  # (n_layers, dim)
+    ffn_norm: Floats  # (n_layers, dim)
+    output_norm: Floats  # (dim,)
+    qkv_bias: Floats  # (n_layers, q_dim + 2 kv_dim), or (n_layers, 0)
+    cos: Floats  # (n_ctx, rope_dim / 2)
+    sin: Floats
+    attention: int  # address of a function of compile_attention
+    n_heads: int
+    n_kv_heads: int
+    head_dim: int
+    vocab_size: int
+    rms_eps: float
+    is_rope_interleaved: bool
+
+
+class Cache(NamedTuple):
+    """Where the paged KV cache lies: float16, block x layer x (keys, values) x KV head x 16 x head_dim."""
+
+    base: int  # address of block 0
+    block_bytes: int
+    layer_bytes: int
+
+
+class Buffers(NamedTuple):
+    """Scratch of one engine, float32, one row per batch row."""
+
+    residual: Floats  # (rows, dim)
+    normed: Floats  # (rows, dim)
+    qkv: Floats  # (rows, q_dim + 2 kv_dim)
+    attended: Floats  # (rows, q_dim)
+    gate: Floats  # (rows, hidden_dim)
+    up: Floats  # (rows, hidden_dim)
+    head_in: Floats  # (logit rows, dim)
+    logits: Floats  # (logit rows, vocab_size)
+    scratch: Floats  # (threads, scratch floats)
+
+
+class Batch(NamedTuple):
+    """What one pass computes. Written by the scheduler between passes."""
+
+    counts: Ints  # (2,): rows, logit rows
+    tokens: npt.NDArray[np.int32]  # (rows,)
+    positions: npt.NDArray[np.int32]  # (rows,)
+    slots: npt.NDArray[np.int32]  # (rows,): which row of `tables` holds the sequence's cache blocks
+    tables: npt.NDArray[np.int32]  # (slots, blocks per sequence)
+    logit_rows: npt.NDArray[np.int32]  # (logit rows,): for which rows logits are wanted
+
+
+class Team(NamedTuple):
+    """Shared state of the threads of one pass."""
+
+    barrier: Ints  # (2 x LINE,): arrivals, generation
+    claims: Ints  # ((n_layers x CLAIMS_PER_LAYER + 1) x LINE,), zeroed before each pass
+    layer_ticks: Ints  # (n_layers, 5): time per operation group, written by thread 0
+    head_ticks: Ints  # (2,): head, whole pass
+
+
+@njit(**_JIT)
+def _meet(team: Team, n_threads: int) -> None:
+    """Wait until all threads have arrived."""
+    arrivals = team.barrier.ctypes.data
+    generation = arrivals + 8 * LINE
+    now = atomic_load(generation)
+    if atomic_add(arrivals, 1) == n_threads - 1:
+        atomic_store(arrivals, 0)
+        atomic_add(generation, 1)
+        return
+    spins = 0
+    while atomic_load(generation) == now:
+        pause()
+        spins += 1
+        if spins > SPINS_BEFORE_YIELD:  # somebody else needs this core, perhaps the very thread waited for
+            yield_core()
+
+
+@njit(**_JIT)
+def _rms_norm(x: Any, weight: Any, eps: float, out: Any) -> None:
+    """out = x / sqrt(mean(x^2) + eps) * weight, all float32 (dim,). Zhang & Sennrich 2019, eq. 4."""
+    mean = sum_of_squares(x.ctypes.data, x.size) / np.float32(x.size)
+    scale = np.float32(1.0) / np.sqrt(mean + np.float32(eps))
+    for i in range(x.size):
+        out[i] = x[i] * scale * weight[i]
+
+
+@njit(**_JIT)
+def _rope(head: Any, cos: Any, sin: Any, is_interleaved: bool) -> None:
+    """Turn the pairs of one head by its position's angles, in place (Su et al. 2021, arXiv 2104.09864)."""
+    half = cos.size
+    for i in range(half):
+        a, b = (2 * i, 2 * i + 1) if is_interleaved else (i, i + half)
+        x, y = head[a], head[b]
+        head[a] = x * cos[i] - y * sin[i]
+        head[b] = x * sin[i] + y * cos[i]
+
+
+@njit(**_JIT)
+def _place_row(model: Model, cache: Cache, layer: int, qkv: Any, position: int, table: Any) -> None:
+    """Add biases, apply RoPE, scale the queries, and write this position's keys and values into the cache."""
+    if model.qkv_bias.shape[1] > 0:
+        for i in range(qkv.size):
+            qkv[i] += model.qkv_bias[layer, i]
+    dim, cos, sin = model.head_dim, model.cos[position], model.sin[position]
+    for h in range(model.n_heads + model.n_kv_heads):
+        _rope(qkv[h * dim : (h + 1) * dim], cos, sin, model.is_rope_interleaved)
+    scale = np.float32(1.0 / np.sqrt(dim))
+    for i in range(model.n_heads * dim):
+        qkv[i] *= scale
+    block, lane = table[position // 16], position % 16
+    keys = cache.base + block * cache.block_bytes + layer * cache.layer_bytes
+    values = keys + cache.layer_bytes // 2
+    k0 = model.n_heads * dim
+    v0 = k0 + model.n_kv_heads * dim
+    for h in range(model.n_kv_heads):
+        head = h * dim * 32
+        for d in range(dim):
+            store_half(keys + head + d * 32 + lane * 2, qkv[k0 + h * dim + d])
+            store_half(values + head + (lane * dim + d) * 2, qkv[v0 + h * dim + d])
+
+
+@njit(**_JIT)
+def _attend(
+    model: Model, cache: Cache, layer: int, unit: int, batch: Batch, buffers: Buffers, scratch: int
+) -> None:
+    """Attention of one row for one KV head's group of query heads."""
+    row, head = unit // model.n_kv_heads, unit % model.n_kv_heads
+    group, dim = model.n_heads // model.n_kv_heads, model.head_dim
+    keys = cache.base + layer * cache.layer_bytes + head * dim * 32
+    call_attention(
+        model.attention,
+        buffers.qkv.ctypes.data + row * buffers.qkv.strides[0] + head * group * dim * 4,
+        batch.tables.ctypes.data + batch.slots[row] * batch.tables.strides[0],
+        np.int64(batch.positions[row]) + 1,
+        keys,
+        keys + cache.layer_bytes // 2,
+        cache.block_bytes,
+        scratch,
+        buffers.attended.ctypes.data + row * buffers.attended.strides[0] + head * group * dim * 4,
+    )
+
+
+@njit(**_JIT)
+def _multiply(matrix: Any, unit: int, n_rows: int, x: Any, n: int, y: Any, column: int, scratch: int) -> None:
+    """y[:n, column + r] = x[:n] . matrix[r] for the weight rows r of one unit."""
+    start = unit * UNIT_ROWS
+    stop = min(start + UNIT_ROWS, n_rows)
+    call_matmul(
+        matrix[0], matrix[1], matrix[2], matrix[3], start, stop,
+        x.ctypes.data, x.strides[0], n, y.ctypes.data + column * 4, y.strides[0], scratch,
+    )  # fmt: skip
+
+
+@njit(**_JIT)
+def _units(n_rows: int) -> int:
+    return (n_rows + UNIT_ROWS - 1) // UNIT_ROWS
+
+
+@njit(**_JIT)
+def _multiply_qkv(model: Model, layer: int, buffers: Buffers, n: int, claim: int, scratch: int) -> None:
+    q_dim, kv_dim = model.n_heads * model.head_dim, model.n_kv_heads * model.head_dim
+    q_units, kv_units = _units(q_dim), _units(kv_dim)
+    unit = atomic_add(claim, 1)
+    while unit < q_units + 2 * kv_units:
+        if unit < q_units:
+            which, local, rows, column = 0, unit, q_dim, 0
+        elif unit < q_units + kv_units:
+            which, local, rows, column = 1, unit - q_units, kv_dim, q_dim
+        else:
+            which, local, rows, column = 2, unit - q_units - kv_units, kv_dim, q_dim + kv_dim
+        _multiply(model.matrices[layer, which], local, rows, buffers.normed, n, buffers.qkv, column, scratch)
+        unit = atomic_add(claim, 1)
+
+
+@njit(**_JIT)
+def _multiply_and_add(matrix: Any, x: Any, buffers: Buffers, n: int, claim: int, scratch: int) -> None:
+    """residual += x . matrix; the product passes through `normed`, which is free in these phases."""
+    dim = buffers.residual.shape[1]
+    unit = atomic_add(claim, 1)
+    while unit < _units(dim):
+        _multiply(matrix, unit, dim, x, n, buffers.normed, 0, scratch)
+        for i in range(n):
+            for r in range(unit * UNIT_ROWS, min((unit + 1) * UNIT_ROWS, dim)):
+                buffers.residual[i, r] += buffers.normed[i, r]
+        unit = atomic_add(claim, 1)
+
+
+@njit(**_JIT)
+def _multiply_gate_up(model: Model, layer: int, buffers: Buffers, n: int, claim: int, scratch: int) -> None:
+    hidden_dim = buffers.gate.shape[1]
+    unit = atomic_add(claim, 1)
+    while unit < _units(hidden_dim):
+        _multiply(model.matrices[layer, 4], unit, hidden_dim, buffers.normed, n, buffers.gate, 0, scratch)
+        _multiply(model.matrices[layer, 5], unit, hidden_dim, buffers.normed, n, buffers.up, 0, scratch)
+        start = unit * UNIT_ROWS
+        width = min(UNIT_ROWS, hidden_dim - start)
+        for i in range(n):
+            offset = i * buffers.gate.strides[0] + start * 4
+            swiglu(buffers.gate.ctypes.data + offset, buffers.up.ctypes.data + offset, width)
+        unit = atomic_add(claim, 1)
+
+
+@njit(**_JIT)
+def _logits(
+    thread: int,
+    n_threads: int,
+    model: Model,
+    buffers: Buffers,
+    batch: Batch,
+    team: Team,
+    claim: int,
+    scratch: int,
+) -> None:
+    m = batch.counts[1]
+    for i in range(thread, m, n_threads):
+        _rms_norm(buffers.residual[batch.logit_rows[i]], model.output_norm, model.rms_eps, buffers.head_in[i])
+    _meet(team, n_threads)
+    if m > 0:
+        unit = atomic_add(claim, 1)
+        while unit < _units(model.vocab_size):
+            _multiply(model.head, unit, model.vocab_size, buffers.head_in, m, buffers.logits, 0, scratch)
+            unit = atomic_add(claim, 1)
+    _meet(team, n_threads)
+
+
+def compile_forward() -> Any:
+    """Return the function below as a dispatcher whose machine code is cached on disk; it releases the GIL."""
+    stamp = SOURCE_STAMP  # part of the cache's key, see there
+
+    @njit(cache=True, **_JIT)
+    def forward(thread, n_threads, model, cache, buffers, batch, team):
+        """Run one pass as thread `thread` of `n_threads`: fills `buffers.logits` and extends the KV cache.
+
+        Reads top to bottom like the paper (Touvron et al. 2023, arXiv 2302.13971): embed; per layer
+        normalise, attend, add, normalise, feed forward, add; then the head where logits are wanted.
+        """
+        _ = stamp
+        n = batch.counts[0]
+        scratch = buffers.scratch.ctypes.data + thread * buffers.scratch.strides[0]
+        claims = team.claims.ctypes.data
+        began = ticks()
+        for i in range(thread, n, n_threads):
+            source = model.embedding[1] + np.int64(batch.tokens[i]) * model.embedding[2]
+            call_decode(model.embedding[0], source, model.embedding[3], buffers.residual[i].ctypes.data)
+        _meet(team, n_threads)
+        for layer in range(model.matrices.shape[0]):
+            claim = claims + layer * CLAIMS_PER_LAYER * LINE * 8
+            t0 = ticks()
+            for i in range(thread, n, n_threads):
+                _rms_norm(buffers.residual[i], model.attention_norm[layer], model.rms_eps, buffers.normed[i])
+            _meet(team, n_threads)
+            t1 = ticks()
+            _multiply_qkv(model, layer, buffers, n, claim, scratch)
+            _meet(team, n_threads)
+            t2 = ticks()
+            for i in range(thread, n, n_threads):
+                _place_row(
+                    model, cache, layer, buffers.qkv[i], batch.positions[i], batch.tables[batch.slots[i]]
+                )
+            _meet(team, n_threads)
+            unit = atomic_add(claim + 8 * LINE, 1)
+            while unit < n * model.n_kv_heads:
+                _attend(model, cache, layer, unit, batch, buffers, scratch)
+                unit = atomic_add(claim + 8 * LINE, 1)
+            _meet(team, n_threads)
+            t3 = ticks()
+            _multiply_and_add(
+                model.matrices[layer, 3], buffers.attended, buffers, n, claim + 16 * LINE, scratch
+            )
+            _meet(team, n_threads)
+            t4 = ticks()
+            for i in range(thread, n, n_threads):
+                _rms_norm(buffers.residual[i], model.ffn_norm[layer], model.rms_eps, buffers.normed[i])
+            _meet(team, n_threads)
+            t5 = ticks()
+            _multiply_gate_up(model, layer, buffers, n, claim + 24 * LINE, scratch)
+            _meet(team, n_threads)
+            _multiply_and_add(model.matrices[layer, 6], buffers.gate, buffers, n, claim + 32 * LINE, scratch)
+            _meet(team, n_threads)
+            if thread == 0:
+                spent = team.layer_ticks[layer]
+                spent[0], spent[1], spent[2] = (t1 - t0) + (t5 - t4), t2 - t1, t3 - t2
+                spent[3], spent[4] = t4 - t3, ticks() - t5
+        t6 = ticks()
+        last_claim = claims + model.matrices.shape[0] * CLAIMS_PER_LAYER * LINE * 8
+        _logits(thread, n_threads, model, buffers, batch, team, last_claim, scratch)
+        if thread == 0:
+            team.head_ticks[0], team.head_ticks[1] = ticks() - t6, ticks() - began
+
+    return forward

@@ -1,0 +1,128 @@
+"""Sampling: what a request may ask for, and the choice of one token from logits."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from wse_backend.errors import InvalidParams
+
+Tokens = npt.NDArray[np.intp]
+Weights = npt.NDArray[np.float64]
+
+STOP_LIMIT = 16
+STOP_LENGTH_LIMIT = 256
+# Tokens less likely than e**-25 of the most likely one are left out: all 150,000 of them together weigh
+# below 3e-6, far less than the rounding of the float32 logits already moves.
+NEGLIGIBLE = 25.0
+
+
+@dataclass(frozen=True)
+class SamplingParams:
+    """How to choose tokens and when to stop. Checked when built.
+
+    temperature: 0 is greedy, at most 5. top_p: in (0, 1], 1 keeps all. top_k: 0 keeps all. max_tokens: at
+    least 1; cut to what the context still holds. stop: up to 16 texts that end the answer and are not part
+    of it. seed: any integer from 0 to 2**64 - 1; None draws a new one for each request.
+    Raises InvalidParams (a ValueError).
+    """
+
+    temperature: float = 0.7
+    top_p: float = 0.95
+    top_k: int = 0
+    max_tokens: int = 512
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        stop: Any = self.stop  # one text and a list are accepted, as the cloud APIs do
+        if isinstance(stop, (str, list)):
+            object.__setattr__(self, "stop", (stop,) if isinstance(stop, str) else tuple(stop))
+        _require(_is_number(self.temperature) and 0 <= self.temperature <= 5, "temperature", self, "0 to 5")
+        _require(_is_number(self.top_p) and 0 < self.top_p <= 1, "top_p", self, "above 0, at most 1")
+        _require(
+            _is_integer(self.top_k) and 0 <= self.top_k < 1 << 31, "top_k", self, "a whole number from 0"
+        )
+        _require(
+            _is_integer(self.max_tokens) and 1 <= self.max_tokens < 1 << 31,
+            "max_tokens",
+            self,
+            "a whole number from 1",
+        )
+        _require(
+            self.seed is None or (_is_integer(self.seed) and 0 <= self.seed < 1 << 64),
+            "seed",
+            self,
+            "a whole number from 0 to 2**64 - 1, or None",
+        )
+        allowed = f"at most {STOP_LIMIT} non-empty texts of at most {STOP_LENGTH_LIMIT} characters"
+        _require(isinstance(self.stop, tuple) and len(self.stop) <= STOP_LIMIT, "stop", self, allowed)
+        _require(
+            all(isinstance(text, str) and 0 < len(text) <= STOP_LENGTH_LIMIT for text in self.stop),
+            "stop",
+            self,
+            allowed,
+        )
+
+
+def _is_number(value: Any) -> bool:
+    return (
+        isinstance(value, (int, float, np.floating)) and not isinstance(value, bool) and math.isfinite(value)
+    )
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def _require(is_met: bool, field: str, params: SamplingParams, allowed: str) -> None:
+    if not is_met:
+        raise InvalidParams(field, getattr(params, field), allowed)
+
+
+class Sampler:
+    """Chooses the tokens of one request; its random numbers come from the request's own seed."""
+
+    def __init__(self, params: SamplingParams) -> None:
+        self._params = params
+        self._random = np.random.Generator(np.random.PCG64(params.seed))
+
+    def choose(self, logits: npt.NDArray[np.float32]) -> int:
+        """Return the next token id for `logits`, float32 (vocab_size,).
+
+        Temperature first, then top-k, then top-p over what is left; equal logits rank by token id.
+        """
+        params = self._params
+        if params.temperature == 0:
+            return int(np.argmax(logits))
+        draw = self._random.random()
+        top = float(logits.max())
+        tokens = np.flatnonzero(logits >= np.float32(top - NEGLIGIBLE * params.temperature))
+        weights = np.exp((logits[tokens].astype(np.float64) - top) / params.temperature)
+        if 0 < params.top_k < tokens.size or params.top_p < 1:
+            tokens, weights = _nucleus(tokens, weights, params.top_k or tokens.size, params.top_p)
+        cumulative = np.cumsum(weights)
+        chosen = int(np.searchsorted(cumulative, draw * cumulative[-1], side="right"))
+        return int(tokens[min(chosen, tokens.size - 1)])
+
+
+def _nucleus(tokens: Tokens, weights: Weights, top_k: int, top_p: float) -> tuple[Tokens, Weights]:
+    """Keep the `top_k` heaviest, of those the fewest that reach `top_p` of their weight, heaviest first.
+
+    Sorting 50,000 tokens takes milliseconds, and nearly always a handful decides: only tokens above a
+    threshold are sorted, and the threshold is lowered until they are enough.
+    """
+    total = float(weights.sum())
+    for threshold in (1e-2, 1e-4, 0.0):
+        heavy = np.flatnonzero(weights > threshold)
+        if heavy.size >= min(top_k, tokens.size) or (
+            top_k >= tokens.size and weights[heavy].sum() > top_p * total
+        ):
+            break
+    order = heavy[np.argsort(-weights[heavy], kind="stable")][:top_k]
+    cumulative = np.cumsum(weights[order])
+    whole = total if top_k >= tokens.size else float(cumulative[-1])
+    order = order[: int(np.searchsorted(cumulative, top_p * whole)) + 1]  # the one that reaches it is kept
+    return tokens[order], weights[order]

@@ -1,0 +1,405 @@
+"""Continuous batching: one thread advances all requests of an engine, token by token.
+
+Requests join and leave the running batch between passes. A pass computes the next token of every decoding
+request and, in what room is left, a chunk of the prompts that still have to be prefilled.
+"""
+
+import itertools
+import logging
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from time import perf_counter
+
+import numpy as np
+import numpy.typing as npt
+
+from wse_backend.completion import Chunk, Completion, FinishReason, PhaseMeasure, Timing, Usage
+from wse_backend.errors import EngineClosed, EngineFailed, OutOfMemory, QueueFull, WseError
+from wse_backend.kernels.attention import BLOCK_POSITIONS
+from wse_backend.sampling import Sampler, SamplingParams
+from wse_backend.stop_text import StopFilter
+from wse_backend.tokenizer import StreamDecoder, Tokenizer
+from wse_backend.transformer import MAX_LOGIT_ROWS, MAX_ROWS, PassTiming, Row, Transformer
+
+logger = logging.getLogger(__name__)
+
+MAX_WAITING = 512  # requests in the queue before new ones are refused
+PASS_TARGET_S = 0.06  # while others decode, a pass takes prefill rows for about so long
+MIN_PREFILL_ROWS = 16
+
+OnChunk = Callable[[Chunk], None]
+
+
+class Request:
+    """One request on its way: prompt, cache blocks, tokens so far. Touched by the scheduler's thread only."""
+
+    def __init__(
+        self,
+        prompt: list[int],
+        params: SamplingParams,
+        n_new: int,
+        decoder: StreamDecoder,
+        on_chunk: OnChunk,
+        owner: str,
+        n_layers: int,
+    ) -> None:
+        self.tokens = list(prompt)
+        self.n_prompt = len(prompt)
+        self.n_new = n_new
+        self.sampler = Sampler(params)
+        self.stop_filter = StopFilter(params.stop)
+        self.decoder = decoder
+        self.on_chunk = on_chunk
+        self.owner = owner
+        self.is_cancelled = threading.Event()
+        self.blocks: list[int] = []
+        self.n_computed = 0  # positions in the cache
+        self.n_cached = 0  # of these, taken from the prefix cache
+        self.slot = -1
+        self.text: list[str] = []
+        self.submitted_at = perf_counter()
+        self.admitted_at: float | None = None
+        self.first_token_at: float | None = None
+        self.prefill = PhaseMeasure(np.zeros((n_layers, 5)))
+        self.decode = PhaseMeasure(np.zeros((n_layers, 5)))
+
+    @property
+    def blocks_needed(self) -> int:
+        """Cache blocks this request takes at most."""
+        return -(-(self.n_prompt + self.n_new) // BLOCK_POSITIONS)
+
+    @property
+    def is_prefilling(self) -> bool:
+        return self.n_computed < self.n_prompt
+
+    def completion(self, reason: FinishReason) -> Completion:
+        """The finished request, as the caller gets it."""
+        now = perf_counter()
+        new_tokens = self.tokens[self.n_prompt :]
+        admitted = self.admitted_at if self.admitted_at is not None else now
+        first = self.first_token_at - self.submitted_at if self.first_token_at is not None else None
+        return Completion(
+            text="".join(self.text),
+            token_ids=new_tokens,
+            finish_reason=reason,
+            usage=Usage(self.n_prompt, len(new_tokens), self.n_cached),
+            timing=Timing(
+                admitted - self.submitted_at, first, now - self.submitted_at, self.prefill, self.decode
+            ),
+        )
+
+
+class Generation:
+    """The caller's handle on a submitted request."""
+
+    def __init__(self, request: Request, scheduler: "Scheduler") -> None:
+        self._request = request
+        self._scheduler = scheduler
+
+    def cancel(self) -> None:
+        """Stop the request; it leaves the batch before the next pass. Harmless when it has ended."""
+        self._request.is_cancelled.set()
+        self._scheduler.wake()
+
+    @property
+    def queue_position(self) -> int:
+        """How many requests are served before this one starts; 0 once it runs."""
+        return self._scheduler.position(self._request)
+
+
+class _Alone:
+    """Work that needs the transformer for itself, between two passes."""
+
+    def __init__(self, job: Callable[[int, list[int]], None], n_blocks: int) -> None:
+        self.job = job
+        self.n_blocks = n_blocks
+        self.done = threading.Event()
+        self.error: Exception | None = None
+
+
+class Scheduler:
+    """Admits, advances and retires the sequences of one transformer."""
+
+    def __init__(self, name: str, transformer: Transformer, tokenizer: Tokenizer) -> None:
+        self.name = name
+        self._transformer = transformer
+        self._tokenizer = tokenizer
+        self._waiting: deque[Request] = deque()
+        self._running: list[Request] = []
+        self._free_slots = list(range(MAX_LOGIT_ROWS))
+        self._reserved_blocks = 0
+        self._alone: deque[_Alone] = deque()
+        self._condition = threading.Condition()
+        self._is_closed = False
+        self._seconds_per_row = 0.002
+        self._thread = threading.Thread(target=self._work, name=f"wse-{name}", daemon=True)
+        self._thread.start()
+
+    def submit(
+        self, prompt: list[int], params: SamplingParams, n_new: int, on_chunk: OnChunk, owner: str = ""
+    ) -> Generation:
+        """Queue a request. Raises QueueFull, OutOfMemory (could never run), EngineClosed."""
+        request = Request(
+            prompt, params, n_new, StreamDecoder(self._tokenizer), on_chunk, owner,
+            self._transformer.hparams.n_layers,
+        )  # fmt: skip
+        pool = self._transformer.pool
+        if request.blocks_needed > pool.n_blocks:
+            what = f"the KV cache of a request of {len(prompt)} + {n_new} tokens"
+            raise OutOfMemory(
+                what, request.blocks_needed * pool.block_bytes, pool.n_blocks * pool.block_bytes
+            )
+        with self._condition:
+            if self._is_closed:
+                raise EngineClosed(self.name)
+            if len(self._waiting) >= MAX_WAITING:
+                raise QueueFull(len(self._waiting), MAX_WAITING)
+            self._waiting.append(request)
+            self._condition.notify()
+        return Generation(request, self)
+
+    def run_alone(self, job: Callable[[int, list[int]], None], n_tokens: int) -> None:
+        """Run job(slot, blocks) between two passes, with cache blocks for `n_tokens` of its own.
+
+        Returns when it has run. Raises what it raises, EngineClosed, and OutOfMemory when it never could.
+        """
+        alone = _Alone(job, -(-n_tokens // BLOCK_POSITIONS))
+        pool = self._transformer.pool
+        if alone.n_blocks > pool.n_blocks:
+            what = f"the KV cache of {n_tokens} tokens"
+            raise OutOfMemory(what, alone.n_blocks * pool.block_bytes, pool.n_blocks * pool.block_bytes)
+        with self._condition:
+            if self._is_closed:
+                raise EngineClosed(self.name)
+            self._alone.append(alone)
+            self._condition.notify()
+        alone.done.wait()
+        if alone.error is not None:
+            raise alone.error
+
+    def wake(self) -> None:
+        with self._condition:
+            self._condition.notify()
+
+    def position(self, request: Request) -> int:
+        with self._condition:
+            return self._waiting.index(request) + 1 if request in self._waiting else 0
+
+    @property
+    def is_idle(self) -> bool:
+        with self._condition:
+            return not (self._waiting or self._running or self._alone)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed, or failed."""
+        return self._is_closed
+
+    def close(self) -> None:
+        """End all requests with EngineClosed and stop the thread."""
+        with self._condition:
+            self._is_closed = True
+            self._condition.notify()
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    # --- the scheduler's thread ---
+
+    def _work(self) -> None:
+        try:
+            while self._await_work():
+                self._step()
+        except Exception as exc:  # the outer edge of this thread: every caller is told
+            logger.exception("the engine of %s failed", self.name)
+            self._end_all(EngineFailed(self.name, f"{type(exc).__name__}: {exc}"))
+        else:
+            self._end_all(EngineClosed(self.name))
+
+    def _await_work(self) -> bool:
+        """Wait until there is something to do; False when closed."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._is_closed or self._alone or self._waiting or self._running)
+            return not self._is_closed
+
+    def _run_alone(self) -> None:
+        """Run the jobs for which there is a slot and room in the cache; they publish nothing."""
+        pool = self._transformer.pool
+        while self._alone and self._free_slots:
+            if self._reserved_blocks + self._alone[0].n_blocks > pool.n_blocks:
+                return
+            with self._condition:
+                alone = self._alone.popleft()
+            slot, blocks = self._free_slots.pop(), [pool.allocate() for _ in range(alone.n_blocks)]
+            try:
+                alone.job(slot, blocks)
+            except Exception as exc:  # raised again on the caller's thread
+                alone.error = exc
+            pool.release(blocks)
+            self._free_slots.append(slot)
+            alone.done.set()
+
+    def _step(self) -> None:
+        """One pass: drop the cancelled, admit the waiting, compute, and hand out the new tokens."""
+        for request in [s for s in self._running if s.is_cancelled.is_set()]:
+            self._finish(request, "cancelled")
+        self._run_alone()
+        self._admit()
+        plan = self._plan()
+        if not plan:
+            return
+        rows = [row for _, part in plan for row in part]
+        logits, timing = self._transformer.run(rows)
+        self._learn_speed(len(rows), timing.seconds)
+        self._advance(plan, logits, timing)
+
+    def _admit(self) -> None:
+        """Move requests from the queue into the batch while slots and cache blocks last.
+
+        Owners take turns: whoever has the fewest running goes first, in order of arrival among equals.
+        """
+        with self._condition:
+            for request in [s for s in self._waiting if s.is_cancelled.is_set()]:
+                self._waiting.remove(request)
+                self._say_last(request, "cancelled")
+            while self._waiting and self._free_slots:
+                active = Counter(s.owner for s in self._running)
+                request = min(self._waiting, key=lambda s: active[s.owner])
+                if self._reserved_blocks + request.blocks_needed > self._transformer.pool.n_blocks:
+                    break  # it waits for room; nobody overtakes it for ever
+                self._waiting.remove(request)
+                self._reserved_blocks += request.blocks_needed
+                request.slot = self._free_slots.pop()
+                request.admitted_at = perf_counter()
+                self._running.append(request)
+
+    def _plan(self) -> list[tuple[Request, list[Row]]]:
+        """Choose the rows of the next pass: all decoding sequences, then prompts in order of admission."""
+        decoding = [s for s in self._running if not s.is_prefilling]
+        plan = [(s, [self._row(s, len(s.tokens) - 1)]) for s in decoding]
+        room = MAX_ROWS - len(plan)
+        if decoding:
+            room = min(room, max(MIN_PREFILL_ROWS, int(PASS_TARGET_S / self._seconds_per_row)))
+        started: list[Request] = []
+        for request in self._running:
+            if not request.is_prefilling or room <= 0:
+                continue
+            if request.n_computed == 0:
+                if any(_shares_next_block(request, other) for other in started):
+                    continue  # the other one computes what this one can take over after the pass
+                self._take_prefix(request)
+            stop = min(request.n_prompt, request.n_computed + room)
+            plan.append((request, [self._row(request, p) for p in range(request.n_computed, stop)]))
+            room -= stop - request.n_computed
+            started.append(request)
+        return plan
+
+    def _take_prefix(self, request: Request) -> None:
+        pool = self._transformer.pool
+        if request.blocks:
+            return
+        request.blocks = pool.match(request.tokens)
+        request.n_computed = request.n_cached = len(request.blocks) * BLOCK_POSITIONS
+        self._transformer.set_table(request.slot, request.blocks)
+
+    def _row(self, request: Request, position: int) -> Row:
+        if position // BLOCK_POSITIONS == len(request.blocks):
+            request.blocks.append(self._transformer.pool.allocate())
+            self._transformer.set_table(request.slot, request.blocks)
+        return Row(request.tokens[position], position, request.slot, position == len(request.tokens) - 1)
+
+    def _learn_speed(self, n_rows: int, seconds: float) -> None:
+        if n_rows >= MIN_PREFILL_ROWS:
+            self._seconds_per_row = 0.7 * self._seconds_per_row + 0.3 * seconds / n_rows
+
+    def _advance(
+        self, plan: list[tuple[Request, list[Row]]], logits: npt.NDArray[np.float32], timing: PassTiming
+    ) -> None:
+        """Book the pass for each of its requests; those whose tokens are all computed get a new one."""
+        next_logits = itertools.count()
+        for request, rows in plan:
+            phase = request.prefill if request.is_prefilling else request.decode
+            phase.add(timing.seconds, timing.layers_ms, timing.head_ms, len(rows))
+            first_new_block = request.n_computed // BLOCK_POSITIONS
+            request.n_computed += len(rows)
+            self._publish(request, first_new_block)
+            if rows[-1].wants_logits:
+                self._append(request, request.sampler.choose(logits[next(next_logits)]))
+
+    def _publish(self, request: Request, first_block: int) -> None:
+        for index in range(first_block, request.n_computed // BLOCK_POSITIONS):
+            tokens = request.tokens[index * BLOCK_POSITIONS : (index + 1) * BLOCK_POSITIONS]
+            mine = request.blocks[index]
+            self._transformer.pool.publish(request.blocks, index, tokens)
+            if request.blocks[index] != mine:
+                self._transformer.set_table(request.slot, request.blocks)
+
+    def _append(self, request: Request, token: int) -> None:
+        """Add a sampled token, pass its text on, and end the request where it ends."""
+        if request.first_token_at is None:
+            request.first_token_at = perf_counter()
+        if token in self._tokenizer.stop_ids:
+            self._finish(request, "stop")
+            return
+        request.tokens.append(token)
+        shown = request.stop_filter.feed(request.decoder.push(token))
+        if shown:
+            request.text.append(shown)
+        if request.stop_filter.is_stopped:
+            self._finish(request, "stop", shown)
+        elif len(request.tokens) - request.n_prompt >= request.n_new:
+            self._finish(request, "length", shown)
+        else:
+            self._say(request, Chunk(shown, (token,)))
+
+    def _finish(self, request: Request, reason: FinishReason, last_text: str = "") -> None:
+        self._retire(request)
+        self._say_last(request, reason, last_text)
+
+    def _say_last(self, request: Request, reason: FinishReason, last_text: str = "") -> None:
+        tail = ""
+        if not request.stop_filter.is_stopped:
+            tail = request.stop_filter.feed(request.decoder.finish()) + request.stop_filter.flush()
+            request.text.append(tail)
+        last_tokens = tuple(request.tokens[-1:]) if last_text or reason == "length" else ()
+        self._say(request, Chunk(last_text + tail, last_tokens, request.completion(reason)))
+
+    def _retire(self, request: Request) -> None:
+        """Take a request out of the batch and give its slot and blocks back."""
+        self._running.remove(request)
+        self._transformer.pool.release(request.blocks)
+        request.blocks = []
+        self._reserved_blocks -= request.blocks_needed
+        self._free_slots.append(request.slot)
+
+    def _say(self, request: Request, chunk: Chunk) -> None:
+        try:
+            request.on_chunk(chunk)
+        except Exception:  # the outer edge of a caller's callback: one bad listener must not stop the batch
+            logger.exception("a listener of %s failed; its request is cancelled", self.name)
+            request.is_cancelled.set()
+
+    def _end_all(self, error: WseError) -> None:
+        with self._condition:
+            self._is_closed = True
+            ended = [*self._running, *self._waiting]
+            self._running, self._waiting = [], deque()
+            alone, self._alone = self._alone, deque()
+        for request in ended:
+            self._say(request, Chunk("", error=error))
+        for job in alone:
+            job.error = error
+            job.done.set()
+
+
+def _shares_next_block(request: Request, other: Request) -> bool:
+    """Whether `other`, being prefilled, will publish a block that `request` begins with and lacks."""
+    common = _common_prefix(request.tokens, other.tokens[: other.n_prompt])
+    return min(common, request.n_prompt - 1) // BLOCK_POSITIONS > other.n_computed // BLOCK_POSITIONS
+
+
+def _common_prefix(left: Sequence[int], right: Sequence[int]) -> int:
+    for index, (a, b) in enumerate(zip(left, right, strict=False)):
+        if a != b:
+            return index
+    return min(len(left), len(right))
