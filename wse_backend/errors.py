@@ -13,6 +13,9 @@ WseError
 ├── ContextOverflow     the prompt is longer than the model's context
 ├── QueueFull           too many requests are already waiting
 ├── OutOfMemory         a model or a cache does not fit into the memory budget
+├── GridTooLarge        a grid of PEs is larger than the wafer (also a ValueError)
+├── DoesNotFit          a model does not fit the wafers allowed (also a ValueError)
+├── NoUsableWafer       no wafer survives such a defect density (also a ValueError)
 ├── EngineClosed        the engine was closed before or during the request
 └── EngineFailed        the engine's own thread died; a bug, never the user's fault
 
@@ -31,12 +34,15 @@ __all__ = [
     "BrokenTemplate",
     "ContextOverflow",
     "DiskFull",
+    "DoesNotFit",
     "DownloadFailed",
     "EngineClosed",
     "EngineFailed",
+    "GridTooLarge",
     "HashMismatch",
     "InvalidMessages",
     "InvalidParams",
+    "NoUsableWafer",
     "OutOfMemory",
     "QueueFull",
     "UnknownModel",
@@ -227,6 +233,68 @@ class OutOfMemory(WseError):
         return (
             f"{self.what} needs {self.needed_bytes / MIB:.0f} MiB of memory, "
             f"{self.available_bytes / MIB:.0f} MiB are available. Use a smaller model or a shorter context"
+        )
+
+
+class GridTooLarge(WseError, ValueError):
+    """A grid of PEs does not lie on the wafer."""
+
+    def __init__(self, grid: tuple[int, int], wafer: str, largest: tuple[int, int]) -> None:
+        super().__init__(grid, wafer, largest)
+        self.grid = grid
+        self.wafer = wafer
+        self.largest = largest
+
+    def __str__(self) -> str:
+        return (
+            f"a grid of {self.grid[0]} x {self.grid[1]} PEs does not lie on {self.wafer}, "
+            f"which has {self.largest[0]} x {self.largest[1]}"
+        )
+
+
+class DoesNotFit(WseError, ValueError):
+    """A model and its cache need more SRAM than the wafers allowed have.
+
+    missing_bytes: what is short on the wafers allowed. wafers_needed: the smallest number that would do, or
+    None when no number of wafers does (one layer is too large for one region).
+    """
+
+    def __init__(
+        self, model: str, spec: str, wafers: int, missing_bytes: int, wafers_needed: int | None
+    ) -> None:
+        super().__init__(model, spec, wafers, missing_bytes, wafers_needed)
+        self.model = model
+        self.spec = spec
+        self.wafers = wafers
+        self.missing_bytes = missing_bytes
+        self.wafers_needed = wafers_needed
+
+    def __str__(self) -> str:
+        remedy = (
+            f"{self.wafers_needed} would do"
+            if self.wafers_needed is not None
+            else "more wafers do not help: one layer is too large; use a larger grid or a shorter context"
+        )
+        return (
+            f"{self.model} does not fit on {self.wafers} x {self.spec}: "
+            f"{self.missing_bytes:,} bytes ({self.missing_bytes / MIB:,.0f} MiB) are missing; {remedy}"
+        )
+
+
+class NoUsableWafer(WseError, ValueError):
+    """At such a defect density no wafer that was drawn is usable."""
+
+    def __init__(self, spec: str, density_per_cm2: float, drawn: int, spares_per_row: int) -> None:
+        super().__init__(spec, density_per_cm2, drawn, spares_per_row)
+        self.spec = spec
+        self.density_per_cm2 = density_per_cm2
+        self.drawn = drawn
+        self.spares_per_row = spares_per_row
+
+    def __str__(self) -> str:
+        return (
+            f"none of {self.drawn} {self.spec} wafers is usable at {self.density_per_cm2:g} defects/cm2: "
+            f"some row always has more defects than its {self.spares_per_row} spare PEs"
         )
 
 
