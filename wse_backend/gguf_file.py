@@ -137,6 +137,20 @@ def open_gguf(path: str | os.PathLike[str]) -> GGUFFile:
     return GGUFFile(path, architecture, header.metadata, hparams, tensors, len(mapping))
 
 
+def read_header(path: str | os.PathLike[str]) -> tuple[dict[str, object], tuple[str, ...]]:
+    """Return metadata and tensor names of a GGUF file of any architecture; no tensor is looked at.
+
+    Raises BrokenGGUF, and Unsupported for a big-endian file or an unknown version.
+    """
+    path = Path(path)
+    mapping = _map(path)
+    try:
+        header = _Reader(mapping, path.name).header()
+    except (struct.error, UnicodeDecodeError, OverflowError) as exc:
+        raise BrokenGGUF(path.name, f"damaged header ({exc})") from exc
+    return header.metadata, tuple(name for name, *_ in header.entries)
+
+
 def _map(path: Path) -> mmap.mmap:
     try:
         with path.open("rb") as file:

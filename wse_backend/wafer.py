@@ -72,10 +72,10 @@ class WaferSpec:
         return columns, rows
 
 
-# PEs, clock, SRAM per PE, 40 GB, 20 PB/s, 46,225 mm2: Cerebras, "Wafer Scale Engine 2" product page (2021) and
+# PEs, clock, SRAM per PE, 40 GB, 20 PB/s, 46,225 mm2: Cerebras, "Wafer Scale Engine 2" product page (2021), and
 # S. Lie, "Cerebras Architecture Deep Dive", IEEE Micro 43(3), 2023 (48 KB and a 4-wide fp16 SIMD unit per PE,
-# 1.1 GHz, 24 colours per router). Peak: 850,000 PEs x 4 multiply-accumulates x 2 x 1.1 GHz = 7.5 PFLOP/s (dense
-# fp16). Spare PEs: about 1.5 % (S. Lie, Hot Chips 31, 2019). 23 kW and 1.2 Tb/s of Ethernet: CS-2 data sheet.
+# 1.1 GHz, 24 colours per router). Peak, dense fp16: 850,000 PEs x 4 multiply-accumulates x 2 x 1.1 GHz = 7.5
+# PFLOP/s. Spare PEs: about 1.5 % (S. Lie, Hot Chips 31, 2019). 23 kW, 1.2 Tb/s of Ethernet: CS-2 data sheet.
 WSE2 = WaferSpec(
     name="WSE-2",
     columns=850,
@@ -89,8 +89,8 @@ WSE2 = WaferSpec(
 )
 
 # 900,000 active of about 970,000 PEs, 44 GB, 21 PB/s, 8-wide fp16 SIMD, 125 PFLOP/s (sparse fp16): Cerebras,
-# "Wafer Scale Engine 3" product page and S. Lie, "Wafer-Scale AI", Hot Chips 36, 2024. The clock is derived: 21 PB/s
-# over 900,000 PEs is 23.3 GB/s each, the bandwidth per PE of WSE-2 (23.5 GB/s) at 1.1 GHz within 1 %.
+# "Wafer Scale Engine 3" product page (2024), and S. Lie, "Wafer-Scale AI", Hot Chips 36, 2024. The clock is
+# derived: 21 PB/s over 900,000 PEs is 23.3 GB/s each, within 1 % of a PE of WSE-2 at 1.1 GHz (23.5 GB/s).
 WSE3 = WaferSpec(
     name="WSE-3",
     columns=900,
