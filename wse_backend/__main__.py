@@ -85,8 +85,8 @@ def run_list() -> None:
         here = "yes" if models.is_downloaded(card.name) else "no"
         size = f"{card.size_bytes / MB:,.0f} MB"
         rows.append((card.name, here, size, card.ram_note, card.licence, card.note))
-    for name in models.available()[len(models.CARDS) :]:
-        rows.append((name, "yes", f"{(folder / name).stat().st_size / MB:,.0f} MB", "", "", "your own file"))
+    own = [folder / name for name in models.available() if name not in models.CARDS]
+    rows += [(p.name, "yes", f"{p.stat().st_size / MB:,.0f} MB", "", "", "your own file") for p in own]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

