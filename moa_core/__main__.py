@@ -84,7 +84,7 @@ def _providers(options: argparse.Namespace) -> list[Provider]:
 def _ask(config: MoAConfig, question: str, providers: list[Provider], as_json: bool) -> int:
     text = sys.stdin.read() if question == "-" else question
     last: Event | None = None
-    with closing(run_sync(config, text, providers)) as events:  # type: ignore[type-var]
+    with closing(run_sync(config, text, providers)) as events:
         for last in events:
             _show_progress(last, sys.stderr)
             if isinstance(last, SummaryDelta) and not as_json:

@@ -10,7 +10,7 @@ from moa_core.errors import CallFailed, EmptyAnswer, IncompleteAnswer, InvalidSt
 from moa_core.prompts import Message
 from moa_core.providers.base import CallRequest, Finish, Provider, Wait
 from moa_core.reasoning import ThinkSplitter
-from moa_core.structured import explain_schema, parse_structured
+from moa_core.structured import parse_structured
 from moa_core.trace import CallRecord
 
 STRUCTURE_ATTEMPTS = 3
@@ -24,7 +24,6 @@ class Call:
     layer: int
     index: int
     agent: Agent
-    messages: tuple[Message, ...]
     role: str = "agent"
     seed: int | None = None
 
@@ -76,13 +75,19 @@ Show = Callable[[str, str], None]
 ShowWait = Callable[[Wait], None]
 
 
-async def perform(call: Call, provider: Provider, progress: Progress, show: Show, show_wait: ShowWait) -> Any:
+async def perform(
+    call: Call,
+    messages: tuple[Message, ...],
+    provider: Provider,
+    progress: Progress,
+    show: Show,
+    show_wait: ShowWait,
+) -> Any:
     """Stream the answer into `progress`; returns the parsed JSON when the agent has a schema, else None.
 
     show(text, reasoning) and show_wait are called for every piece. Raises CallFailed.
     """
     schema = call.agent.response_schema
-    messages = call.messages if schema is None else explain_schema(call.messages, schema)
     for attempt in range(1, STRUCTURE_ATTEMPTS + 1):
         await _stream_within_budget(call, messages, provider, progress, show, show_wait)
         if not progress.text.strip():

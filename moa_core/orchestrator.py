@@ -4,24 +4,26 @@ import asyncio
 import contextlib
 import queue
 import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import AsyncExitStack, aclosing
 
+from moa_core.budget import Contexts
 from moa_core.config import MoAConfig
 from moa_core.errors import LayerFailed, MoAError
-from moa_core.events import Event, RunFailed, RunFinished, RunStarted
+from moa_core.events import AgentWaiting, Event, RunFailed, RunFinished, RunStarted
+from moa_core.plan import Rehearsal, make_plan, rehearse
 from moa_core.prompts import Message, check_messages
-from moa_core.providers.base import Provider, Sessional
+from moa_core.providers.base import Provider, Sessional, Wait
 from moa_core.routing import Router
 from moa_core.runtime import Run
-from moa_core.strategies import find_strategy
+from moa_core.strategies import Strategy, find_strategy
 
 
 async def run(
     config: MoAConfig,
     messages: str | Sequence[Message],
     providers: Provider | Sequence[Provider],
-) -> AsyncIterator[Event]:
+) -> AsyncGenerator[Event, None]:
     """Run `config` over the conversation and tell what happens, from RunStarted to RunFinished or RunFailed.
 
     messages: role and content each, the last one the user's question; a plain string is one question.
@@ -33,20 +35,11 @@ async def run(
     router = Router(providers)
     strategy = find_strategy(config.strategy)
     events: asyncio.Queue[Event | None] = asyncio.Queue()
-    moa = Run(config, conversation, router, events.put_nowait)
-
-    async def play() -> None:
-        async with AsyncExitStack() as stack:
-            for provider in router.providers:
-                if isinstance(provider, Sessional):
-                    await stack.enter_async_context(provider.session())
-            stack.push_async_callback(router.aclose)
-            events.put_nowait(
-                RunStarted(strategy.name, strategy.count_layers(config), config.seed, config.notes)
-            )
-            events.put_nowait(await _outcome(moa, strategy.play(moa)))
-
-    player = asyncio.create_task(play(), name="moa-run")
+    rehearsal = await rehearse(config, conversation)
+    events.put_nowait(RunStarted(strategy.name, rehearsal.n_layers, config.seed, config.notes))
+    player = asyncio.create_task(
+        _play(strategy, rehearsal, config, conversation, router, events.put_nowait), name="moa-run"
+    )
     player.add_done_callback(lambda _: events.put_nowait(None))
     try:
         while (event := await events.get()) is not None:
@@ -57,21 +50,52 @@ async def run(
         await asyncio.wait([player])
 
 
-async def _outcome(moa: Run, answer: "asyncio.Future[str] | object") -> Event:
-    """The last event: the strategy's answer, or why there is none."""
-    try:
-        text = await answer  # type: ignore[misc]
-    except MoAError as exc:
-        reasons = exc.reasons if isinstance(exc, LayerFailed) else {}
-        return RunFailed(str(exc), exc, moa.trace(), reasons)
-    return RunFinished(text, moa.trace(), tuple(moa.notes))
+async def _play(
+    strategy: Strategy,
+    rehearsal: Rehearsal,
+    config: MoAConfig,
+    conversation: tuple[Message, ...],
+    router: Router,
+    emit: Callable[[Event], None],
+) -> None:
+    """Plan, then play; emits everything between RunStarted and the last event, and that one."""
+    contexts = Contexts(router)
+    moa = Run(config, conversation, router, emit, contexts)
+    async with AsyncExitStack() as stack:
+        for provider in router.providers:
+            if isinstance(provider, Sessional):
+                await stack.enter_async_context(provider.session())
+        stack.push_async_callback(router.aclose)
+        try:
+            plan = await make_plan(config, conversation, router, contexts, _wait_shower(rehearsal, emit))
+            plan.check()
+            moa.messages = plan.messages
+            for note in plan.notes:
+                moa.note(note)
+            answer = await strategy.play(moa)
+        except MoAError as exc:
+            reasons = exc.reasons if isinstance(exc, LayerFailed) else {}
+            emit(RunFailed(str(exc), exc, moa.trace(), reasons))
+        else:
+            emit(RunFinished(answer, moa.trace(), tuple(moa.notes)))
+
+
+def _wait_shower(rehearsal: Rehearsal, emit: Callable[[Event], None]) -> Callable[[Wait], None]:
+    """Before the first call, what takes long is shown at the first agent: its model is loaded first."""
+    first = rehearsal.calls[0]
+
+    def show(wait: Wait) -> None:
+        part = first.part
+        emit(AgentWaiting(first.layer, part.agent.name, 0, wait.reason, wait.wait_s, part.role))
+
+    return show
 
 
 def run_sync(
     config: MoAConfig,
     messages: str | Sequence[Message],
     providers: Provider | Sequence[Provider],
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """The same events as `run`, for code without an event loop (a page, a script, a notebook).
 
     The run has an event loop of its own on a thread of its own, so it goes on while the caller draws. Closing
@@ -84,7 +108,7 @@ def run_sync(
         task = asyncio.current_task()
         assert task is not None
         loop_ready.put((asyncio.get_running_loop(), task))
-        async with aclosing(run(config, messages, providers)) as stream:  # type: ignore[type-var]
+        async with aclosing(run(config, messages, providers)) as stream:
             async for event in stream:
                 events.put(event)
 

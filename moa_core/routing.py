@@ -47,6 +47,20 @@ class Router:
             f"nobody serves {agent.model!r}: {'; '.join(said)}. Choose a listed model for {agent.name!r}"
         )
 
+    async def name_for(self, agent: Agent) -> str:
+        """The name of the provider for `agent`, empty when there is none."""
+        try:
+            return (await self.route(agent)).name
+        except NoProvider:
+            return ""
+
+    async def learn(self, provider: Provider) -> None:
+        """Ask a provider for its list even if routing does not need it: some tell contexts there."""
+        try:
+            await self._models(provider)
+        except MoAError:
+            return
+
     async def _models(self, provider: Provider) -> list[str]:
         key = id(provider)
         if key not in self._lists:

@@ -11,6 +11,9 @@ from typing import Any, Protocol, runtime_checkable
 
 from moa_core.prompts import Message
 
+BYTES_PER_TOKEN = 3  # a careful estimate: English needs about 4 bytes per token, code and other scripts fewer
+TOKENS_PER_MESSAGE = 8  # role and separators of a chat template, estimated
+
 
 @dataclass(frozen=True, slots=True)
 class CallRequest:
@@ -98,8 +101,8 @@ class Context:
 class Counting(Protocol):
     """A provider that can say what fits."""
 
-    async def context(self, model: str) -> Context:
-        """How much `model` can take. Raises CallFailed when it is not there."""
+    async def context(self, model: str, on_wait: Callable[[Wait], None] | None = None) -> Context:
+        """How much `model` can take; on_wait hears why it takes long. Raises CallFailed."""
 
 
 @runtime_checkable
@@ -108,3 +111,8 @@ class Sessional(Protocol):
 
     def session(self) -> AbstractAsyncContextManager[object]:
         """Entered before the first call of a run, left after the last."""
+
+
+def estimate_tokens(messages: Sequence[Message]) -> int:
+    """A careful estimate of the tokens of `messages`, for models whose tokenizer is not here."""
+    return sum(-(-len(m["content"].encode()) // BYTES_PER_TOKEN) + TOKENS_PER_MESSAGE for m in messages)

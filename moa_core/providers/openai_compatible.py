@@ -5,7 +5,7 @@ import logging
 import ssl
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -24,8 +24,7 @@ from moa_core.errors import (
     RequestRefused,
     TimedOut,
 )
-from moa_core.prompts import Message
-from moa_core.providers.base import CallRequest, Context, Delta, Wait
+from moa_core.providers.base import CallRequest, Context, Delta, Wait, estimate_tokens
 from moa_core.providers.chat_stream import ChatStream
 from moa_core.providers.http_errors import scrub, status_error, translated
 from moa_core.providers.limiter import SHARED_LIMITERS, Limiters
@@ -33,8 +32,6 @@ from moa_core.providers.retry import RetryPolicy
 
 CEREBRAS_URL = "https://api.cerebras.ai/v1"
 MAX_ERROR_BYTES = 64 * 1024
-BYTES_PER_TOKEN = 3  # a careful estimate: English needs about 4 bytes per token, code and other scripts fewer
-TOKENS_PER_MESSAGE = 8  # role and separators of a chat template, estimated
 # Fields that some servers refuse by name; the request is then sent once more without them.
 DROPPABLE = ("response_format", "stream_options", "seed", "top_p", "stop")
 CONTEXT_FIELDS = ("context_window", "context_length", "max_context_length", "max_model_len")
@@ -155,7 +152,7 @@ class OpenAICompatible:
                         raise
                 await asyncio.sleep(wait_s)
 
-    async def context(self, model: str) -> Context:
+    async def context(self, model: str, on_wait: Callable[[Wait], None] | None = None) -> Context:
         """The context as given or as the server's list told it, counted by a stated estimate; asks nobody."""
         return Context(self._context_tokens.get(model), False, estimate_tokens)
 
@@ -332,11 +329,6 @@ class _Deadline:
         except TimeoutError as error:
             message = f"{self._service}: no {self._phase} within {self._limit_s:g} s"
             raise TimedOut(message, self._phase, self._limit_s) from error
-
-
-def estimate_tokens(messages: Sequence[Message]) -> int:
-    """A careful estimate of the tokens of `messages`, for models whose tokenizer is not here."""
-    return sum(-(-len(m["content"].encode()) // BYTES_PER_TOKEN) + TOKENS_PER_MESSAGE for m in messages)
 
 
 async def _read_some(response: httpx.Response) -> bytes:

@@ -2,8 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from moa_core.errors import ContextExceeded, EngineFailed, ModelNotFound, RateLimited, RequestRefused
@@ -39,21 +39,25 @@ class Wafer:
 
         return list(await asyncio.to_thread(models.available))
 
-    async def context(self, model: str) -> Context:
+    async def context(self, model: str, on_wait: Callable[[Wait], None] | None = None) -> Context:
         """The model's context and its own tokenizer; loads the model when it is not loaded."""
-        async for loaded in self._load(model):
-            if not isinstance(loaded, Wait):
-                return Context(loaded.n_ctx, True, _counter(loaded))
+        async with aclosing(self._load(model)) as updates:
+            async for loaded in updates:
+                if not isinstance(loaded, Wait):
+                    return Context(loaded.n_ctx, True, _counter(loaded))
+                if on_wait is not None:
+                    on_wait(loaded)
         raise EngineFailed(f"{model} could not be loaded")
 
     async def stream(self, request: CallRequest) -> AsyncIterator[Delta]:
         """The answer token by token; loading and downloading are reported as waiting."""
         engine: Engine | None = None
-        async for loaded in self._load(request.model):
-            if isinstance(loaded, Wait):
-                yield Delta(wait=loaded)
-            else:
-                engine = loaded
+        async with aclosing(self._load(request.model)) as updates:
+            async for loaded in updates:
+                if isinstance(loaded, Wait):
+                    yield Delta(wait=loaded)
+                else:
+                    engine = loaded
         if engine is None:
             raise EngineFailed(f"{request.model} could not be loaded")
         chunks: asyncio.Queue[Chunk] = asyncio.Queue()
@@ -76,7 +80,7 @@ class Wafer:
         finally:
             generation.cancel()
 
-    async def _load(self, model: str) -> "AsyncIterator[Wait | Engine]":
+    async def _load(self, model: str) -> "AsyncGenerator[Wait | Engine, None]":
         """Progress while the engine is loaded on a thread of its own, then the engine.
 
         The thread is told to stop through its progress callback when nobody waits for it any more.

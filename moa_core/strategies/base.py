@@ -1,11 +1,11 @@
-"""What a strategy is: a name, a number of layers, and how the answer comes about."""
+"""What a strategy is: a name, its options, the roles it gives out, and how the answer comes about."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from moa_core.config import MoAConfig
+from moa_core.config import Agent, MoAConfig
 from moa_core.errors import ConfigError
-from moa_core.runtime import Run
+from moa_core.stage import Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,22 +22,49 @@ class Option:
 class Strategy:
     """A way to get one answer out of several calls.
 
-    play: makes the calls through a `Run` and returns the answer. count_layers: how many layers it will go
-    through. roles: the parts that `MoAConfig.roles` may give to an agent of its own; who is missing is played
-    by the summarizer.
+    play: makes the calls on a `Stage` and returns the answer. It must not depend on what the answers say for
+    how many calls it makes at most: the plan of a run is made by rehearsing it. roles: the parts that
+    `MoAConfig.roles` may give to an agent of its own.
     """
 
     name: str
     description: str
-    play: Callable[[Run], Awaitable[str]]
-    count_layers: Callable[[MoAConfig], int]
+    play: Callable[[Stage], Awaitable[str]]
     roles: tuple[str, ...] = ()
     options: Mapping[str, Option] = field(default_factory=dict, hash=False)
 
-    def option(self, config: MoAConfig, name: str) -> int:
-        """The configured value or the default. Raises ConfigError when it is out of range."""
-        rule = self.options[name]
-        value = config.options.get(name, rule.default)
-        if isinstance(value, bool) or not isinstance(value, int) or not rule.low <= value <= rule.high:
-            raise ConfigError(f"is {value!r}; allowed: {rule.low} to {rule.high}", f"options.{name}")
-        return value
+
+def option(config: MoAConfig, options: Mapping[str, Option], name: str) -> int:
+    """The configured value of an option, or its default. Raises ConfigError when it is out of range."""
+    rule = options[name]
+    value = config.options.get(name, rule.default)
+    if isinstance(value, bool) or not isinstance(value, int) or not rule.low <= value <= rule.high:
+        raise ConfigError(
+            f"is {value!r}; allowed: whole numbers from {rule.low} to {rule.high} ({rule.description})",
+            f"options.{name}",
+        )
+    return value
+
+
+def cast(config: MoAConfig, role: str, count: int, prompt: str = "") -> list[Agent]:
+    """`count` agents that play `role`, each with a name of its own.
+
+    The role's own agent if there is one, else the first layer's agents in turn, else the summarizer's model
+    with `prompt`.
+    """
+    if role in config.roles:
+        pool = [config.roles[role]]
+    elif config.layers:
+        pool = list(config.layers[0].agents)
+    else:
+        pool = [replace(config.summarizer, name=role.capitalize(), prompt=prompt)]
+    chosen = [pool[i % len(pool)] for i in range(count)]
+    if count <= len(pool):
+        return chosen
+    return [replace(agent, name=f"{agent.name} {i}") for i, agent in enumerate(chosen, start=1)]
+
+
+def referee(config: MoAConfig, role: str, prompt: str, schema: Mapping[str, object]) -> Agent:
+    """The agent that judges, by `schema`: the role's own, else the summarizer's model with `prompt`."""
+    agent = config.roles.get(role) or replace(config.summarizer, name=role.capitalize(), prompt=prompt)
+    return replace(agent, response_schema=schema)

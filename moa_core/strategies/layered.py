@@ -3,12 +3,11 @@
 Wang et al. 2024, arXiv 2406.04692; their proposers are our agents, their aggregator is our summarizer.
 """
 
-from moa_core.config import MoAConfig
-from moa_core.runtime import Part, Run
+from moa_core.stage import Part, Stage
 from moa_core.strategies.base import Strategy
 
 
-async def play(moa: Run) -> str:
+async def play(moa: Stage) -> str:
     """Each layer sees the answers of the one before it."""
     responses: tuple[str, ...] = ()
     for layer in moa.config.run_layers:
@@ -17,13 +16,8 @@ async def play(moa: Run) -> str:
     return await moa.summarize(responses)
 
 
-def count_layers(config: MoAConfig) -> int:
-    return len(config.run_layers)
-
-
 STRATEGY = Strategy(
     name="layered",
     description="Agents in layers that see the answers of the layer before; a summarizer combines the last.",
     play=play,
-    count_layers=count_layers,
 )
