@@ -72,7 +72,7 @@ class WaferSpec:
         return columns, rows
 
 
-# PEs, clock, SRAM per PE, 40 GB, 20 PB/s, 46,225 mm2: Cerebras, "Wafer Scale Engine 2" product page (2021), and
+# PEs, clock, SRAM per PE, 40 GB, 20 PB/s, 46,225 mm2: Cerebras, "Wafer Scale Engine 2" product page (2021);
 # S. Lie, "Cerebras Architecture Deep Dive", IEEE Micro 43(3), 2023 (48 KB and a 4-wide fp16 SIMD unit per PE,
 # 1.1 GHz, 24 colours per router). Peak, dense fp16: 850,000 PEs x 4 multiply-accumulates x 2 x 1.1 GHz = 7.5
 # PFLOP/s. Spare PEs: about 1.5 % (S. Lie, Hot Chips 31, 2019). 23 kW, 1.2 Tb/s of Ethernet: CS-2 data sheet.

@@ -1,0 +1,322 @@
+"""Fit the timing model's six constants to measurements of a WSE-2, and say how far off it is on every row.
+
+    python bench/fit_wafer.py                    # predicted, measured and error of every calibration row
+    python bench/fit_wafer.py --write            # also replace wse_backend/timing/fitted.py
+    python bench/fit_wafer.py --cross-validate   # also compare structural variants on rows left out of the fit
+
+The counts of wse_backend.timing are linear in the constants, so the fit is a non-negative least-squares
+problem in relative errors: exact, with no starting point and no random numbers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import itertools
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from wse_backend.shapes import PRESETS, ModelShape  # noqa: E402
+from wse_backend.timing import Constants, decode, gemv, prefill  # noqa: E402
+from wse_backend.timing.constants import NAMES, PLAUSIBLE_RANGES  # noqa: E402
+from wse_backend.timing.counts import (  # noqa: E402
+    Mesh,
+    OpCount,
+    decode_counts,
+    gemv_counts,
+    head_counts,
+    prefill_counts,
+)
+from wse_backend.wafer import WSE2, WaferSpec  # noqa: E402
+
+CALIBRATION = ROOT / "bench" / "data" / "wafer_calibration.csv"
+FITTED = ROOT / "wse_backend" / "timing" / "fitted.py"
+GEMV_WEIGHT = 0.25  # the one GEMV row is published with two digits: 0.0012 ms is 0.00115 to 0.00125
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured row. grid: side of the square grid, 0 for "best". tokens: context or prompt length."""
+
+    phase: str
+    model: str
+    grid: int
+    tokens: int
+    value: float
+    unit: str
+
+
+@dataclass(frozen=True)
+class Structure:
+    """A way to count work; everything but the defaults is a variant to compare with.
+
+    all_logits: the prefill's LM head runs for every token of the prompt.
+    """
+
+    name: str = "as built"
+    spec: WaferSpec = WSE2
+    shape_of: Callable[[ModelShape], ModelShape] = lambda shape: shape
+    all_logits: bool = False
+
+
+def read_rows(path: Path = CALIBRATION) -> list[Row]:
+    """The rows that the timing model is fitted to: decode, prefill and GEMV."""
+    with path.open(encoding="utf-8") as file:
+        found = list(csv.DictReader(line for line in file if not line.startswith("#")))
+    rows = []
+    for entry in found:
+        if entry["phase"] in ("decode", "prefill", "gemv"):
+            side = 0 if entry["grid"] == "best" else int(entry["grid"].split("x")[0])
+            tokens = int(entry["context_or_tokens"] or 0)
+            rows.append(
+                Row(entry["phase"], entry["model"], side, tokens, float(entry["value"]), entry["unit"])
+            )
+    return rows
+
+
+def measured_cycles(row: Row, spec: WaferSpec) -> float:
+    """Cycles of the whole phase that the row's value stands for."""
+    if row.phase == "gemv":
+        return row.value * 1e-3 * spec.clock_hz
+    tokens = row.tokens if row.phase == "prefill" else 1
+    return tokens / row.value * spec.clock_hz
+
+
+def counted(row: Row, side: int, structure: Structure) -> tuple[float, npt.NDArray[np.float64]]:
+    """Cycles that no constant scales (multiply-accumulates), and one count per constant."""
+    mesh = Mesh.of(structure.spec, side, side)
+    if row.phase == "gemv":
+        m, n = (int(part) for part in row.model.split("x"))
+        ops: list[tuple[OpCount, int]] = [(gemv_counts(m, n, mesh), 1)]
+    else:
+        shape = structure.shape_of(PRESETS[row.model])
+        if row.phase == "decode":
+            layer = decode_counts(shape, mesh, row.tokens)
+        else:
+            layer = prefill_counts(shape, mesh, row.tokens)
+        head = head_counts(shape, mesh)
+        if row.phase == "prefill" and structure.all_logits:
+            head = [_logits_of_all_tokens(shape, mesh, row.tokens)]
+        ops = [(op, shape.n_layers) for op in layer] + [(op, 1) for op in head]
+    free = sum(float(op.macs) * times for op, times in ops) / structure.spec.simd_width
+    counts = sum((_per_constant(op) * times for op, times in ops), np.zeros(len(NAMES)))
+    return free, counts
+
+
+def _per_constant(op: OpCount) -> npt.NDArray[np.float64]:
+    by_name = {
+        "dispatch": op.dispatches + op.moves,
+        "step": op.steps,
+        "hop": op.hops,
+        "stage": op.stages,
+        "local": op.locals,
+        "element": op.elements,
+    }
+    return np.array([float(by_name[name]) for name in NAMES])
+
+
+def _logits_of_all_tokens(shape: ModelShape, mesh: Mesh, tokens: int) -> OpCount:
+    """The LM head as a compute-shift product: gate and up of a model whose FFN is half the vocabulary."""
+    wide = replace(shape, hidden_dim=shape.vocab_size // 2)
+    return next(op for op in prefill_counts(wide, mesh, tokens) if op.name == "gate and up")
+
+
+def fit(rows: Sequence[Row], structure: Structure | None = None) -> Constants:
+    """The constants with the smallest squared relative errors over `rows`.
+
+    The GEMV row was measured on its best grid, which depends on the constants: repeated until that is stable.
+    """
+    structure = structure or Structure()
+    best = 480
+    for _ in range(20):
+        constants = _fit_once(rows, best, structure)
+        found = gemv(16384, 16384, structure.spec, constants=constants).grid[0]
+        if found == best or not any(row.phase == "gemv" for row in rows):
+            break
+        best = found
+    return constants
+
+
+def _fit_once(rows: Sequence[Row], best: int, structure: Structure) -> Constants:
+    counts, rest = [], []
+    for row in rows:
+        cycles = measured_cycles(row, structure.spec)
+        weight = (GEMV_WEIGHT if row.phase == "gemv" else 1.0) / cycles
+        free, count = counted(row, row.grid or best, structure)
+        counts.append(count * weight)
+        rest.append((cycles - free) * weight)
+    values = non_negative_least_squares(np.array(counts), np.array(rest))
+    return Constants(*(float(f"{value:.5g}") for value in values))
+
+
+def non_negative_least_squares(
+    matrix: npt.NDArray[np.float64], target: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """min |matrix x - target| with x >= 0, by trying every set of positive entries: 63 sets for six."""
+    n = matrix.shape[1]
+    scale = np.maximum(np.abs(matrix).max(axis=0), 1e-300)
+    best, best_error = np.zeros(n), float(target @ target)
+    for size in range(1, n + 1):
+        for chosen in itertools.combinations(range(n), size):
+            columns = list(chosen)
+            x = np.linalg.lstsq(matrix[:, columns] / scale[columns], target, rcond=None)[0] / scale[columns]
+            error = float(np.sum((matrix[:, columns] @ x - target) ** 2))
+            if (x >= 0).all() and error < best_error * (1 - 1e-12):
+                best, best_error = np.zeros(n), error
+                best[columns] = x
+    return best
+
+
+def predict(row: Row, constants: Constants, structure: Structure | None = None) -> float:
+    """What the model says for a row, in the row's unit."""
+    structure = structure or Structure()
+    if structure == Structure():
+        return _predict_by_api(row, constants)
+    side = row.grid or gemv(16384, 16384, structure.spec, constants=constants).grid[0]
+    free, counts = counted(row, side, structure)
+    cycles = free + float(counts @ np.array([getattr(constants, name) for name in NAMES]))
+    return row.value * measured_cycles(row, structure.spec) / cycles
+
+
+def _predict_by_api(row: Row, constants: Constants) -> float:
+    if row.phase == "gemv":
+        m, n = (int(part) for part in row.model.split("x"))
+        return gemv(m, n, WSE2, constants=constants).seconds * 1e3
+    grid = (row.grid, row.grid)
+    if row.phase == "decode":
+        return decode(row.model, WSE2, grid, row.tokens, constants=constants).tokens_per_second
+    return prefill(row.model, WSE2, grid, row.tokens, constants=constants).tokens_per_second
+
+
+def table(rows: Iterable[Row], constants: Constants) -> list[tuple[Row, float, float]]:
+    """Each row with its prediction and relative error (predicted / measured - 1)."""
+    predicted = [(row, predict(row, constants)) for row in rows]
+    return [(row, value, value / row.value - 1) for row, value in predicted]
+
+
+def mean_and_worst(errors: Iterable[float]) -> tuple[float, float]:
+    """Mean and largest absolute error."""
+    sizes = [abs(error) for error in errors]
+    return sum(sizes) / len(sizes), max(sizes)
+
+
+def write_constants(rows: Sequence[Row], constants: Constants, path: Path = FITTED) -> None:
+    """Write constants and residuals as a module of the package, in the formatter's own style."""
+    path.write_text(module_text(rows, constants), encoding="utf-8")
+
+
+def module_text(rows: Sequence[Row], constants: Constants) -> str:
+    """The source text of wse_backend/timing/fitted.py."""
+    lines = [
+        '"""The fitted constants and what they leave unexplained; written by bench/fit_wafer.py --write.',
+        "",
+        "Measured values: WaferLLM (He et al., OSDI 2025, arXiv 2502.04563v3, tables 3, 4 and 6) on a WSE-2.",
+        '"""',
+        "",
+        "from wse_backend.timing.constants import Constants, Residual",
+        "",
+        "FITTED = Constants(",
+        *(f"    {name}={getattr(constants, name)!r}," for name in NAMES),
+        ")",
+        "",
+        "RESIDUALS = (",
+    ]
+    for row, predicted, _ in table(rows, constants):
+        cells = (row.phase, row.model, row.grid, row.tokens, row.value, float(f"{predicted:.5g}"), row.unit)
+        text = ", ".join(f'"{cell}"' if isinstance(cell, str) else repr(cell) for cell in cells)
+        lines.append(f"    Residual({text}),")
+    return "\n".join([*lines, ")", ""])
+
+
+def variants() -> list[Structure]:
+    """The structure that is built, and those it was chosen from."""
+    return [
+        Structure(),
+        Structure("half a cycle per multiply-accumulate", spec=replace(WSE2, simd_width=2)),
+        Structure("vectors not padded to whole words", spec=replace(WSE2, word_elements=1)),
+        Structure("K and V as wide as Q (no grouping)", shape_of=lambda s: replace(s, n_kv_heads=s.n_heads)),
+        Structure("logits of every prompt token", all_logits=True),
+    ]
+
+
+SPLITS: dict[str, Callable[[Row], object]] = {
+    "one row out": lambda row: row,
+    "one model out": lambda row: row.model,
+    "one grid out": lambda row: (row.phase, row.grid),
+}
+
+
+def cross_validate(
+    rows: Sequence[Row], structure: Structure, held: Callable[[Row], object]
+) -> dict[str, float]:
+    """Mean absolute error by phase of rows that were left out of the fit that predicts them."""
+    errors: dict[str, list[float]] = {"decode": [], "prefill": []}
+    for key in dict.fromkeys(held(row) for row in rows if row.phase != "gemv"):
+        constants = fit([row for row in rows if row.phase == "gemv" or held(row) != key], structure)
+        for row in rows:
+            if row.phase != "gemv" and held(row) == key:
+                errors[row.phase].append(abs(predict(row, constants, structure) / row.value - 1))
+    return {phase: sum(found) / len(found) for phase, found in errors.items()}
+
+
+def print_fit(rows: Sequence[Row], constants: Constants) -> None:
+    print("constant  cycles    plausible")
+    for name in NAMES:
+        low, high = PLAUSIBLE_RANGES[name]
+        print(f"{name:9} {getattr(constants, name):8.2f}  {low:g} to {high:g}")
+    print("\nphase    model        grid  tokens  predicted   measured  error")
+    found = table(rows, constants)
+    for row, predicted, error in found:
+        grid = row.grid or "best"
+        print(
+            f"{row.phase:8} {row.model:12} {grid!s:>4} {row.tokens:7} "
+            f"{predicted:10.5g} {row.value:10.5g} {error:+6.2%}"
+        )
+    for phase in ("decode", "prefill", "gemv"):
+        mean, worst = mean_and_worst(error for row, _, error in found if row.phase == phase)
+        print(f"{phase}: mean absolute error {mean:.2%}, worst {worst:.2%}")
+
+
+def print_cross_validation(rows: Sequence[Row]) -> None:
+    print("\nmean absolute error, decode / prefill" + " " * 6 + "fitted rows   " + "   ".join(SPLITS))
+    for structure in variants():
+        constants = fit(rows, structure)
+        cells = []
+        for phase in ("decode", "prefill"):
+            chosen = [row for row in rows if row.phase == phase]
+            errors = [predict(row, constants, structure) / row.value - 1 for row in chosen]
+            cells.append(mean_and_worst(errors)[0])
+        pairs = [(cells[0], cells[1])]
+        for held in SPLITS.values():
+            errors_of = cross_validate(rows, structure, held)
+            pairs.append((errors_of["decode"], errors_of["prefill"]))
+        print(f"{structure.name:42} " + "   ".join(f"{d:5.2%} / {p:5.2%}" for d, p in pairs))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--write", action="store_true", help="replace the package's fitted constants")
+    parser.add_argument("--cross-validate", action="store_true", help="compare structural variants")
+    options = parser.parse_args(arguments)
+    rows = read_rows()
+    constants = fit(rows)
+    print_fit(rows, constants)
+    if options.cross_validate:
+        print_cross_validation(rows)
+    if options.write:
+        write_constants(rows, constants)
+        print(f"\nwrote {FITTED.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
