@@ -70,12 +70,14 @@ def serving(
     cut_after: int | None = None,
     status: int = 200,
     hub: dict[str, bytes] | None = None,
+    json_pages: dict[str, bytes] | None = None,
 ) -> Iterator[PackageIndex]:
     """Serve `wheels` (file name -> bytes); `cut_after` drops the connection inside each wheel.
 
-    `hub`: path -> bytes of the files that a model hub at the same address has.
+    `hub`: path -> bytes of the files that a model hub at the same address has. `json_pages`: path -> project
+    page in the JSON form of the simple API.
     """
-    files = hub or {}
+    files, pages = hub or {}, json_pages or {}
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -86,6 +88,8 @@ def serving(
                 self.send_error(status)
             elif self.path in files:
                 self._send(files[self.path], "application/octet-stream", None)
+            elif self.path in pages:
+                self._send(pages[self.path], "application/vnd.pypi.simple.v1+json", None)
             elif name in wheels:
                 self._send(wheels[name], "application/octet-stream", cut_after)
             else:
