@@ -6,7 +6,7 @@ import ssl
 import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -32,6 +32,7 @@ from moa_core.providers.retry import RetryPolicy
 
 CEREBRAS_URL = "https://api.cerebras.ai/v1"
 MAX_ERROR_BYTES = 64 * 1024
+DRAIN_S = 0.05
 # Fields that some servers refuse by name; the request is then sent once more without them.
 DROPPABLE = ("response_format", "stream_options", "seed", "top_p", "stop")
 CONTEXT_FIELDS = ("context_window", "context_length", "max_context_length", "max_model_len")
@@ -221,6 +222,8 @@ class OpenAICompatible:
                     async with deadline:
                         piece = await anext(pieces, None)
                     deltas = stream.feed(piece) if piece is not None else stream.end()
+                    if stream.is_done and piece is not None:
+                        await _read_to_end(pieces)
                     for delta in deltas:
                         if delta.text or delta.reasoning:
                             deadline.token_came()
@@ -329,6 +332,14 @@ class _Deadline:
         except TimeoutError as error:
             message = f"{self._service}: no {self._phase} within {self._limit_s:g} s"
             raise TimedOut(message, self._phase, self._limit_s) from error
+
+
+async def _read_to_end(pieces: AsyncIterator[bytes]) -> None:
+    """Read what follows `[DONE]`, usually nothing: only a body read to its end leaves its connection."""
+    with suppress(TimeoutError, httpx.HTTPError):
+        async with asyncio.timeout(DRAIN_S):
+            async for _ in pieces:
+                pass
 
 
 async def _read_some(response: httpx.Response) -> bytes:
