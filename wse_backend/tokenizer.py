@@ -111,7 +111,8 @@ class Tokenizer:
     def encode(self, text: str, *, parse_special: bool = True) -> list[int]:
         """Token ids of `text`; with `parse_special` the texts of control tokens (`<|im_end|>`) become those.
 
-        Never adds a token of its own. Lone surrogates, which are no text, count as U+FFFD.
+        Never adds a token of its own. Lone surrogates, which are no text, count as U+FFFD; bytes that the
+        vocabulary has no token for are left out, as llama.cpp does (SmolLM2 lacks 21, of unused scripts).
         """
         return self.encode_hiding(text, "", parse_special=parse_special)
 
