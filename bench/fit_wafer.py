@@ -2,7 +2,7 @@
 
     python bench/fit_wafer.py                    # predicted, measured and error of every calibration row
     python bench/fit_wafer.py --write            # also replace wse_backend/timing/fitted.py
-    python bench/fit_wafer.py --cross-validate   # also compare structural variants on rows left out of the fit
+    python bench/fit_wafer.py --cross-validate   # also compare structural variants on rows left out of a fit
 
 The counts of wse_backend.timing are linear in the constants, so the fit is a non-negative least-squares
 problem in relative errors: exact, with no starting point and no random numbers.
