@@ -1,0 +1,1 @@
+"""One folder per challenge: brief.md, baseline.txt, reference, cases and checks."""

@@ -1,0 +1,259 @@
+"""The 11 checks with their points, and how one bug is kept from being charged twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from grader.challenge import Challenge, Check, Fault, Verdict
+from grader.challenges.user_metrics import judging
+from grader.challenges.user_metrics.cases import plan
+from grader.challenges.user_metrics.reference import calculate_user_metrics
+
+CHECKS = (
+    Check(
+        "handles_division_by_zero",
+        "critical_bugs",
+        20,
+        "Users with 0 active days never crash it; results stay finite.",
+        "Decide what a user with days_active 0 scores before dividing.",
+    ),
+    Check(
+        "handles_empty_users_list",
+        "critical_bugs",
+        15,
+        "An empty list gives count 0, average 0, no performers.",
+        "Return the empty summary when there is nobody to average over.",
+    ),
+    Check(
+        "handles_missing_keys",
+        "critical_bugs",
+        15,
+        "A user lacking any key crashes nothing and harms nobody.",
+        "Read keys with .get(), or leave incomplete users out consistently.",
+    ),
+    Check(
+        "correct_average_calculation",
+        "critical_bugs",
+        15,
+        "The mean over the active users only, both ends of the range included.",
+        "Sum the scores of the active users and divide by their number.",
+    ),
+    Check(
+        "correct_sorting_direction",
+        "logic_bugs",
+        10,
+        "Highest score first, at most five, each with its own user's fields.",
+        "Sort by engagement_score in descending order and keep each user's own fields.",
+    ),
+    Check(
+        "handles_no_active_users",
+        "logic_bugs",
+        10,
+        "Nobody in range: count 0, average 0, no performers.",
+        "Guard the division by the number of active users.",
+    ),
+    Check(
+        "doesnt_mutate_input",
+        "logic_bugs",
+        8,
+        "The caller's list and dicts stay as they were, nested values too.",
+        "Build new dicts ({**user, ...}) and use sorted() instead of changing what you were given.",
+    ),
+    Check(
+        "handles_less_than_5_users",
+        "edge_cases",
+        5,
+        "One to five active users: exactly those are the performers.",
+        "Slicing with [:5] is enough; do not pad and do not index fixed positions.",
+    ),
+    Check(
+        "handles_invalid_dates",
+        "edge_cases",
+        5,
+        "Start after end: nobody is active. A last_login that is no date is not active.",
+        "Check that last_login is a text before comparing it.",
+    ),
+    Check(
+        "robust_error_handling",
+        "edge_cases",
+        7,
+        "None, negative numbers, text, and things that are no user crash nothing.",
+        "Convert values carefully and skip what is not a dict.",
+    ),
+    Check(
+        "efficient_implementation",
+        "performance",
+        10,
+        "The best five of 2,000 users, with work that grows near-linearly.",
+        "Go through the users once; never go through all of them again for each one.",
+    ),
+)
+
+_ABSENCE = (
+    "handles_empty_users_list",
+    "handles_no_active_users",
+    "handles_invalid_dates",
+    "handles_missing_keys",
+    "robust_error_handling",
+    "handles_division_by_zero",
+    "doesnt_mutate_input",
+    "handles_less_than_5_users",
+)
+_GATE = 1 / 3
+
+_Where = Mapping[str, list[Verdict]]
+
+
+def settle(verdicts: _Where) -> Mapping[str, float]:
+    """Excuse faults that another check already charges; cap the absence checks of a useless function."""
+    if not _is_useful(verdicts):
+        return dict.fromkeys(_ABSENCE, _GATE)
+    _excuse_division(verdicts)
+    _excuse_dates(verdicts)
+    _excuse_none(verdicts)
+    _excuse_nobody_left(verdicts)
+    _excuse_absent_fields(verdicts)
+    _excuse_order(verdicts)
+    return {}
+
+
+def _crashes(verdicts: Iterable[Verdict]) -> set[tuple[str, int]]:
+    """Exception and line of each crash."""
+    return {_mark(fault) for verdict in verdicts for _, fault in verdict.faults if fault.kind == "crash"}
+
+
+def _mark(fault: Fault) -> tuple[str, int]:
+    return fault.about, fault.outcome.line if fault.outcome else 0
+
+
+def _drop(verdict: Verdict, is_excused: Mapping[int, bool], reason: str) -> None:
+    """Take the excused faults away; a family left without faults is excused."""
+    left = [pair for index, pair in enumerate(verdict.faults) if not is_excused[index]]
+    if left:
+        verdict.faults = left
+    elif verdict.faults:
+        verdict.excuse = reason
+
+
+def _excuse_division(verdicts: _Where) -> None:
+    """A missing or unusable days_active that ends in the unguarded division is charged once."""
+    owner = "handles_division_by_zero"
+    crashes = _crashes(verdicts[owner])
+    forms = {fault.about for v in verdicts[owner] for _, fault in v.faults if fault.kind == "shape"}
+    for name in ("handles_missing_keys", "robust_error_handling"):
+        for verdict in verdicts[name]:
+            flags = {}
+            for index, (each, fault) in enumerate(verdict.faults):
+                by_days = _has_odd_days(each.args[0])
+                same = _mark(fault) in crashes or (fault.kind == "shape" and fault.about in forms)
+                flags[index] = by_days and same
+            _drop(verdict, flags, owner)
+
+
+def _has_odd_days(users: Iterable[object]) -> bool:
+    return any(
+        isinstance(each, dict) and not isinstance(each.get("days_active"), int | float) for each in users
+    )
+
+
+def _excuse_dates(verdicts: _Where) -> None:
+    """A user without last_login: a KeyError belongs to the missing keys, anything else to the dates."""
+    missing, dates = verdicts["handles_missing_keys"], verdicts["handles_invalid_dates"]
+    key_errors = {mark for mark in _crashes(missing) if mark[0] == "KeyError"}
+    other = {mark for mark in _crashes(dates) if mark[0] != "KeyError"}
+    for group, marks, reason in (
+        (dates, key_errors, "handles_missing_keys"),
+        (missing, other, "handles_invalid_dates"),
+    ):
+        for verdict in group:
+            flags = {
+                index: _mark(fault) in marks
+                and any(isinstance(u, dict) and "last_login" not in u for u in each.args[0])
+                for index, (each, fault) in enumerate(verdict.faults)
+            }
+            _drop(verdict, flags, reason)
+
+
+def _excuse_none(verdicts: _Where) -> None:
+    """`user.get(key)` without a default fails for a missing key as for None: charged with the missing
+    keys."""
+    crashes = {mark for mark in _crashes(verdicts["handles_missing_keys"]) if mark[0] != "KeyError"}
+    for verdict in verdicts["robust_error_handling"]:
+        flags = {
+            index: _mark(fault) in crashes
+            and any(isinstance(u, dict) and None in u.values() for u in each.args[0])
+            for index, (each, fault) in enumerate(verdict.faults)
+        }
+        _drop(verdict, flags, "handles_missing_keys")
+
+
+def _excuse_nobody_left(verdicts: _Where) -> None:
+    """Where nobody is left to average over, the crash is the one of an empty range."""
+    crashes = _crashes(verdicts["handles_no_active_users"])
+    for verdict in verdicts["handles_division_by_zero"]:
+        flags = {
+            index: each.note == "alone" and _mark(fault) in crashes
+            for index, (each, fault) in enumerate(verdict.faults)
+        }
+        _drop(verdict, flags, "handles_no_active_users")
+
+
+_OWNER = {
+    judging.AVERAGE: "correct_average_calculation",
+    judging.PERFORMERS: "correct_sorting_direction",
+    judging.SCORE: "correct_sorting_direction",
+}
+
+
+def _excuse_absent_fields(verdicts: _Where) -> None:
+    """A field under a wrong name everywhere is charged where that field is judged."""
+    for field, owner in _OWNER.items():
+        if not _is_always_absent(field, verdicts[owner]):
+            continue
+        for name in ("handles_empty_users_list", "handles_no_active_users", "handles_less_than_5_users"):
+            for verdict in verdicts[name]:
+                flags = {
+                    index: fault.kind in ("wrong", "shape")
+                    and set(fault.about.split(",")) <= {field, judging.SCORE}
+                    for index, (_, fault) in enumerate(verdict.faults)
+                }
+                _drop(verdict, flags, owner)
+
+
+def _is_always_absent(field: str, verdicts: Iterable[Verdict]) -> bool:
+    faults = [fault for verdict in verdicts for _, fault in verdict.faults]
+    return any(fault.kind == "shape" and fault.about == field and "missing" in fault.got for fault in faults)
+
+
+def _excuse_order(verdicts: _Where) -> None:
+    """With a wrong order or without users' own fields, only the number of performers is judged on 2,000
+    users."""
+    if not any(verdict.faults for verdict in verdicts["correct_sorting_direction"]):
+        return
+    for verdict in verdicts["efficient_implementation"]:
+        flags = {index: fault.about == "top" for index, (_, fault) in enumerate(verdict.faults)}
+        _drop(verdict, flags, "correct_sorting_direction")
+
+
+def _is_useful(verdicts: _Where) -> bool:
+    """Whether one of the three fields is right on most of the plain cases."""
+    counts: dict[str, int] = {}
+    family = verdicts["plain"][0]
+    for args, outcomes in family.seen:
+        for field in judging.right_fields(args, outcomes[0]):
+            counts[field] = counts.get(field, 0) + 1
+    return any(2 * count > len(family.seen) for count in counts.values())
+
+
+CHALLENGE = Challenge(
+    name="user_metrics",
+    title="User metrics",
+    function_name="calculate_user_metrics",
+    signature="calculate_user_metrics(users, start_date, end_date)",
+    checks=CHECKS,
+    plan=plan,
+    folder=Path(__file__).parent,
+    reference=calculate_user_metrics,
+    settle=settle,
+)

@@ -1,0 +1,347 @@
+"""Who is right: reading a returned result and holding it against the brief, or against the function
+itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import isclose, isfinite
+from typing import Any
+
+from grader.challenge import Args, Fault, Outcome
+from grader.challenges.user_metrics.reference import FIELDS, KEYS, TOP, calculate_user_metrics
+from grader.display import show
+
+AVERAGE, PERFORMERS, COUNT = FIELDS
+SCORE = "engagement_score"
+RELATIVE = 1e-6
+ROUNDED = 0.01
+"""How far a mean of scores that were each rounded to two decimals, rounded again, can lie from the exact
+mean."""
+
+
+def is_number(value: Any) -> bool:
+    """A finite int or float; True and False are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+
+
+def is_close(got: Any, expected: float) -> bool:
+    """Numerically equal: 1e-6 relative, or equal after rounding to two decimals."""
+    if not is_number(got):
+        return False
+    return isclose(got, expected, rel_tol=RELATIVE, abs_tol=1e-9) or abs(got - expected) <= ROUNDED + 1e-9
+
+
+@dataclass
+class Answer:
+    """A returned result, field by field. problems: what is wrong with the form of a field, by its name."""
+
+    average: float = 0.0
+    performers: list[dict[str, Any]] = field(default_factory=list)
+    count: int = 0
+    problems: dict[str, str] = field(default_factory=dict)
+
+
+def read(value: Any) -> Answer:
+    """Take a returned value apart; whatever is ill-formed becomes a problem of its field."""
+    answer = Answer()
+    if not isinstance(value, dict):
+        answer.problems = dict.fromkeys((*FIELDS, SCORE), f"the result is {show(value, 60)}, not a dict")
+        return answer
+    _read_average(value, answer)
+    _read_count(value, answer)
+    _read_performers(value, answer)
+    return answer
+
+
+def _read_average(value: dict[str, Any], answer: Answer) -> None:
+    if AVERAGE not in value:
+        answer.problems[AVERAGE] = f"the key {AVERAGE!r} is missing"
+    elif not is_number(value[AVERAGE]):
+        answer.problems[AVERAGE] = f"{AVERAGE} is {show(value[AVERAGE], 40)}, not a finite number"
+    else:
+        answer.average = value[AVERAGE]
+
+
+def _read_count(value: dict[str, Any], answer: Answer) -> None:
+    if COUNT not in value:
+        answer.problems[COUNT] = f"the key {COUNT!r} is missing"
+    elif not is_number(value[COUNT]) or value[COUNT] != int(value[COUNT]) or value[COUNT] < 0:
+        answer.problems[COUNT] = f"{COUNT} is {show(value[COUNT], 40)}, not a count"
+    else:
+        answer.count = int(value[COUNT])
+
+
+def _read_performers(value: dict[str, Any], answer: Answer) -> None:
+    found = value.get(PERFORMERS)
+    if PERFORMERS not in value:
+        answer.problems[PERFORMERS] = f"the key {PERFORMERS!r} is missing"
+    elif not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+        answer.problems[PERFORMERS] = f"{PERFORMERS} is {show(found, 80)}, not a list of dicts"
+    else:
+        answer.performers = found
+        for each in found:
+            if SCORE not in each:
+                answer.problems[SCORE] = f"a performer has no {SCORE!r}"
+            elif not is_number(each[SCORE]):
+                answer.problems[SCORE] = (
+                    f"a performer's {SCORE} is {show(each[SCORE], 40)}, not a finite number"
+                )
+    if PERFORMERS in answer.problems:
+        answer.problems[SCORE] = answer.problems[PERFORMERS]
+
+
+def crash(outcome: Outcome, expected: str) -> Fault | None:
+    """The fault of a call that did not return, else None."""
+    if outcome.ok:
+        return None
+    if outcome.kind in ("timeout", "not_run", "overrun"):
+        got = (
+            "it did not finish in time"
+            if outcome.kind != "not_run"
+            else "not run: the time was used up before"
+        )
+        return Fault("timeout", got, expected, outcome, outcome.kind)
+    return Fault("crash", describe_crash(outcome), expected, outcome, outcome.error)
+
+
+def describe_crash(outcome: Outcome) -> str:
+    """`ZeroDivisionError in line 12`, with the key where a KeyError names one."""
+    if outcome.kind == "died":
+        return f"the process ended: {outcome.error}"
+    detail = f" for {outcome.detail}" if outcome.detail else ""
+    place = f" in line {outcome.line}" if outcome.line else ""
+    return f"{outcome.error}{detail}{place}"
+
+
+# against the brief
+
+
+def judge_average(args: Args, outcomes: Sequence[Outcome]) -> Fault | None:
+    """The mean over the active users."""
+    right = calculate_user_metrics(*args)[AVERAGE]
+    wanted = f"{AVERAGE} {show(right)}, the mean over the {calculate_user_metrics(*args)[COUNT]} active users"
+    return _judge_field(outcomes[0], AVERAGE, wanted, lambda answer: is_close(answer.average, right))
+
+
+def judge_count(args: Args, outcomes: Sequence[Outcome]) -> Fault | None:
+    """The number of active users."""
+    right = calculate_user_metrics(*args)[COUNT]
+    return _judge_field(outcomes[0], COUNT, f"{COUNT} {right}", lambda answer: answer.count == right)
+
+
+def _judge_field(outcome: Outcome, name: str, wanted: str, is_right: Any) -> Fault | None:
+    fault = crash(outcome, wanted)
+    if fault:
+        return fault
+    answer = read(outcome.value)
+    if name in answer.problems:
+        return Fault("shape", answer.problems[name], wanted, outcome, name)
+    if is_right(answer):
+        return None
+    got = {AVERAGE: answer.average, COUNT: answer.count}[name]
+    return Fault("wrong", f"{name} {show(got)}", wanted, outcome, name)
+
+
+def judge_order(args: Args, outcomes: Sequence[Outcome]) -> Fault | None:
+    """The five highest scores, highest first, each with the user it belongs to."""
+    outcome = outcomes[0]
+    right = calculate_user_metrics(*args)[PERFORMERS]
+    scores = ", ".join(show(round(each[SCORE], 4)) for each in right)
+    wanted = f"the {len(right)} highest scores first: {scores}, each with the user's own fields"
+    fault = crash(outcome, wanted)
+    if fault:
+        return fault
+    answer = read(outcome.value)
+    for name in (PERFORMERS, SCORE):
+        if name in answer.problems:
+            return Fault("shape", answer.problems[name], wanted, outcome, name)
+    got = f"scores {', '.join(show(round(each[SCORE], 4)) for each in answer.performers[:12])}"
+    if len(answer.performers) != len(right):
+        return Fault("wrong", f"{len(answer.performers)} performers with {got}", wanted, outcome, "length")
+    for mine, theirs in zip(right, answer.performers, strict=True):
+        if not is_close(theirs[SCORE], mine[SCORE]):
+            return Fault("wrong", got, wanted, outcome, "order")
+        if not has_fields(theirs, mine):
+            missing = [key for key in KEYS if key not in theirs]
+            what = (
+                f"performers without {', '.join(missing)}" if missing else "a score attached to another user"
+            )
+            return Fault("wrong", f"{what}: {show(theirs, 150)}", wanted, outcome, "fields")
+    return None
+
+
+def has_fields(performer: dict[str, Any], user: dict[str, Any]) -> bool:
+    """Whether a performer carries the user's own fields unchanged."""
+    return all(key in performer and equal(performer[key], user[key]) for key in user if key != SCORE)
+
+
+def equal(left: Any, right: Any) -> bool:
+    """Equal values; numbers numerically, with the tolerance of this challenge."""
+    if is_number(left) and is_number(right):
+        return isclose(left, right, rel_tol=1e-9, abs_tol=1e-9)
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(equal(left[key], right[key]) for key in left)
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(equal, left, right))
+    return type(left) is type(right) and bool(left == right)
+
+
+def judge_nobody(args: Args, outcomes: Sequence[Outcome]) -> Fault | None:
+    """Count 0, average 0, no performers."""
+    outcome = outcomes[0]
+    wanted = f"{AVERAGE} 0, {PERFORMERS} [], {COUNT} 0"
+    fault = crash(outcome, wanted)
+    if fault:
+        return fault
+    wrong = _not_empty(read(outcome.value))
+    if not wrong:
+        return None
+    return Fault("wrong", "; ".join(wrong.values()), wanted, outcome, ",".join(wrong))
+
+
+def _not_empty(answer: Answer) -> dict[str, str]:
+    """What keeps an answer from saying that nobody was active, by field."""
+    wrong = {
+        name: text
+        for name, text in answer.problems.items()
+        if name != SCORE or PERFORMERS not in answer.problems
+    }
+    if AVERAGE not in wrong and not is_close(answer.average, 0):
+        wrong[AVERAGE] = f"{AVERAGE} {show(answer.average)}"
+    if PERFORMERS not in wrong and answer.performers:
+        wrong[PERFORMERS] = f"{len(answer.performers)} performers"
+    if COUNT not in wrong and answer.count:
+        wrong[COUNT] = f"{COUNT} {answer.count}"
+    return wrong
+
+
+def judge_few(args: Args, outcomes: Sequence[Outcome]) -> Fault | None:
+    """One to five active users: exactly those, in any order and with whatever score."""
+    outcome = outcomes[0]
+    users = args[0]
+    wanted = f"exactly the {len(users)} active users as performers, {COUNT} {len(users)}"
+    fault = crash(outcome, wanted)
+    if fault:
+        return fault
+    answer = read(outcome.value)
+    for name in (PERFORMERS, COUNT):
+        if name in answer.problems:
+            return Fault("shape", answer.problems[name], wanted, outcome, name)
+    if len(answer.performers) != len(users) or answer.count != len(users):
+        got = f"{len(answer.performers)} performers, {COUNT} {answer.count}"
+        return Fault("wrong", got, wanted, outcome, "length")
+    carries_fields = all(key in each for each in answer.performers for key in KEYS)
+    if carries_fields and not all(
+        any(has_fields(each, user) for each in answer.performers) for user in users
+    ):
+        return Fault("wrong", f"performers {show(answer.performers, 200)}", wanted, outcome, "fields")
+    return None
+
+
+# against the function itself
+
+
+def judge_start_after_end(args: Args, outcomes: Sequence[Outcome]) -> Fault | None:
+    """Nobody is active; a function that cannot say so for an ordinary empty range is charged elsewhere."""
+    turned, ordinary = outcomes
+    wanted = f"nobody is active when start lies after end: {PERFORMERS} [], {COUNT} 0"
+    if not turned.ok and turned.kind == ordinary.kind and turned.error == ordinary.error:
+        return None
+    fault = crash(turned, wanted)
+    if fault:
+        return fault
+    wrong = _not_empty(read(turned.value))
+    same = _not_empty(read(ordinary.value)) if ordinary.ok else {}
+    left = {name: text for name, text in wrong.items() if name not in same and name != AVERAGE}
+    if AVERAGE in wrong and AVERAGE not in same and AVERAGE in read(turned.value).problems:
+        left[AVERAGE] = wrong[AVERAGE]
+    return Fault("wrong", "; ".join(left.values()), wanted, turned, ",".join(left)) if left else None
+
+
+def judge_beside(
+    outcomes: Sequence[Outcome], bad: int, *, strict: bool = False, agree: bool = False
+) -> Fault | None:
+    """Bad users harm nobody: outcomes[0] has them, outcomes[1] is the same without them.
+
+    bad: how many bad users there are. strict: none of them may count as active. agree: the count must
+    agree with
+    the performers, if it does so without the bad users.
+    """
+    beside, alone = outcomes[0], outcomes[1]
+    wanted = "no crash, finite numbers, and every healthy user as without the bad one"
+    if strict:
+        wanted += ", who is not active"
+    fault = crash(beside, wanted)
+    if fault:
+        return fault
+    if not alone.ok:
+        return crash(alone, "a result for the healthy users alone")
+    with_bad, without = read(beside.value), read(alone.value)
+    for name, text in with_bad.problems.items():
+        if name not in without.problems:
+            return Fault("shape", text, wanted, beside, name)
+    return _compare(with_bad, without, bad, strict, agree, wanted, beside)
+
+
+def _compare(
+    with_bad: Answer, without: Answer, bad: int, strict: bool, agree: bool, wanted: str, outcome: Outcome
+) -> Fault | None:
+    extra = list(with_bad.performers)
+    for entry in without.performers:
+        place = next((i for i, other in enumerate(extra) if _same_user(entry, other)), None)
+        if place is None:
+            got = f"the healthy user {show(entry, 130)} is missing or changed in {show(with_bad.performers, 150)}"
+            return Fault("wrong", got, wanted, outcome, "healthy")
+        del extra[place]
+    more = with_bad.count - without.count
+    known = COUNT not in without.problems
+    allowed = 0 if strict else bad
+    if len(extra) > allowed or (known and not 0 <= more <= allowed):
+        got = f"{COUNT} {with_bad.count} and {len(with_bad.performers)} performers; without the bad one "
+        got += f"{without.count} and {len(without.performers)}"
+        return Fault("wrong", got, wanted, outcome, "count")
+    if agree and known and without.count == len(without.performers) and more != len(extra):
+        got = f"{COUNT} {with_bad.count}, but {len(with_bad.performers)} performers"
+        return Fault("wrong", got, f"{wanted}; the count agrees with the performers", outcome, "agreement")
+    return None
+
+
+def _same_user(entry: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Own fields and score as they were; keys of the submission's own, such as a rank, may differ."""
+    return all(key in other and equal(entry[key], other[key]) for key in (*KEYS, SCORE) if key in entry)
+
+
+def judge_filled(args: Args, outcomes: Sequence[Outcome], bad: int) -> Fault | None:
+    """`judge_beside`, and an incomplete user who is kept scores as with 0 for what is missing
+    (outcomes[2])."""
+    fault = judge_beside(outcomes[:2], bad, agree=True)
+    if fault or not outcomes[2].ok:
+        return fault
+    beside, filled = read(outcomes[0].value), read(outcomes[2].value)
+    if beside.problems or filled.problems:
+        return None
+    scores = [each[SCORE] for each in filled.performers]
+    for entry in beside.performers:
+        if not any(is_close(entry[SCORE], score) for score in scores):
+            wanted = f"the incomplete user left out, or counted with 0 for what is missing (scores {show(scores, 100)})"
+            return Fault("wrong", f"{SCORE} {show(entry[SCORE])}", wanted, outcomes[0], "filled")
+    return None
+
+
+def right_fields(args: Args, outcome: Outcome) -> set[str]:
+    """Which of the three fields are right on a plain case."""
+    if not outcome.ok:
+        return set()
+    right = calculate_user_metrics(*args)
+    answer = read(outcome.value)
+    found = set()
+    if AVERAGE not in answer.problems and is_close(answer.average, right[AVERAGE]):
+        found.add(AVERAGE)
+    if COUNT not in answer.problems and answer.count == right[COUNT]:
+        found.add(COUNT)
+    if PERFORMERS not in answer.problems and len(answer.performers) == len(right[PERFORMERS]) == TOP:
+        pairs = zip(right[PERFORMERS], answer.performers, strict=True)
+        if all(has_fields(theirs, mine) for mine, theirs in pairs):
+            found.add(PERFORMERS)
+    return found

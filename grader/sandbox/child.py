@@ -1,0 +1,321 @@
+"""One submission, run: policy, load, calls. Everything here happens in a process that is thrown away.
+
+The child reads one request, then says what it finds, one line of JSON per step:
+{"layers": [...]}, {"policy": {...}}, {"loaded": ...}, {"call": n, ...} for each call, {"done": true}.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import random
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from types import ModuleType, TracebackType
+from typing import Any, NoReturn
+
+from grader.sandbox import guard, instrument, policy, wire
+from grader.sandbox.guard import SUBMISSION
+from grader.sandbox.layers import apply_layers
+from grader.sandbox.names import SCAN, TICK, VARS
+
+RECURSION_LIMIT = 1000
+FIRST_BUDGET = 3_000_000
+"""Steps the first counted call of a group may take: a linear pass over 500 users takes a few thousand."""
+
+
+def run_child(in_fd: int, out_fd: int, modules: Mapping[str, ModuleType], keep_fds: bool = False) -> NoReturn:
+    """Serve one request and end the process. Never returns."""
+    status = 70
+    try:
+        request = _read_all(in_fd)
+        header_text, _, calls = request.partition(b"\n")
+        header = json.loads(header_text)
+        status = _Child(header, calls.split(b"\n") if calls else [], out_fd, modules).serve()
+    finally:
+        os._exit(status)
+
+
+def _read_all(fd: int) -> bytes:
+    parts = []
+    while part := os.read(fd, 1 << 20):
+        parts.append(part)
+    os.close(fd)
+    return b"".join(parts)
+
+
+class _Child:
+    def __init__(
+        self, header: dict[str, Any], calls: list[bytes], out_fd: int, modules: Mapping[str, ModuleType]
+    ):
+        self.header = header
+        self.calls = calls
+        self.out_fd = out_fd
+        self.modules = modules
+        self.left = int(header["output_bytes"])
+
+    def send(self, message: dict[str, Any]) -> None:
+        """One line to the judge; past the output limit only the fact that there was too much."""
+        line = json.dumps(message, separators=(",", ":")).encode() + b"\n"
+        self.left -= len(line)
+        if self.left < 0:
+            os.write(self.out_fd, b'{"flood":true}\n')
+            os._exit(0)
+        view = memoryview(line)
+        while view:
+            view = view[os.write(self.out_fd, view) :]
+
+    def serve(self) -> int:
+        layers = apply_layers(self.header["layers"], self.header["limits"], keep=(self.out_fd,))
+        if "audit hook" in self.header["layers"]:
+            guard.install_audit_hook(self.refuse_event)
+            layers.append("audit hook")
+        self.send({"layers": layers})
+        tree = self.look(self.header["source"])
+        if tree is None:
+            return 0
+        self.run(tree)
+        self.send({"done": True})
+        return 0
+
+    def refuse_event(self, event: str) -> NoReturn:
+        """The audit hook's last word."""
+        self.send({"refused": event})
+        os._exit(0)
+
+    def look(self, source: str) -> ast.Module | None:
+        """Parse and check the source; say what was found; None when it must not run."""
+        try:
+            tree = ast.parse(source, SUBMISSION, feature_version=(3, 11))
+        except SyntaxError as exc:
+            self.send({"syntax": {"line": exc.lineno or 0}})
+            return None
+        except (ValueError, RecursionError, MemoryError, OverflowError):
+            self.send({"syntax": {"line": 0}})
+            return None
+        try:
+            found = policy.check(tree)
+        except RecursionError:
+            self.send({"syntax": {"line": 0}})
+            return None
+        if not self.header["policy"]:
+            found = policy.Verdict()
+        name = self.header["function"]
+        defined = any(
+            isinstance(
+                node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Assign | ast.ImportFrom | ast.If | ast.Try
+            )
+            and name in _names_bound(node)
+            for node in tree.body
+        )
+        self.send(
+            {
+                "policy": {
+                    "refused": [[each.line, each.reason] for each in found.refused[:10]],
+                    "notes": [[each.line, each.reason] for each in found.notes[:10]],
+                    "defined": defined,
+                }
+            }
+        )
+        if found.refused or not defined:
+            return None
+        dropped = set(map(id, found.unused))
+        if dropped:
+            _Drop(dropped).visit(tree)
+        return tree
+
+    # running
+
+    def run(self, tree: ast.Module) -> None:
+        sys.setrecursionlimit(RECURSION_LIMIT + 40)
+        sys.stdout = sys.stderr = guard.Sink()
+        counted = [line[:1] == b"#" for line in self.calls]
+        self.arm()
+        if self.header.get("check"):
+            self.run_check(tree)
+            return
+        plain: Any = None
+        if not counted or not all(counted):
+            plain = self.load(instrument.prepare(tree), {})
+        function: Any = plain
+        group: bytes | None = None
+        steps = 0
+        ticking: Any = None
+        for index, line in enumerate(self.calls):
+            mark, this_group, growth, text = line.split(b"\t", 3)
+            if this_group != group:
+                group = this_group
+                self.arm()
+                random.seed(0)
+            if mark == b"#":
+                if ticking is None:
+                    sys.setrecursionlimit(RECURSION_LIMIT * 3)
+                    ticking = _Ticking(
+                        self, instrument.instrument(instrument.prepare(_parse(self.header["source"], tree)))
+                    )
+                budget = int(float(growth) * steps) if float(growth) and steps > 0 else FIRST_BUDGET
+                function = ticking.function(budget, index)
+                self.call(index, function, text, ticking)
+                steps = ticking.steps
+            else:
+                self.call(index, plain, text, None)
+
+    def arm(self) -> None:
+        """Give the next group of cases its CPU time; the kernel ends the process when it is used up."""
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_PROF, float(self.header["limits"]["cpu_s"]))
+
+    def load(self, tree: ast.Module, extra: Mapping[str, Any], quiet: bool = False) -> Any:
+        """Execute the submission's module and return the function; ends the process when there is none."""
+        module = ModuleType(SUBMISSION)
+        space = module.__dict__
+        space.update(
+            {"__builtins__": {**guard.make_builtins(self.modules), VARS: guard.guarded_vars, **extra}}
+        )
+        sys.modules[SUBMISSION] = module
+        try:
+            code = compile(tree, SUBMISSION, "exec", dont_inherit=True)
+        except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as exc:
+            self.send({"syntax": {"line": getattr(exc, "lineno", 0) or 0}})
+            os._exit(0)
+        problem = None
+        try:
+            exec(code, space)
+        except BaseException as exc:
+            problem = describe_error(exc)
+        function = space.get(self.header["function"])
+        if not callable(function):
+            function = None
+        if not quiet:
+            self.send({"loaded": function is not None, "problem": problem})
+        if function is None:
+            os._exit(0)
+        return function
+
+    def call(self, index: int, function: Callable[..., Any], text: bytes, ticking: _Ticking | None) -> None:
+        args = json.loads(text)
+        before = json.loads(text)
+        answer: dict[str, Any] = {"call": index}
+        try:
+            value = function(*args)
+        except BaseException as exc:
+            answer["error"] = describe_error(exc)
+        else:
+            try:
+                answer["value"] = wire.encode(value)
+            except (wire.TooLarge, RecursionError, MemoryError):
+                answer["value"] = ["x", "too large a value"]
+            except Exception:
+                answer["value"] = ["x", "unreadable value"]
+            value = None
+        if ticking is not None:
+            answer["steps"] = ticking.steps
+        try:
+            unchanged = wire.same(before, args)
+        except (RecursionError, MemoryError, RuntimeError):
+            unchanged = False
+        if not unchanged:
+            answer["mutated"] = True
+            try:
+                answer["after"] = wire.encode(args)
+            except (wire.TooLarge, RecursionError, MemoryError, RuntimeError):
+                answer["after"] = ["x", "too large a value"]
+        if len(text) > 20_000:
+            answer.pop("after", None)
+        self.send(answer)
+
+    def run_check(self, tree: ast.Module) -> None:
+        """HumanEval's way: the pack's own `check(candidate)`, with the candidate's results made plain
+        first."""
+        function = self.load(instrument.prepare(tree), {})
+
+        def candidate(*args: Any, **kwargs: Any) -> Any:
+            return wire.decode(wire.encode(function(*args, **kwargs)), lambda name: object())
+
+        space: dict[str, Any] = {"__name__": "check", "candidate": candidate}
+        error = None
+        try:
+            exec(compile(self.header["check"], "check", "exec", dont_inherit=True), space)
+            space["check"](candidate)
+        except BaseException as exc:
+            error = describe_error(exc)
+        self.send({"call": 0, "error": error} if error else {"call": 0, "value": True})
+
+
+class _Ticking:
+    """The counted twin of the submission."""
+
+    def __init__(self, child: _Child, tree: ast.Module) -> None:
+        self.child = child
+        self.tree = tree
+        self.counter: instrument.Counter | None = None
+
+    def function(self, budget: int, index: int) -> Any:
+        """A freshly loaded function whose steps are counted up to the budget."""
+
+        def exhausted() -> None:
+            self.child.send({"call": index, "steps": -1, "budget": budget})
+            os._exit(0)
+
+        self.counter = counter = instrument.Counter(budget, exhausted)
+        extra = {TICK: counter.tick, SCAN: counter.scan, f"{SCAN}in__": counter.scan_in}
+        return self.child.load(self.tree, extra, quiet=True)
+
+    @property
+    def steps(self) -> int:
+        """Steps since the function was loaded."""
+        return self.counter.steps if self.counter else 0
+
+
+class _Drop(ast.NodeTransformer):
+    """Leaves out the statements with these identities (unused imports of forbidden modules)."""
+
+    def __init__(self, dropped: set[int]) -> None:
+        self.dropped = dropped
+
+    def visit_Import(self, node: ast.Import) -> ast.AST:
+        return ast.copy_location(ast.Pass(), node) if id(node) in self.dropped else node
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST:
+        return ast.copy_location(ast.Pass(), node) if id(node) in self.dropped else node
+
+
+def _parse(source: str, tree: ast.Module) -> ast.Module:
+    """A second tree of the same source, with the same imports left out."""
+    fresh = ast.parse(source, SUBMISSION, feature_version=(3, 11))
+    unused = policy.check(fresh).unused
+    result: ast.Module = _Drop(set(map(id, unused))).visit(fresh)
+    return result
+
+
+def _names_bound(node: ast.stmt) -> set[str]:
+    """Names that a top-level statement binds, one level of if/try deep."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        return {node.name}
+    if isinstance(node, ast.Assign):
+        return {target.id for target in node.targets if isinstance(target, ast.Name)}
+    if isinstance(node, ast.If | ast.Try):
+        return set().union(*(_names_bound(each) for each in [*node.body, *node.orelse]))
+    return set()
+
+
+def describe_error(exc: BaseException) -> dict[str, Any]:
+    """Type, line and, for a missing plain key, the key. Never asks the exception for its text."""
+    kind = type(exc)
+    name = type.__dict__["__name__"].__get__(kind)
+    detail = ""
+    if kind is KeyError:
+        args = BaseException.__dict__["args"].__get__(exc)
+        if len(args) == 1 and type(args[0]) in (str, int):
+            detail = repr(args[0])[:60]
+    line = 0
+    trace: TracebackType | None = BaseException.__dict__["__traceback__"].__get__(exc)
+    hops = 0
+    while trace is not None and hops < 5000:
+        if trace.tb_frame.f_code.co_filename == SUBMISSION:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+        hops += 1
+    return {"type": str(name)[:60], "line": line, "detail": detail}

@@ -1,0 +1,244 @@
+"""The static look at a submission before it runs: forbidden moves, with line number and reason.
+
+This is the first layer, not the wall: it turns an attempt into a clear sentence. What gets past it meets
+the guarded
+built-ins, the audit hook and the kernel's limits.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass, field
+
+from grader.sandbox.names import (
+    ALLOWED_MODULES,
+    FORBIDDEN_ATTRIBUTES,
+    FORBIDDEN_MODULES,
+    FORBIDDEN_NAMES,
+    HARMLESS_DUNDERS,
+)
+
+_DUNDER = re.compile(r"__\w+__")
+_FORMAT_WALK = re.compile(r"\{[^{}]*(\.|\[)_")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One place in the source. line: 1-based."""
+
+    line: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.reason}"
+
+
+@dataclass
+class Verdict:
+    """refused: forbidden moves. notes: harmless things that will not work here, in plain words.
+
+    unused: top-level imports of forbidden modules nobody uses; they are dropped instead of refused.
+    """
+
+    refused: list[Finding] = field(default_factory=list)
+    notes: list[Finding] = field(default_factory=list)
+    unused: list[ast.stmt] = field(default_factory=list)
+
+
+def check(tree: ast.Module) -> Verdict:
+    """Look through a parsed submission. Never raises on a tree that `ast.parse` made."""
+    visitor = _Visitor(tree)
+    visitor.visit(tree)
+    found = visitor.verdict
+    for finding in (found.refused, found.notes):
+        finding.sort(key=lambda each: (each.line, each.reason))
+    return found
+
+
+class _Visitor(ast.NodeVisitor):
+    def __init__(self, tree: ast.Module) -> None:
+        self.verdict = Verdict()
+        self.used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        self.own = _own_attributes(tree)
+        self.harmless: set[int] = set()
+
+    def refuse(self, node: ast.AST, reason: str) -> None:
+        self.verdict.refused.append(Finding(getattr(node, "lineno", 0), reason))
+
+    def note(self, node: ast.AST, reason: str) -> None:
+        self.verdict.notes.append(Finding(getattr(node, "lineno", 0), reason))
+
+    # imports
+
+    def visit_Import(self, node: ast.Import) -> None:
+        bad = [alias for alias in node.names if _is_forbidden(alias.name)]
+        if not bad:
+            for alias in node.names:
+                self.check_available(node, alias.name)
+            return
+        if all((alias.asname or alias.name.partition(".")[0]) not in self.used for alias in bad):
+            self.verdict.unused.append(node)
+            self.note(node, f"`import {bad[0].name}` is not used and was left out")
+            return
+        self.refuse(node, f"`import {bad[0].name}` reaches outside the function; use the data it is given")
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        module = node.module or ""
+        if node.level or _is_forbidden(module):
+            if not node.level and all(
+                (a.asname or a.name) not in self.used and a.name != "*" for a in node.names
+            ):
+                self.verdict.unused.append(node)
+                self.note(node, f"`from {module} import ...` is not used and was left out")
+            else:
+                self.refuse(node, f"`from {module or '.'} import ...` reaches outside the function")
+            return
+        for alias in node.names:
+            if alias.name in FORBIDDEN_ATTRIBUTES or _is_hidden(alias.name):
+                self.refuse(node, f"`{alias.name}` of `{module}` leads into the interpreter's insides")
+            elif (
+                _is_forbidden(alias.name)
+                and f"{module}.{alias.name}" not in ALLOWED_MODULES
+                and module == "sys"
+            ):
+                self.refuse(node, f"`{alias.name}` of `{module}` reaches outside the function")
+        self.check_available(node, module)
+
+    def check_available(self, node: ast.AST, module: str) -> None:
+        if module not in ALLOWED_MODULES:
+            self.note(node, f"`{module}` is not available here; only parts of the standard library are")
+
+    # names and attributes
+
+    def visit_Name(self, node: ast.Name) -> None:
+        if node.id in FORBIDDEN_NAMES or (
+            _DUNDER.fullmatch(node.id) and node.id not in HARMLESS_DUNDERS and node.id != "__file__"
+        ):
+            self.refuse(node, f"`{node.id}` is not allowed in a submission")
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        name = node.attr
+        if name == "__name__" and isinstance(node.value, ast.Attribute) and node.value.attr == "__class__":
+            self.harmless.add(id(node.value))
+        if id(node) not in self.harmless:
+            self.check_attribute(node, name)
+        self.generic_visit(node)
+
+    def check_attribute(self, node: ast.AST, name: str) -> None:
+        if name in FORBIDDEN_ATTRIBUTES and name not in self.own - _NEVER_OWN:
+            self.refuse(node, f"`.{name}` leads into the interpreter's insides")
+        elif _DUNDER.fullmatch(name) and name not in HARMLESS_DUNDERS and name not in ("__dict__", "__doc__"):
+            self.refuse(node, f"`.{name}` walks into the interpreter's insides")
+        elif _is_hidden(name) and not _DUNDER.fullmatch(name) and name not in self.own | _PUBLIC_UNDERSCORE:
+            self.refuse(node, f"`.{name}` is private to the object it belongs to")
+
+    def visit_MatchClass(self, node: ast.MatchClass) -> None:
+        for name in node.kwd_attrs:
+            self.check_attribute(node, name)
+        self.generic_visit(node)
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        text = node.value
+        if not isinstance(text, str):
+            return
+        if text in FORBIDDEN_ATTRIBUTES - _PLAIN_WORDS or (
+            _DUNDER.fullmatch(text) and text not in HARMLESS_DUNDERS and text != "__dict__"
+        ):
+            self.refuse(node, f"the text {text[:40]!r} names a part of the interpreter")
+        elif len(text) < 2000 and _FORMAT_WALK.search(text) and "__" in text:
+            self.refuse(node, "a format text that walks through attributes")
+
+    # definitions
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        self.check_defined(node, node.name)
+        self.generic_visit(node)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
+        self.check_defined(node, node.name)
+        self.generic_visit(node)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        self.check_defined(node, node.name)
+        for keyword in node.keywords:
+            if keyword.arg == "metaclass" and not _is_abc(keyword.value):
+                self.refuse(node, "metaclasses are not allowed in a submission")
+        self.generic_visit(node)
+
+    def check_defined(self, node: ast.AST, name: str) -> None:
+        if _DUNDER.fullmatch(name) and name not in HARMLESS_DUNDERS:
+            self.refuse(node, f"defining `{name}` is not allowed in a submission")
+
+    def visit_arg(self, node: ast.arg) -> None:
+        self.check_defined(node, node.arg)
+        self.generic_visit(node)
+
+    def visit_keyword(self, node: ast.keyword) -> None:
+        if node.arg:
+            self.check_defined(node, node.arg)
+        self.generic_visit(node)
+
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
+        if node.name:
+            self.check_defined(node, node.name)
+        self.generic_visit(node)
+
+    def visit_Global(self, node: ast.Global) -> None:
+        for name in node.names:
+            self.check_defined(node, name)
+
+    def visit_Nonlocal(self, node: ast.Nonlocal) -> None:
+        for name in node.names:
+            self.check_defined(node, name)
+
+    def visit_MatchAs(self, node: ast.MatchAs) -> None:
+        if node.name:
+            self.check_defined(node, node.name)
+        self.generic_visit(node)
+
+    def visit_MatchStar(self, node: ast.MatchStar) -> None:
+        if node.name:
+            self.check_defined(node, node.name)
+
+    def visit_MatchMapping(self, node: ast.MatchMapping) -> None:
+        if node.rest:
+            self.check_defined(node, node.rest)
+        self.generic_visit(node)
+
+
+_NEVER_OWN = frozenset(
+    {"f_back", "f_globals", "f_locals", "f_builtins", "tb_frame", "gi_frame", "cr_frame", "ag_frame"}
+)
+_PLAIN_WORDS = frozenset({"modules", "monitoring", "mro"})
+_PUBLIC_UNDERSCORE = frozenset(
+    {"_asdict", "_replace", "_fields", "_make", "_field_defaults", "_value_", "_name_"}
+)
+
+
+def _is_forbidden(module: str) -> bool:
+    return module in FORBIDDEN_MODULES or module.partition(".")[0] in FORBIDDEN_MODULES
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith("_")
+
+
+def _is_abc(node: ast.expr) -> bool:
+    name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+    return name in ("ABCMeta", "EnumMeta", "EnumType")
+
+
+def _own_attributes(tree: ast.Module) -> set[str]:
+    """Attribute names the submission itself defines: stored attributes, methods, class-level names."""
+    own: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            own.add(node.attr)
+        elif isinstance(node, ast.ClassDef):
+            for item in ast.walk(node):
+                if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef):
+                    own.add(item.name)
+                elif isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store):
+                    own.add(item.id)
+    return own

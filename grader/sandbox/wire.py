@@ -1,0 +1,148 @@
+"""How returned values travel: strict encoding in the child, decoding in the judge.
+
+Scalars that JSON has go as they are; everything else is a list with a tag: ["l", ...items],
+["d", [key, value], ...], ["f", "nan"], ["i", "hex digits"], ["x", type name] for what is no plain value.
+The encoder reads containers through the built-in types' own methods, so that an overridden `__iter__`,
+`__eq__`, `items` or `__float__` is never asked.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import fractions
+from math import isfinite
+from typing import Any
+
+MAX_NODES = 60_000
+MAX_DEPTH = 24
+MAX_TEXT = 20_000
+
+
+class TooLarge(Exception):
+    """The value has too many parts, is nested too deeply, or contains itself."""
+
+
+def encode(value: Any) -> Any:
+    """The value as JSON data. Raises TooLarge."""
+    return _Encoder().encode(value, 0)
+
+
+class _Encoder:
+    def __init__(self) -> None:
+        self.nodes = 0
+
+    def encode(self, value: Any, depth: int) -> Any:
+        self.nodes += 1
+        if self.nodes > MAX_NODES or depth > MAX_DEPTH:
+            raise TooLarge
+        kind = type(value)
+        if value is None or kind is bool:
+            return value
+        if kind is int:
+            return value if -(2**63) < value < 2**63 else ["i", _hex(value)]
+        if kind is float:
+            return value if isfinite(value) else ["f", repr(value)]
+        if kind is str:
+            return _text(value)
+        if kind is list or kind is tuple:
+            return ["l", *[self.encode(item, depth + 1) for item in value]]
+        if kind is dict:
+            return ["d", *[[self.encode(k, depth + 1), self.encode(v, depth + 1)] for k, v in value.items()]]
+        return self.encode_other(value, kind, depth)
+
+    def encode_other(self, value: Any, kind: type, depth: int) -> Any:
+        """Subclasses are read as the built-in type they extend; exact numbers and dates as the plain
+        value."""
+        mro = type.__dict__["__mro__"].__get__(kind)
+        for base, plain in _BASES:
+            if base in mro:
+                return self.encode(plain(value), depth)
+        if kind in (decimal.Decimal, fractions.Fraction):
+            return self.encode(_to_float(value), depth)
+        if kind is datetime.date:
+            return value.isoformat()
+        if kind is datetime.datetime:
+            midnight = value.time() == datetime.time(0)
+            return value.date().isoformat() if midnight else value.isoformat()
+        return ["x", _type_name(kind)]
+
+
+_BASES: tuple[tuple[type, Any], ...] = (
+    (dict, lambda value: dict(dict.items(value))),
+    (list, lambda value: list(list.__iter__(value))),
+    (tuple, lambda value: list(tuple.__iter__(value))),
+    (str, str.__str__),
+    (int, int.__int__),
+    (float, float.__float__),
+)
+
+
+def _to_float(value: decimal.Decimal | fractions.Fraction) -> float:
+    try:
+        return float(value)
+    except (OverflowError, ValueError):
+        return float("inf")
+
+
+def _type_name(kind: type) -> str:
+    name = type.__dict__["__name__"].__get__(kind)
+    return name[:60] if type(name) is str and name.isidentifier() else "object"
+
+
+def _hex(value: int) -> str:
+    if value.bit_length() > 4 * MAX_TEXT:
+        raise TooLarge
+    return hex(value)
+
+
+def _text(value: str) -> str:
+    if len(value) > MAX_TEXT:
+        raise TooLarge
+    return value
+
+
+def decode(data: Any, opaque: Any) -> Any:
+    """The plain value an encoder wrote; `opaque(type_name)` stands for what is none.
+
+    Raises ValueError on anything an honest encoder does not write.
+    """
+    if not isinstance(data, list):
+        if isinstance(data, dict):
+            raise ValueError("unexpected object")
+        return data
+    tag, *rest = data
+    if tag == "l":
+        return [decode(item, opaque) for item in rest]
+    if tag == "d":
+        return {_key(decode(k, opaque)): decode(v, opaque) for k, v in rest}
+    if tag == "f" and rest[0] in ("nan", "inf", "-inf"):
+        return float(rest[0])
+    if tag == "i":
+        return int(rest[0], 16)
+    if tag == "x":
+        return opaque(str(rest[0])[:60])
+    raise ValueError("unknown tag")
+
+
+def _key(value: Any) -> Any:
+    return repr(value) if isinstance(value, list | dict) else value
+
+
+def same(before: Any, after: Any) -> bool:
+    """Whether two values are equal down to the exact types, without asking any object for its opinion."""
+    kind = type(before)
+    if kind is not type(after):
+        return False
+    if kind is dict:
+        if len(before) != len(after):
+            return False
+        return all(
+            same(k1, k2) and same(v1, v2)
+            for (k1, v1), (k2, v2) in zip(before.items(), after.items(), strict=True)
+        )
+    if kind is list:
+        return len(before) == len(after) and all(map(same, before, after))
+    if kind is float and before != before:
+        return bool(after != after)
+    return bool(before == after)
