@@ -1,8 +1,9 @@
-"""Attention of one token over a paged float16 KV cache, for the query heads that share one KV head.
+"""Attention of one token over a paged KV cache, for the query heads that share one KV head.
 
 The cache comes in blocks of 16 positions: keys as (head_dim, 16), so that one vector holds one dimension
-of 16 positions; values as (16, head_dim). Positions are visited in order, so a token's result does not
-depend on how its prompt was split into passes.
+of 16 positions; values as (16, head_dim). Values are float16; keys are float16 or float32: architectures
+with a bias on their keys have entries in the hundreds, whose float16 rounding moves the logits.
+Positions are visited in order, so a token's result does not depend on how its prompt was split.
 """
 
 from typing import Any
@@ -36,12 +37,12 @@ def _lanes_before(b: v.Builder, n_positions: Any, block: Any) -> Any:
 
 
 @intrinsic(prefer_literal=True)
-def _scores(typingctx, q, table, n_positions, keys, block_bytes, scores, group, head_dim):
+def _scores(typingctx, q, table, n_positions, keys, block_bytes, scores, group, head_dim, key_bytes):
     """scores[g, p] = softmax over p of q[g] . k[p], without the division; returns nothing, sums at the end.
 
     scores: float32 (group, 16 * blocks) followed by (group,) reciprocals of the sums.
     """
-    n_group, n_dim = _literal(group), _literal(head_dim)
+    n_group, n_dim, width = _literal(group), _literal(head_dim), _literal(key_bytes)
 
     def codegen(context: Any, b: v.Builder, signature: Any, args: Any) -> Any:
         q, table, n_positions, keys, block_bytes, scores = args[:6]
@@ -58,7 +59,11 @@ def _scores(typingctx, q, table, n_positions, keys, block_bytes, scores, group, 
             for acc in accs:
                 b.store(zero, acc)
             with cgutils.for_range(b, v.i64(n_dim)) as dims:
-                key = v.half_to_float(b, v.load(b, b.add(base, b.mul(dims.index, v.i64(32))), 0, v.v16f16))
+                key_at = b.add(base, b.mul(dims.index, v.i64(v.LANES * width)))
+                if width == 4:
+                    key = v.load(b, key_at, 0, v.v16f32)
+                else:
+                    key = v.half_to_float(b, v.load(b, key_at, 0, v.v16f16))
                 q_at = b.add(q, b.mul(dims.index, v.i64(4)))
                 for g, acc in enumerate(accs):
                     query = v.splat(b, v.load(b, q_at, 4 * n_dim * g, v.f32))
@@ -85,7 +90,7 @@ def _scores(typingctx, q, table, n_positions, keys, block_bytes, scores, group, 
             v.store(b, b.fdiv(v.f32(1.0), total), end, 4 * g)
         return context.get_dummy_value()
 
-    return types.void(q, table, n_positions, keys, block_bytes, scores, group, head_dim), codegen
+    return types.void(q, table, n_positions, keys, block_bytes, scores, group, head_dim, key_bytes), codegen
 
 
 @intrinsic(prefer_literal=True)
@@ -134,8 +139,10 @@ def scratch_floats(group: int, n_positions: int) -> int:
     return group * (-(-n_positions // BLOCK_POSITIONS) * BLOCK_POSITIONS + 1)
 
 
-def compile_attention(group: int, head_dim: int) -> Any:
+def compile_attention(group: int, head_dim: int, key_bytes: int) -> Any:
     """Return the C function for `group` query heads of `head_dim` dimensions that share a KV head.
+
+    key_bytes: 2 for float16 keys, 4 for float32.
 
     (q, table, n_positions, keys, values, block_bytes, scratch, out), all int64: q and out are float32
     (group, head_dim), q already scaled by head_dim**-0.5; table: int32 block numbers of the sequence;
@@ -146,7 +153,7 @@ def compile_attention(group: int, head_dim: int) -> Any:
 
     def attend(q, table, n_positions, keys, values, block_bytes, scratch, out):
         _ = stamp
-        _scores(q, table, n_positions, keys, block_bytes, scratch, group, head_dim)
+        _scores(q, table, n_positions, keys, block_bytes, scratch, group, head_dim, key_bytes)
         _weighted_values(table, n_positions, values, block_bytes, scratch, out, group, head_dim)
 
     return cfunc(ATTENTION_SIGNATURE, cache=True)(attend)

@@ -19,6 +19,7 @@ from wse_backend.kernels.primitives import (
     call_decode,
     call_matmul,
     pause,
+    store_float,
     store_half,
     sum_of_squares,
     swiglu,
@@ -61,11 +62,13 @@ class Model(NamedTuple):
 
 
 class Cache(NamedTuple):
-    """Where the paged KV cache lies: float16, block x layer x (keys, values) x KV head x 16 x head_dim."""
+    """Where the paged KV cache lies: block x layer x (keys, values) x KV head x 16 positions x head_dim."""
 
     base: int  # address of block 0
     block_bytes: int
     layer_bytes: int
+    key_bytes: int  # per key entry: 2 (float16) or 4 (float32)
+    values_offset: int  # from a layer's keys to its values
 
 
 class Buffers(NamedTuple):
@@ -154,14 +157,17 @@ def _place_row(model: Model, cache: Cache, layer: int, qkv: Any, position: int, 
         qkv[i] *= scale
     block, lane = table[position // 16], position % 16
     keys = cache.base + block * cache.block_bytes + layer * cache.layer_bytes
-    values = keys + cache.layer_bytes // 2
+    values = keys + cache.values_offset
     k0 = model.n_heads * dim
     v0 = k0 + model.n_kv_heads * dim
     for h in range(model.n_kv_heads):
-        head = h * dim * 32
         for d in range(dim):
-            store_half(keys + head + d * 32 + lane * 2, qkv[k0 + h * dim + d])
-            store_half(values + head + (lane * dim + d) * 2, qkv[v0 + h * dim + d])
+            key_at = keys + ((h * dim + d) * 16 + lane) * cache.key_bytes
+            if cache.key_bytes == 2:
+                store_half(key_at, qkv[k0 + h * dim + d])
+            else:
+                store_float(key_at, qkv[k0 + h * dim + d])
+            store_half(values + ((h * 16 + lane) * dim + d) * 2, qkv[v0 + h * dim + d])
 
 
 @njit(**_JIT)
@@ -171,14 +177,14 @@ def _attend(
     """Attention of one row for one KV head's group of query heads."""
     row, head = unit // model.n_kv_heads, unit % model.n_kv_heads
     group, dim = model.n_heads // model.n_kv_heads, model.head_dim
-    keys = cache.base + layer * cache.layer_bytes + head * dim * 32
+    base = cache.base + layer * cache.layer_bytes
     call_attention(
         model.attention,
         buffers.qkv.ctypes.data + row * buffers.qkv.strides[0] + head * group * dim * 4,
         batch.tables.ctypes.data + batch.slots[row] * batch.tables.strides[0],
         np.int64(batch.positions[row]) + 1,
-        keys,
-        keys + cache.layer_bytes // 2,
+        base + head * dim * 16 * cache.key_bytes,
+        base + cache.values_offset + head * dim * 16 * 2,
         cache.block_bytes,
         scratch,
         buffers.attended.ctypes.data + row * buffers.attended.strides[0] + head * group * dim * 4,

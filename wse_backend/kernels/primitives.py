@@ -135,6 +135,17 @@ def store_half(typingctx, address, value):
 
 
 @intrinsic
+def store_float(typingctx, address, value):
+    """Store a float32 at `address`."""
+
+    def codegen(context: Any, b: v.Builder, signature: Any, args: Any) -> Any:
+        v.store(b, args[1], args[0])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.float32), codegen
+
+
+@intrinsic
 def swiglu(typingctx, gate, up, n):
     """gate[i] = silu(gate[i]) * up[i] for n float32 (a multiple of 16) at two addresses.
 
