@@ -8,7 +8,7 @@ one of its inputs, fixed and drawn, is answered correctly.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -114,8 +114,10 @@ class Input:
 class Family:
     """One kind of case: its inputs, the calls each input needs, and who judges the outcomes.
 
-    shrink yields smaller arguments of the same kind, most promising first.
-    expected: the right answer as text for public cases, or None where the brief leaves a choice.
+    shrink yields smaller arguments of the same kind, most promising first. joint: families of one check
+    that share
+    this word earn their points only together. judges_mutation: every call of the grade that changed its
+    input fails it.
     """
 
     name: str
@@ -125,6 +127,7 @@ class Family:
     calls: Callable[[Args], tuple[Call, ...]] = one_call
     shrink: Callable[[Args], Iterator[Args]] = no_shrink
     judges_mutation: bool = False
+    joint: str = ""
 
 
 @dataclass(frozen=True)
@@ -258,8 +261,3 @@ def remove_items(items: Sequence[Any]) -> Iterator[list[Any]]:
 def cached_plan(plan: Callable[[int], Plan]) -> Callable[[int], Plan]:
     """Draw each seed's plan once; plans are shared and never written to."""
     return lru_cache(maxsize=8)(plan)
-
-
-def weights(families: Iterable[Family]) -> float:
-    """The families' weights in all."""
-    return sum(family.weight for family in families)

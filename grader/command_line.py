@@ -74,9 +74,8 @@ def submission_in(text: str, function_name: str) -> str:
 
 def print_report(report: Report) -> None:
     """The report as text, one check per paragraph."""
-    print(
-        f"{report.challenge}: {report.score:g} of {report.max_score:g} points ({report.percentage:g} %, {report.letter})"
-    )
+    total = f"{report.score:g} of {report.max_score:g} points"
+    print(f"{report.challenge}: {total} ({report.percentage:g} %, {report.letter})")
     if report.refusal:
         print(f"  {report.refusal}")
     for check in report.checks if not report.refusal else ():

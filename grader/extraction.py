@@ -169,7 +169,8 @@ def _why_none(text: str, function_name: str) -> str:
         return f"the reply starts to define `{function_name}`, but no part of it is valid Python"
     other = re.findall(r"^\s*def\s+(\w+)", text, re.MULTILINE)
     if other:
-        return f"the reply defines no function `{function_name}`; it defines {', '.join(f'`{n}`' for n in other[:3])}"
+        names = ", ".join(f"`{name}`" for name in other[:3])
+        return f"the reply defines no function `{function_name}`; it defines {names}"
     if "```" in text or "def " in text:
         return f"the reply has code, but no function `{function_name}`"
     return f"the reply has no code, so no function `{function_name}`"

@@ -161,10 +161,8 @@ class _Work:
         )
         if run.problem:
             where = f" in line {run.problem['line']}" if run.problem.get("line") else ""
-            notes = (
-                *notes,
-                f"the code outside the function raised {run.problem['type']}{where}; the function was graded all the same",
-            )
+            raised = f"the code outside the function raised {run.problem['type']}{where}"
+            notes = (*notes, f"{raised}; the function was graded all the same")
         return Report(self.task.name, self.seed, checks, None, notes, run.layers)
 
     def add_mutations(self, verdicts: Mapping[str, list[Verdict]]) -> None:
@@ -185,11 +183,8 @@ class _Work:
         self, check: Check, verdicts: Sequence[Verdict], cap: float, shrunk: Mapping[int, tuple[Input, Fault]]
     ) -> CheckResult:
         """Points by weight over the families; one that is excused counts as passed."""
-        total = sum(verdict.family.weight for verdict in verdicts)
-        earned = sum(verdict.family.weight for verdict in verdicts if verdict.status != "failed")
-        share = 1.0 if earned == total else earned / total
-        score = round(check.points * min(share, cap), 2)
         failed = next((verdict for verdict in verdicts if verdict.status == "failed"), None)
+        score = round(check.points * min(_share(verdicts), cap), 2)
         if failed is not None:
             each, fault = shrunk.get(id(failed), failed.faults[0])
             message = (
@@ -198,8 +193,8 @@ class _Work:
             )
         elif cap < 1.0:
             message = (
-                "Pays at most a third: on plain data none of the result's fields is right, so doing nothing wrong "
-                "here says little."
+                "Pays at most a third: on plain data none of the result's fields is right, "
+                "so doing nothing wrong here says little."
             )
         else:
             message = _passed_message(verdicts)
@@ -278,6 +273,15 @@ class _Work:
                     moved = True
                     break
         return moved
+
+
+def _share(verdicts: Sequence[Verdict]) -> float:
+    """The earned share of a check's points; families that are judged jointly earn only together."""
+    lost = {v.family.joint or v.family.name for v in verdicts if v.status == "failed"}
+    if not lost:
+        return 1.0
+    total = sum(v.family.weight for v in verdicts)
+    return sum(v.family.weight for v in verdicts if (v.family.joint or v.family.name) not in lost) / total
 
 
 def _has_died(verdict: Verdict) -> bool:

@@ -23,21 +23,9 @@ from typing import Any
 from grader.challenge import Call, Opaque, Outcome
 from grader.errors import SandboxFailed, SandboxUnavailable
 from grader.sandbox import wire
-from grader.sandbox.limits import Limits
+from grader.sandbox.limits import ALL_LAYERS, Limits
 
 HOST = Path(__file__).with_name("host.py")
-ALL_LAYERS = (
-    "empty environment",
-    "empty folder",
-    "unprivileged user",
-    "namespaces",
-    "closed files",
-    "resource limits",
-    "no new privileges",
-    "landlock",
-    "seccomp",
-    "audit hook",
-)
 _CONTAINING = frozenset({"landlock", "seccomp", "audit hook", "resource limits"})
 _START_S = 20.0
 _HAS_FORK = hasattr(os, "fork") and hasattr(socket, "send_fds")
@@ -324,8 +312,14 @@ def _decode(data: Any) -> Any:
         return Opaque("unreadable value")
 
 
-_SIGNALS = {4: "illegal instruction", 6: "abort", 7: "bus error", 8: "arithmetic fault", 11: "segmentation fault",
-            31: "forbidden system call"}  # fmt: skip
+_SIGNALS = {
+    4: "illegal instruction",
+    6: "abort",
+    7: "bus error",
+    8: "arithmetic fault",
+    11: "segmentation fault",
+    31: "forbidden system call",
+}
 _SIGXCPU, _SIGPROF, _SIGKILL = 24, 27, 9
 
 

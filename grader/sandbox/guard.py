@@ -213,10 +213,23 @@ def make_builtins(modules: Mapping[str, ModuleType]) -> dict[str, Any]:
 # The audit hook.
 
 _HARMLESS_EVENTS = frozenset(
-    {"object.__getattr__", "object.__setattr__", "object.__delattr__", "code.__new__", "builtins.id", "array.__new__",
-     "time.sleep", "marshal.loads", "marshal.dumps", "cpython.PyInterpreterState_Clear", "sys.unraisablehook",
-     "sys.excepthook", "builtins.breakpoint", "gc.freeze"}
-)  # fmt: skip
+    [
+        "object.__getattr__",
+        "object.__setattr__",
+        "object.__delattr__",
+        "code.__new__",
+        "builtins.id",
+        "array.__new__",
+        "time.sleep",
+        "marshal.loads",
+        "marshal.dumps",
+        "cpython.PyInterpreterState_Clear",
+        "sys.unraisablehook",
+        "sys.excepthook",
+        "gc.freeze",
+        "builtins.breakpoint",
+    ]
+)
 _STDLIB_EVENTS = frozenset({"exec", "compile", "sys._getframe", "sys._getframemodulename", "import"})
 
 

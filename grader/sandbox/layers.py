@@ -24,11 +24,6 @@ except ImportError:  # Windows
 else:
     _HAS_RESOURCE = True
 
-PARENT_LAYERS = ("empty environment", "empty folder", "unprivileged user", "namespaces")
-CHILD_LAYERS = ("closed files", "resource limits", "no new privileges", "landlock", "seccomp", "audit hook")
-ALL_LAYERS = (*PARENT_LAYERS, *CHILD_LAYERS)
-"""In the order in which they are applied. `audit hook` comes last and is installed by the child itself."""
-
 NOBODY = 65534
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
 _SIGKILL = 9
@@ -61,9 +56,9 @@ def apply_layers(wanted: Collection[str], limits: Mapping[str, Any], keep: Seque
     _die_with_parent()
     steps: dict[str, Callable[[], bool]] = {
         "closed files": lambda: _close_files(keep),
-        "resource limits": lambda: _limit_resources(limits),
         "no new privileges": _no_new_privileges,
         "landlock": _landlock,
+        "resource limits": lambda: _limit_resources(limits),
         "seccomp": lambda: install_filter(libc()),
     }
     return [name for name, step in steps.items() if name in wanted and step()]

@@ -4,6 +4,18 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+PARENT_LAYERS = ("empty environment", "empty folder", "unprivileged user", "namespaces")
+CHILD_LAYERS = (
+    "closed files",
+    "no new privileges",
+    "landlock",
+    "resource limits",
+    "seccomp",
+    "audit hook",
+)
+ALL_LAYERS = (*PARENT_LAYERS, *CHILD_LAYERS)
+"""Names of the protection layers, in the order in which they are applied."""
+
 
 @dataclass(frozen=True)
 class Limits:

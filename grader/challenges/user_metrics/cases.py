@@ -217,7 +217,13 @@ def _keep_bad(is_bad: IsBad) -> Callable[[Args], Iterator[Args]]:
 
 
 def _bad_families(
-    seed: int, purpose: str, kinds: dict[str, Sequence[Spoil]], is_bad: IsBad, rounds: int, **options: bool
+    seed: int,
+    purpose: str,
+    kinds: dict[str, Sequence[Spoil]],
+    is_bad: IsBad,
+    rounds: int,
+    share: float = 1.0,
+    **options: bool,
 ) -> tuple[Family, ...]:
     """A fixed family per kind (bad user first, in the middle, last) and one of drawn inputs over all
     kinds."""
@@ -230,7 +236,7 @@ def _bad_families(
             spoil = spoilers[place % len(spoilers)]
             users = _placed(fixed_draws, YEAR, [spoil], place)
             inputs.append(Input(_args(users), public=place == 0, note=name))
-        families.append(Family(name, tuple(inputs), judge, 1 / len(kinds), calls, shrink))
+        families.append(Family(name, tuple(inputs), judge, share / len(kinds), calls, shrink))
     draws = Draws(seed, purpose)
     drawn = []
     for number in range(rounds):
@@ -239,7 +245,7 @@ def _bad_families(
             chosen = [draws.choice(spoilers)] * (2 if draws.chance(0.3) else 1)
             users = _placed(draws, dates, chosen, (number + draws.integer(0, 2)) % 3)
             drawn.append(Input(_args(users, dates), drawn=True, note=name))
-    return (*families, Family("drawn lists", tuple(drawn), judge, 2.0, calls, shrink))
+    return (*families, Family("drawn lists", tuple(drawn), judge, 2.0 * share, calls, shrink, joint="drawn"))
 
 
 def _set(key: str, *values: Any) -> Spoil:
@@ -259,20 +265,26 @@ def division_families(seed: int) -> tuple[Family, ...]:
         "days_active 0": (_set("days_active", 0),),
         "days_active 0.0": (_set("days_active", 0.0),),
     }
-    families = _bad_families(seed, "division", kinds, _is_zero, 14)
+    families = _bad_families(seed, "division", kinds, _is_zero, 14, 0.75)
     nobody_else = [user("2024-05-10", 10, 20, 100, 0), user("2024-06-20", 0, 0, 0, 0)]
 
     def judge(args: Args, outcomes: Sequence[Outcome]) -> Fault | None:
         return judging.judge_beside(outcomes, len(args[0]))
 
-    alone = Family(
-        "nobody but users with days_active 0",
-        (Input(_args(nobody_else), public=True, note="alone"), Input(_args(nobody_else[:1]), note="alone")),
-        judge,
-        0.2,
-        _alone(_is_zero),
-    )
-    return (*families, alone)
+    draws = Draws(seed, "only zero")
+    drawn = [
+        Input(
+            _args([{**each, "days_active": 0} for each in draw_active(draws, YEAR, count)]),
+            drawn=True,
+            note="alone",
+        )
+        for count in (1, 2, 3, 4)
+    ]
+    name, calls = "nobody but users with days_active 0", _alone(_is_zero)
+    shown = Input(_args(nobody_else), public=True, note="alone")
+    alone = Family(name, (shown,), judge, 0.25, calls, _some_left)
+    more = Family(f"{name}, drawn", tuple(drawn), judge, 0.5, calls, _some_left, joint="drawn")
+    return (*families, alone, more)
 
 
 def _is_incomplete(each: Any) -> bool:
@@ -306,7 +318,7 @@ def missing_families(seed: int) -> tuple[Family, ...]:
 
     return tuple(
         Family(
-            each.name if each.weight == 2.0 else f"no {each.name}",
+            each.name if each.joint else f"no {each.name}",
             each.inputs,
             judge,
             each.weight,
@@ -329,7 +341,7 @@ def _date_families(seed: int) -> tuple[Family, ...]:
         "last_login empty": (_set("last_login", ""),),
         "last_login not a date": tuple(_set("last_login", text) for text in _NO_DATES),
     }
-    return _bad_families(seed, "dates", kinds, _has_bad_date, 6, strict=True)
+    return _bad_families(seed, "dates", kinds, _has_bad_date, 6, 0.75, strict=True)
 
 
 def _turned_calls(args: Args) -> tuple[Call, ...]:
@@ -351,10 +363,10 @@ def date_families(seed: int) -> tuple[Family, ...]:
             )
         )
     shown = Input(_args([ANNA, BEN], Range(YEAR.end, YEAR.start)), public=True)
-    turned = Family(
-        "start after end", (shown, *drawn), judging.judge_start_after_end, 0.5, _turned_calls, _some_left
-    )
-    return (turned, *_date_families(seed))
+    name, judge = "start after end", judging.judge_start_after_end
+    turned = Family(name, (shown,), judge, 0.25, _turned_calls, _some_left)
+    more = Family(f"{name}, drawn", tuple(drawn), judge, 0.5, _turned_calls, _some_left, joint="drawn")
+    return (turned, more, *_date_families(seed))
 
 
 def _is_odd(each: Any) -> bool:

@@ -291,7 +291,8 @@ def _compare(
     for entry in without.performers:
         place = next((i for i, other in enumerate(extra) if _same_user(entry, other)), None)
         if place is None:
-            got = f"the healthy user {show(entry, 130)} is missing or changed in {show(with_bad.performers, 150)}"
+            found = show(with_bad.performers, 150)
+            got = f"the healthy user {show(entry, 130)} is missing or changed in {found}"
             return Fault("wrong", got, wanted, outcome, "healthy")
         del extra[place]
     more = with_bad.count - without.count
@@ -324,7 +325,8 @@ def judge_filled(args: Args, outcomes: Sequence[Outcome], bad: int) -> Fault | N
     scores = [each[SCORE] for each in filled.performers]
     for entry in beside.performers:
         if not any(is_close(entry[SCORE], score) for score in scores):
-            wanted = f"the incomplete user left out, or counted with 0 for what is missing (scores {show(scores, 100)})"
+            wanted = "the incomplete user left out, or counted with 0 for what is missing: scores "
+            wanted += show(scores, 100)
             return Fault("wrong", f"{SCORE} {show(entry[SCORE])}", wanted, outcomes[0], "filled")
     return None
 
