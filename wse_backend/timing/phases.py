@@ -83,7 +83,7 @@ def gemv(
     m, n = _checked("m", m), _checked("n", n)
     if grid is None:
         sides = np.arange(1, spec.largest_square + 1)
-        cycles = _cycles(gemv_counts(m, n, Mesh.of(spec, sides, sides)), spec, constants)
+        cycles = cycles_of(gemv_counts(m, n, Mesh.of(spec, sides, sides)), spec, constants)
         grid = (int(sides[np.argmin(cycles)]),) * 2
     columns, rows = spec.check_grid(grid)
     ops = _timed([gemv_counts(m, n, Mesh.of(spec, columns, rows))], spec, constants)
@@ -151,8 +151,8 @@ def decode_seconds(
 ) -> Count:
     """Seconds of a decode step on square grids; sides, context and batch broadcast (curves, searches)."""
     mesh = Mesh.of(spec, sides, sides)
-    layer = [_cycles(op, spec, constants) for op in decode_counts(shape, mesh, context, batch)]
-    head = [_cycles(op, spec, constants) for op in head_counts(shape, mesh, batch)]
+    layer = [cycles_of(op, spec, constants) for op in decode_counts(shape, mesh, context, batch)]
+    head = [cycles_of(op, spec, constants) for op in head_counts(shape, mesh, batch)]
     return (shape.n_layers * reduce(np.add, layer) + reduce(np.add, head)) / spec.clock_hz
 
 
@@ -166,8 +166,8 @@ def prefill_seconds(
 ) -> Count:
     """Seconds of a prefill on square grids; sides, tokens and cached broadcast."""
     mesh = Mesh.of(spec, sides, sides)
-    layer = [_cycles(op, spec, constants) for op in prefill_counts(shape, mesh, tokens, cached)]
-    head = [_cycles(op, spec, constants) for op in head_counts(shape, mesh)]
+    layer = [cycles_of(op, spec, constants) for op in prefill_counts(shape, mesh, tokens, cached)]
+    head = [cycles_of(op, spec, constants) for op in head_counts(shape, mesh)]
     return (shape.n_layers * reduce(np.add, layer) + reduce(np.add, head)) / spec.clock_hz
 
 
@@ -202,7 +202,8 @@ def _replacement(
     return OpTiming("re-placement", "placement", 0.0, seconds, 0.0, 0.0)
 
 
-def _cycles(op: OpCount, spec: WaferSpec, constants: Constants) -> Count:
+def cycles_of(op: OpCount, spec: WaferSpec, constants: Constants) -> Count:
+    """Cycles of an operation, all causes together."""
     return reduce(np.add, _by_cause(op, spec, constants))
 
 
