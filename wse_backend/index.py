@@ -28,7 +28,14 @@ INDEX_VARIABLES = ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL")
 
 
 class FetchProblem(Exception):
-    """Why a file could not be fetched, fit for a user; becomes a DownloadFailed in `fetch`."""
+    """Why a file could not be fetched, fit for a user; becomes a DownloadFailed in `fetch`.
+
+    is_transient: the transfer had begun, so that another attempt may well succeed.
+    """
+
+    def __init__(self, reason: str, is_transient: bool = False) -> None:
+        super().__init__(reason)
+        self.is_transient = is_transient
 
 
 def download_wheel(requirement: str, folder: Path, watch: Callable[[int], None]) -> Path:
@@ -138,5 +145,5 @@ def _save(url: str, target: Path, watch: Callable[[int], None]) -> Path:
             done += len(chunk)
             watch(done)
     if done < announced:
-        raise FetchProblem(f"the connection ended after {done:,} of {announced:,} bytes. Try again")
+        raise FetchProblem(f"the connection ended after {done:,} of {announced:,} bytes. Try again", True)
     return target

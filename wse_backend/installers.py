@@ -61,6 +61,9 @@ _NO_NETWORK = re.compile(
     r"|connection reset",
     re.I,
 )
+_CUT = re.compile(
+    r"incomplete.?(read|download)|\.whl is invalid|wrong size|not a zip file|reset by peer", re.I
+)
 _ABSENT = re.compile(
     r"no matching distribution|could not find a version|not found in the package registry", re.I
 )
@@ -216,6 +219,8 @@ def explain(output: str, returncode: int, source: str = PACKAGES) -> None:
     last = (errors or lines or [f"exit code {returncode}"])[-1][:300]
     if _REFUSED.search(last) or (_REFUSED.search(output) and not _NO_NETWORK.search(output)):
         raise FetchProblem(f"{source} refused access ({last}). Check its credentials")
+    if _CUT.search(output):
+        raise FetchProblem(f"the connection to {source} ended before the file did. Try again", True)
     if _NO_NETWORK.search(output):
         raise FetchProblem(f"{source} cannot be reached. Check the network and its configured address")
     if _ABSENT.search(output):

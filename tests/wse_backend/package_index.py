@@ -68,11 +68,12 @@ def serving(
     wheels: dict[str, bytes],
     *,
     cut_after: int | None = None,
+    cut_times: int = 1_000_000,
     status: int = 200,
     hub: dict[str, bytes] | None = None,
     json_pages: dict[str, bytes] | None = None,
 ) -> Iterator[PackageIndex]:
-    """Serve `wheels` (file name -> bytes); `cut_after` drops the connection inside each wheel.
+    """Serve `wheels` (file name -> bytes); `cut_after` ends the connection inside the first `cut_times` wheels.
 
     `hub`: path -> bytes of the files that a model hub at the same address has. `json_pages`: path -> project
     page in the JSON form of the simple API.
@@ -91,7 +92,8 @@ def serving(
             elif self.path in pages:
                 self._send(pages[self.path], "application/vnd.pypi.simple.v1+json", None)
             elif name in wheels:
-                self._send(wheels[name], "application/octet-stream", cut_after)
+                cut = cut_after if index.downloads() <= cut_times else None
+                self._send(wheels[name], "application/octet-stream", cut)
             else:
                 self._send_links(self.path.strip("/").rpartition("/")[2].replace("-", "_"))
 

