@@ -73,7 +73,7 @@ def serving(
     hub: dict[str, bytes] | None = None,
     json_pages: dict[str, bytes] | None = None,
 ) -> Iterator[PackageIndex]:
-    """Serve `wheels` (file name -> bytes); `cut_after` ends the connection inside the first `cut_times` wheels.
+    """Serve `wheels` (file name -> bytes); `cut_after` bytes end the first `cut_times` downloads of one.
 
     `hub`: path -> bytes of the files that a model hub at the same address has. `json_pages`: path -> project
     page in the JSON form of the simple API.
