@@ -18,7 +18,9 @@ GROUP_NAMES: Mapping[str, str] = {
     "head": "LM head",
 }
 
-CHART_CONFIG: dict[str, Any] = {"displayModeBar": False}  # for st.plotly_chart(config=...): no tool bar over the bars
+CHART_CONFIG: dict[str, Any] = {
+    "displayModeBar": False
+}  # for st.plotly_chart(config=...): no tool bar over the bars
 
 
 def layer_bars(
@@ -45,7 +47,7 @@ def layer_bars(
 
 
 def call_timeline(rows: Sequence[Mapping[str, Any]], *, height_px: int | None = None) -> go.Figure:
-    """One horizontal bar per call, from its start to its first token and on to its end, in seconds of the run.
+    """One horizontal bar per call, from its start to its first token and on to its end, in seconds.
 
     rows: name (str), start_s, first_token_s (or None), end_s, all measured from the run's start.
     """
@@ -59,7 +61,12 @@ def call_timeline(rows: Sequence[Mapping[str, Any]], *, height_px: int | None = 
         ("Writing", first_s, writing_s),
     ):
         figure.add_bar(
-            y=names, x=width, base=base, name=label, orientation="h", hovertemplate="%{x:.2f} s<extra>%{fullData.name}</extra>"
+            y=names,
+            x=width,
+            base=base,
+            name=label,
+            orientation="h",
+            hovertemplate="%{x:.2f} s<extra>%{fullData.name}</extra>",
         )
     figure.update_layout(barmode="overlay", bargap=0.3, height=height_px or 90 + 34 * len(rows))
     figure.update_xaxes(title="Seconds since the run started", rangemode="tozero")
@@ -70,7 +77,15 @@ def call_timeline(rows: Sequence[Mapping[str, Any]], *, height_px: int | None = 
 def with_legend_below(figure: go.Figure) -> go.Figure:
     """The legend as one line over the plot, and margins that waste no space."""
     figure.update_layout(
-        legend={"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom", "title": None},
+        legend={
+            "orientation": "h",
+            "x": 0,
+            "xanchor": "left",
+            "y": 1.02,
+            "yanchor": "bottom",
+            "title": None,
+            "traceorder": "normal",
+        },
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
     )
     return figure

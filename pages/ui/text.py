@@ -5,7 +5,12 @@ from __future__ import annotations
 import re
 
 # Fenced blocks (closed or still streaming) and inline code: shown as they are, so nothing is escaped in them.
-_CODE = re.compile(r"(^ {0,3}(?P<fence>`{3,}|~{3,}).*?(?:^ {0,3}(?P=fence)[`~]*[ \t]*$|\Z)|`[^`\n]+`)", re.M | re.S)
+_CODE = re.compile(
+    r"(^ {0,3}(?P<fence>`{3,}|~{3,}).*?(?:^ {0,3}(?P=fence)[`~]*[ \t]*$|\Z)|`[^`\n]+`)", re.M | re.S
+)
+# Markdown's own characters, list and heading marks at the start, emoji codes, and dashes that become arrows.
+_SPECIAL = re.compile(r"[\\`*_\[\]<>~$]|:(?=[\w+/-]+:)|-(?=[->])|^[#+-]")
+_LIST_NUMBER = re.compile(r"^(\d+)([.)])")
 _HEADING = re.compile(r"^( {0,3})#{1,3}(?=\s)", re.M)
 
 
@@ -13,8 +18,8 @@ def as_markdown(text: str) -> str:
     """`text` as Markdown without its power over the page.
 
     Outside code: `$` shows itself instead of starting a formula, an image is not fetched, a colon directive
-    (`:red[...]`, `:material/...:`) stays text, and a heading is never larger than the page's own. HTML is inert
-    anyway, because no page allows it.
+    (`:red[...]`, `:material/...:`) stays text, and a heading is never larger than the page's own. HTML is
+    inert anyway, because no page allows it.
     """
     parts = []
     end = 0
@@ -27,8 +32,9 @@ def as_markdown(text: str) -> str:
 
 
 def as_plain(text: str) -> str:
-    """`text` as Markdown that shows exactly its characters; for names and messages inside our own sentences."""
-    return re.sub(r"([\\`*_{}\[\]()#+!|<>~$:-])", r"\\\1", text.replace("\n", " "))
+    """`text` in one line of Markdown that shows just its characters; for names inside our own sentences."""
+    text = _SPECIAL.sub(r"\\\g<0>", " ".join(text.split()))
+    return _LIST_NUMBER.sub(r"\1\\\2", text)
 
 
 def _escape_prose(text: str) -> str:
@@ -54,5 +60,5 @@ def size(value_bytes: float) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """"1 agent", "3 agents", "1,204 tokens"."""
+    """ "1 agent", "3 agents", "1,204 tokens"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,298 @@
+"""Edit the setup: summarizer, layers, agents; import and export it as JSON."""
+
+from typing import Any
+
+import streamlit as st
+
+from moa_core import ConfigError, MoAConfig
+from moa_core.config import MAX_CYCLES, MAX_TEMPERATURE
+from pages.ui import backend
+from pages.ui.draft import AgentDraft, LayerDraft
+from pages.ui.layout import page_body, row
+from pages.ui.problems import show_problem
+from pages.ui.session import init_session
+from pages.ui.text import as_plain
+
+MAX_TOKENS_LIMIT = 32_768
+PROMPT_HELP = (
+    "What the model is told before the question. `{helper_response}` stands for the answers of the layer "
+    "before; without it they are appended."
+)
+Choices = dict[str, backend.ModelChoice]
+MENU = {
+    "duplicate": ":material/content_copy: Duplicate",
+    "back": ":material/arrow_back: Move back",
+    "on": ":material/arrow_forward: Move on",
+    "remove": ":material/delete: Remove",
+}
+LAYER_MENU = {
+    "duplicate": ":material/content_copy: Duplicate the layer",
+    "back": ":material/arrow_upward: Move up",
+    "on": ":material/arrow_downward: Move down",
+    "remove": ":material/delete: Remove the layer",
+}
+
+session = init_session()
+draft = session.draft
+st.session_state.setdefault("agents_notes", ())
+
+
+def key_of(agent: AgentDraft, field: str) -> str:
+    return f"agents_{agent.uid}_{field}"
+
+
+def store(agent: AgentDraft, field: str) -> None:
+    """A widget changed: its value goes into the draft at once."""
+    setattr(agent, field, st.session_state[key_of(agent, field)])
+
+
+def act_on_agent(agent: AgentDraft) -> None:
+    """A line of an agent's menu was chosen."""
+    match st.session_state[key_of(agent, "menu")]:
+        case "duplicate":
+            draft.duplicate_agent(agent.uid)
+        case "back":
+            draft.move_agent(agent.uid, -1)
+        case "on":
+            draft.move_agent(agent.uid, 1)
+        case "remove":
+            draft.remove_agent(agent.uid)
+    st.session_state.pop(key_of(agent, "name"), None)  # a move into another layer may have renamed it
+
+
+def act_on_layer(layer: LayerDraft) -> None:
+    """A line of a layer's menu was chosen."""
+    match st.session_state[f"agents_layer_{layer.uid}_menu"]:
+        case "duplicate":
+            draft.duplicate_layer(layer.uid)
+        case "back":
+            draft.move_layer(layer.uid, -1)
+        case "on":
+            draft.move_layer(layer.uid, 1)
+        case "remove":
+            draft.remove_layer(layer.uid)
+
+
+def store_cycles() -> None:
+    draft.cycles = st.session_state["agents_cycles"]
+
+
+def load(config: MoAConfig) -> None:
+    """Replace the setup and its widgets."""
+    draft.load(config)
+    st.session_state["agents_cycles"] = draft.cycles
+    st.session_state["agents_notes"] = config.notes
+
+
+def reset() -> None:
+    load(MoAConfig.default())
+
+
+def import_text() -> None:
+    """Read the pasted or uploaded configuration; a refused one leaves the setup as it is."""
+    upload = st.session_state["agents_upload"]
+    text = upload.getvalue() if upload is not None else st.session_state["agents_pasted"]
+    st.session_state["agents_import_problem"] = None
+    if not text.strip():
+        return
+    try:
+        load(MoAConfig.from_json(text))
+    except ConfigError as exc:
+        st.session_state["agents_import_problem"] = exc
+        return
+    st.session_state["agents_pasted"] = ""
+    st.toast("The setup was imported", icon=":material/check:")
+
+
+def replace_models(mapping: dict[str, str]) -> None:
+    """Use the suggested models instead of those that are not available."""
+    load(draft.to_config().with_models(mapping))
+
+
+def wiring(agent: AgentDraft, field: str) -> dict[str, Any]:
+    """Key and callback of a field: its widget shows the draft's value and writes into it."""
+    st.session_state.setdefault(key_of(agent, field), getattr(agent, field))
+    return {"key": key_of(agent, field), "on_change": store, "args": (agent, field)}
+
+
+def draw_name(agent: AgentDraft) -> None:
+    st.text_input("Name", max_chars=60, **wiring(agent, "name"))
+
+
+def draw_model(agent: AgentDraft, choices: Choices) -> None:
+    st.selectbox(
+        "Model",
+        list(choices) if agent.model in choices else [agent.model, *choices],
+        format_func=lambda name: choices[name].label if name in choices else f"{name} (not available here)",
+        **wiring(agent, "model"),
+    )
+
+
+def draw_prompt_and_limits(agent: AgentDraft) -> None:
+    st.text_area("Prompt", height=140, help=PROMPT_HELP, **wiring(agent, "prompt"))
+    left, right = st.columns(2)
+    with left:
+        st.slider(
+            "Temperature",
+            0.0,
+            MAX_TEMPERATURE,
+            step=0.05,
+            help="0 always takes the likeliest word.",
+            **wiring(agent, "temperature"),
+        )
+    with right:
+        st.number_input(
+            "Token limit",
+            1,
+            MAX_TOKENS_LIMIT,
+            step=32,
+            help="The most tokens it may write.",
+            **wiring(agent, "max_tokens"),
+        )
+
+
+def draw_agent(agent: AgentDraft, choices: Choices) -> None:
+    with st.container(border=True):
+        with row(vertical_alignment="bottom"):
+            draw_name(agent)
+            st.menu_button(
+                "",
+                list(MENU),
+                format_func=MENU.__getitem__,
+                icon=":material/more_vert:",
+                key=key_of(agent, "menu"),
+                help=f"Duplicate, move or remove {as_plain(agent.name)}",
+                on_click=act_on_agent,
+                args=(agent,),
+            )
+        draw_model(agent, choices)
+        draw_prompt_and_limits(agent)
+
+
+def draw_layer(layer: LayerDraft, number: int, choices: Choices) -> None:
+    with row(horizontal_alignment="distribute", vertical_alignment="center"):
+        st.subheader(f"Layer {number}")
+        with row(horizontal_alignment="right", width="content"):
+            st.button(
+                "Add an agent",
+                icon=":material/add:",
+                key=f"agents_layer_{layer.uid}_add",
+                on_click=draft.add_agent,
+                args=(layer.uid,),
+            )
+            st.menu_button(
+                "",
+                list(LAYER_MENU),
+                format_func=LAYER_MENU.__getitem__,
+                icon=":material/more_vert:",
+                key=f"agents_layer_{layer.uid}_menu",
+                on_click=act_on_layer,
+                args=(layer,),
+            )
+    if not layer.agents:
+        st.warning("This layer has no agents. Add an agent or remove the layer.", icon=":material/group_off:")
+        return
+    with st.grid(3, min_column_width=280):
+        for agent in layer.agents:
+            draw_agent(agent, choices)
+
+
+def draw_import() -> None:
+    st.file_uploader("A configuration file", type="json", key="agents_upload", max_upload_size=1)
+    st.text_area("Or paste it here", key="agents_pasted", height=120)
+    st.button("Import", type="primary", key="agents_import", on_click=import_text)
+    st.caption("The app's own format and the workshop's older ones are read. The present setup is replaced.")
+
+
+def draw_toolbar(config: MoAConfig | None) -> None:
+    with row(vertical_alignment="bottom"):
+        st.session_state.setdefault("agents_cycles", draft.cycles)
+        st.number_input(
+            "Cycles",
+            1,
+            MAX_CYCLES,
+            key="agents_cycles",
+            on_change=store_cycles,
+            width=130,
+            help="How many times the layers are gone through, each time with the answers of the time before.",
+        )
+        with st.popover("Import", icon=":material/upload:"):
+            draw_import()
+        st.download_button(
+            "Export",
+            config.to_json() if config else "",
+            "agents.json",
+            "application/json",
+            icon=":material/download:",
+            disabled=config is None,
+            on_click="ignore",
+            key="agents_export",
+        )
+        with st.popover("Start over", icon=":material/restart_alt:"):
+            st.markdown("Replace this setup by the one the app starts with?")
+            st.button("Replace it", key="agents_reset", on_click=reset)
+
+
+def draw_model_suggestions(config: MoAConfig, choices: Choices) -> None:
+    """Models that nobody here has, and what they could be replaced by."""
+    suggestions = config.suggest_models(choices)
+    if not suggestions:
+        return
+    mapping = {s.model: s.replacement or backend.model_files.DEFAULT_MODEL for s in suggestions}
+    lines = [
+        f"- {as_plain(s.model)} ({as_plain(', '.join(s.agents))}): could be {as_plain(mapping[s.model])}"
+        for s in suggestions
+    ]
+    st.warning("\n".join(lines), title="Models that are not available here", icon=":material/help:")
+    st.button("Use these instead", key="agents_replace_models", on_click=replace_models, args=(mapping,))
+
+
+with page_body():
+    with row():
+        st.title("Agents")
+    st.caption(
+        "The agents of a layer answer at the same time. Each layer reads the answers of the one before it; "
+        "the summarizer reads the last layer's and writes the final answer."
+    )
+    in_process = backend.in_process_models()
+    from_cloud, cloud_problem = backend.cloud_models()
+    choices = {choice.name: choice for choice in [*in_process, *from_cloud]}
+    try:
+        config, problem = draft.to_config(), None
+    except ConfigError as exc:
+        config, problem = None, exc
+
+    draw_toolbar(config)
+    if import_problem := st.session_state.get("agents_import_problem"):
+        show_problem(import_problem)
+    if cloud_problem:
+        st.warning(
+            as_plain(cloud_problem), title="The cloud's models are not listed", icon=":material/cloud_off:"
+        )
+        st.button("Ask again", key="agents_relist", on_click=backend.forget_listing)
+    if problem:
+        st.warning(as_plain(str(problem)), title="The setup is not complete", icon=":material/build:")
+    notes = (*st.session_state["agents_notes"], *(config.notes if config else ()))
+    for note in notes:
+        st.caption(f":material/info: {as_plain(note)}")
+    if config:
+        draw_model_suggestions(config, choices)
+
+    for number, layer in enumerate(draft.layers, start=1):
+        draw_layer(layer, number, choices)
+    if not draft.layers:
+        st.warning(
+            "There are no layers, so the summarizer answers alone. Add a layer to let agents answer first.",
+            icon=":material/layers_clear:",
+        )
+    st.button("Add a layer", icon=":material/add:", key="agents_add_layer", on_click=draft.add_layer)
+
+    st.subheader("Summarizer")
+    with st.container(border=True):
+        left, right = st.columns(2)
+        with left:
+            draw_name(draft.summarizer)
+        with right:
+            draw_model(draft.summarizer, choices)
+        draw_prompt_and_limits(draft.summarizer)
+    st.caption(f"{backend.describe(list(choices.values()))} to choose from.")

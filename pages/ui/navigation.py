@@ -1,0 +1,61 @@
+"""The pages of the app and how they are reached."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+from streamlit.navigation.page import StreamlitPage
+
+ICON = Path(__file__).parent / "icon.svg"
+ENTERED = "moa_entered"
+
+
+def configure() -> None:
+    """Title, icon and width of every page."""
+    st.set_page_config(page_title="MoA workshop", page_icon=ICON, layout="wide")
+
+
+def navigation() -> StreamlitPage:
+    """The bar of pages; returns the one to run."""
+    st.session_state[ENTERED] = True
+    pages = [
+        st.Page(
+            "pages/chat.py",
+            title="Chat",
+            icon=":material/forum:",
+            default=True,
+            help="Ask a question and watch every agent answer it, layer by layer.",
+        ),
+        st.Page(
+            "pages/agents.py",
+            title="Agents",
+            icon=":material/hub:",
+            help="Set up the summarizer, the layers and the agents in them.",
+        ),
+        st.Page(
+            "pages/challenge.py",
+            title="Challenge",
+            icon=":material/trophy:",
+            help="Let your agents write a function and get it graded.",
+        ),
+        st.Page(
+            "pages/wafer.py",
+            title="Wafer",
+            icon=":material/memory:",
+            help="See where the time of your last run went, layer by layer.",
+        ),
+    ]
+    return st.navigation(pages, position="top")
+
+
+def enter() -> None:
+    """Bring up the bar on a page that was run without streamlit_app.py.
+
+    Streamlit takes a folder called pages/ for its old automatic mode until st.navigation has run once in the
+    process, so the very first visit after a start may run a page alone. One rerun later all is in place.
+    """
+    if not st.session_state.get(ENTERED):
+        configure()
+        navigation()
+        st.rerun()

@@ -1,0 +1,45 @@
+"""What one browser session holds. Every page calls `init_session()` first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import streamlit as st
+
+from moa_core import MoAConfig
+from pages.ui.draft import Draft
+from pages.ui.navigation import enter
+from pages.ui.turn import Turn
+
+
+@dataclass
+class Attempt:
+    """One generation of a challenge: the run that wrote the code, the code, and the report on it."""
+
+    number: int
+    challenge: str
+    turn: Turn
+    code: str = ""
+    notes: tuple[str, ...] = ()
+    reason: str = ""  # why there is no code, or no report
+    report: dict[str, Any] | None = None
+
+
+@dataclass
+class Session:
+    """Everything of one session that outlives a rerun and a page change."""
+
+    draft: Draft = field(default_factory=lambda: Draft(MoAConfig.default()))
+    turns: list[Turn] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
+    last_run: Turn | None = None
+
+
+def init_session() -> Session:
+    """The session's own state, made on the first call; safe to call any number of times."""
+    enter()
+    if "moa_session" not in st.session_state:
+        st.session_state["moa_session"] = Session()
+    session: Session = st.session_state["moa_session"]
+    return session

@@ -1,0 +1,21 @@
+"""The current setup in one line, for the pages that use it."""
+
+from __future__ import annotations
+
+from pages.ui.draft import Draft
+from pages.ui.text import as_plain, count
+
+
+def setup_line(draft: Draft) -> str:
+    """ "3 agents in each of 2 layers, then the summarizer · smollm2-135m"."""
+    sizes = [len(layer.agents) for layer in draft.layers] * draft.cycles
+    models = ", ".join(as_plain(model) for model in dict.fromkeys(agent.model for agent in draft.agents))
+    if not sizes:
+        return f"No layers: the summarizer answers alone · {models}"
+    if len(set(sizes)) > 1:
+        agents = f"{' + '.join(map(str, sizes))} agents in {len(sizes)} layers"
+    elif len(sizes) > 1:
+        agents = f"{count(sizes[0], 'agent')} in each of {len(sizes)} layers"
+    else:
+        agents = f"{count(sizes[0], 'agent')} in one layer"
+    return f"{agents}, then the summarizer · {models}"

@@ -1,0 +1,195 @@
+"""Draws a turn: live while its events come in, and again from its record on every later rerun."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from moa_core import CallRecord, Event, MoAConfig, run
+from pages.ui import backend
+from pages.ui.text import as_markdown, as_plain, count, seconds, size
+from pages.ui.ticking import ticking
+from pages.ui.turn import CallView, LayerView, Turn
+
+CARD_HEIGHT_PX = 230
+MIN_CARD_WIDTH_PX = 260
+MAX_CARDS_PER_ROW = 3
+REDRAW_S = 0.12  # a card is redrawn at most this often, however fast its tokens come
+
+ANSWER_CAPTION = "Summarizer"
+STAGE_NAMES = {
+    "waiting": "starting",
+    "compile kernels": "compiling the kernels for this processor (only the first time)",
+    "first pass": "warming up",
+}
+STAGES = {"failed": ("Left out", "red"), "stopped": ("Stopped", "gray")}
+
+
+class LiveTurn:
+    """The elements of a running turn. Created on the script thread, drawn into by it only."""
+
+    def __init__(self, turn: Turn) -> None:
+        self._turn = turn
+        self._started = time.monotonic()
+        self._line = st.empty()  # not st.status: it folds itself when it is updated many times a second
+        self._frame = st.container()
+        self._answer_head, self._answer = st.empty(), st.empty()
+        self._slots: dict[tuple[int, int], DeltaGenerator] = {}
+        self._feet: dict[tuple[int, int], DeltaGenerator] = {}
+        self._dirty: dict[tuple[int, int], CallView] = {}
+        self._drawn_at = 0.0
+        self._answer_drawn = ""
+
+    def take(self, event: Event | None) -> None:
+        """Apply an event (None: only time went by) and redraw what is due."""
+        if event is not None:
+            call = self._turn.apply(event)
+            if self._turn.layers and len(self._turn.layers[-1].calls) and self._is_new(self._turn.layers[-1]):
+                self._open_layer(self._turn.layers[-1])
+            if call is not None:
+                self._dirty[call.layer, call.index] = call
+        if time.monotonic() - self._drawn_at >= REDRAW_S:
+            self.redraw()
+
+    def redraw(self) -> None:
+        """Draw every changed card, the answer, and the time that went by."""
+        for key, call in self._dirty.items():
+            if key in self._slots:
+                draw_card_body(self._slots[key], self._feet[key], call, None)
+        self._dirty.clear()
+        if self._turn.answer != self._answer_drawn:
+            self._answer_head.caption(ANSWER_CAPTION)
+            self._answer.markdown(as_markdown(self._turn.answer))
+            self._answer_drawn = self._turn.answer
+        elapsed_s = time.monotonic() - self._started
+        self._line.markdown(f":shimmer[{self._turn.progress}] :gray[· {elapsed_s:.1f} s]")
+        self._drawn_at = time.monotonic()
+
+    def _is_new(self, layer: LayerView) -> bool:
+        return (layer.number, layer.calls[0].index) not in self._slots
+
+    def _open_layer(self, layer: LayerView) -> None:
+        with self._frame:
+            for call, (body, foot) in zip(
+                layer.calls, draw_layer_frame(layer, self._turn.n_layers), strict=True
+            ):
+                self._slots[call.layer, call.index] = body
+                self._feet[call.layer, call.index] = foot
+                draw_card_body(body, foot, call, None)
+
+
+def play(turn: Turn, make_config: Callable[[], MoAConfig], messages: Sequence[dict[str, str]]) -> None:
+    """Run a configuration and draw it live. However it ends, `turn` says how: done, failed, or stopped.
+
+    Stopping the script (the stop button, another question, another page) cancels every call before this ends.
+    What fails before the run (the configuration, loading a model) is kept in `turn` and raised.
+    """
+    live = LiveTurn(turn)
+    try:
+        config = backend.routed(make_config())
+        load_models(config)
+        with ticking(lambda: run(config, messages, backend.providers())) as items:
+            for event in items:
+                live.take(event)
+        live.redraw()
+    except Exception as exc:
+        turn.finish_early(exc)
+        raise
+    finally:
+        turn.finish_early()
+
+
+@st.fragment(run_every=1.0)
+def tidy_after_stop(turn: Turn) -> None:
+    """Draw the page anew once the run was stopped: a stopped script cannot do it itself."""
+    if turn.state != "running":
+        st.rerun()
+
+
+def load_models(config: MoAConfig) -> None:
+    """Fetch and load the in-process models of `config`, with a progress bar for each that is not here yet.
+
+    Raises what the loading raised.
+    """
+    for model in config.models:
+        if not backend.is_in_process(model):
+            continue
+        load = backend.loads().start(model)
+        if not load.finished.wait(0.05):
+            slot = st.empty()
+            while not load.finished.wait(0.1):
+                slot.progress(load.share, text=_loading_text(load))
+            slot.empty()
+        if load.error is not None:
+            raise load.error
+
+
+def _loading_text(load: backend.Load) -> str:
+    """What the progress bar stands for."""
+    stage = STAGE_NAMES.get(load.stage, load.stage)
+    amount = f" · {size(load.done)} of {size(load.total)}" if load.total > 1e6 else ""
+    return f"{as_plain(load.model)}: {as_plain(stage)}{amount}"
+
+
+def draw_turn_layers(turn: Turn, *, expanded: bool) -> None:
+    """The layers of a turn that has ended, folded into one line."""
+    if not turn.layers:
+        return
+    n_calls = sum(len(layer.calls) for layer in turn.layers)
+    total_s = f" · {seconds(turn.trace.total_s)}" if turn.trace else ""
+    label = f"{count(len(turn.layers), 'layer')} · {count(n_calls, 'agent answer')}{total_s}"
+    icon = ":material/check:" if turn.state == "done" else ":material/error:"
+    with st.expander(label, type="compact", icon=icon, expanded=expanded):
+        for layer in turn.layers:
+            for call, (body, foot) in zip(layer.calls, draw_layer_frame(layer, turn.n_layers), strict=True):
+                draw_card_body(body, foot, call, find_record(turn.records, call))
+
+
+def draw_layer_frame(layer: LayerView, n_layers: int) -> Iterator[tuple[DeltaGenerator, DeltaGenerator]]:
+    """A caption and one card per call; yields the places for its text and for the line under it."""
+    title = f" · {as_plain(layer.title)}" if layer.title else ""
+    st.caption(f"Layer {layer.number} of {n_layers}{title}")
+    columns = min(len(layer.calls), MAX_CARDS_PER_ROW)
+    frames = []
+    with st.grid(columns, min_column_width=MIN_CARD_WIDTH_PX):
+        for call in layer.calls:
+            with st.container(border=True, gap="xsmall"):
+                st.markdown(f"**{as_plain(call.agent)}**")
+                body = st.container(height=CARD_HEIGHT_PX, border=False, autoscroll=True).empty()
+                frames.append((body, st.empty()))
+    return iter(frames)
+
+
+def draw_card_body(
+    body: DeltaGenerator, foot: DeltaGenerator, call: CallView, record: CallRecord | None
+) -> None:
+    """The text of one call, and under it what it waits for, or what it took."""
+    if call.text:
+        body.markdown(as_markdown(call.text))
+    elif call.reasoning:
+        body.caption(as_markdown(call.reasoning))
+    elif call.state == "waiting":
+        body.markdown(":shimmer[Reading the prompt]")
+    foot.markdown(_foot(call, record))
+
+
+def _foot(call: CallView, record: CallRecord | None) -> str:
+    parts = [f":gray-badge[{as_plain(call.model)}]"] if call.model else []
+    if call.state in STAGES:
+        label, colour = STAGES[call.state]
+        parts.append(f":{colour}-badge[{label}]")
+    if record is not None and record.completion_tokens is not None and call.state == "done":
+        parts.append(
+            f"{count(record.completion_tokens, 'token')} in {seconds(record.end_s - record.start_s)}"
+        )
+    if call.note:
+        parts.append(as_plain(call.note))
+    return f":small[{' '.join(parts)}]" if parts else "\u00a0"
+
+
+def find_record(records: Sequence[CallRecord], call: CallView) -> CallRecord | None:
+    """The record of this call, when it has ended."""
+    return next((r for r in records if (r.layer, r.index) == (call.layer, call.index)), None)

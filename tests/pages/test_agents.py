@@ -1,0 +1,140 @@
+"""The Agents page: editing, importing, exporting, choosing models."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from moa_core import MoAConfig
+from tests.pages.harness import KEY, App, Cloud
+
+
+@pytest.fixture
+def agents(app: App) -> App:
+    """The Agents page with the setup the app starts with."""
+    return app.open("agents")
+
+
+def uid(app: App, layer: int, place: int) -> int:
+    return app.session.draft.layers[layer].agents[place].uid
+
+
+def test_every_agent_can_be_edited(agents: App) -> None:
+    first = uid(agents, 0, 0)
+    agents.at.text_input(key=f"agents_{first}_name").set_value("Poet")
+    agents.at.selectbox(key=f"agents_{first}_model").set_value("qwen2.5-coder-0.5b")
+    agents.at.text_area(key=f"agents_{first}_prompt").set_value("Answer in verse.")
+    agents.at.slider(key=f"agents_{first}_temperature").set_value(1.25)
+    agents.at.number_input(key=f"agents_{first}_max_tokens").set_value(99)
+    agent = agents.run().session.draft.to_config().layers[0].agents[0]
+    assert (agent.name, agent.model, agent.prompt) == ("Poet", "qwen2.5-coder-0.5b", "Answer in verse.")
+    assert (agent.temperature, agent.max_tokens) == (1.25, 99)
+
+
+def test_an_edit_outlives_a_page_change(agents: App) -> None:
+    key = f"agents_{agents.session.draft.summarizer.uid}_prompt"
+    agents.at.text_area(key=key).set_value("Only one sentence.")
+    agents.run().open("chat").open("agents")
+    assert agents.at.text_area(key=key).value == "Only one sentence."
+
+
+def test_agents_and_layers_are_added(agents: App) -> None:
+    """What the menus do (AppTest cannot open them) is in test_draft.py and in the browser test."""
+    agents.click(f"agents_layer_{agents.session.draft.layers[0].uid}_add").click("agents_add_layer")
+    assert [len(layer.agents) for layer in agents.session.draft.layers] == [4, 3, 1]
+    assert "Layer 3" in agents.text
+
+
+def test_cycles_repeat_the_layers(agents: App) -> None:
+    agents.at.number_input(key="agents_cycles").set_value(2)
+    assert len(agents.run().session.draft.to_config().run_layers) == 4
+
+
+def test_an_empty_layer_and_no_layers_say_what_to_do(agents: App) -> None:
+    agents.session.draft.layers[0].agents.clear()
+    assert "This layer has no agents. Add an agent or remove the layer." in agents.run().text
+    agents.session.draft.layers.clear()
+    assert "the summarizer answers alone" in agents.run().text
+
+
+def test_a_pasted_configuration_replaces_the_setup(agents: App) -> None:
+    agents.at.text_area(key="agents_pasted").set_value(
+        json.dumps({"main_model": "smollm2-135m", "cycles": 3, "layer_agent_config": {"Solo": {}}})
+    )
+    agents.click("agents_import")
+    config = agents.session.draft.to_config()
+    assert (config.cycles, config.layers[0].names) == (3, ("Solo",))
+    assert agents.at.number_input(key="agents_cycles").value == 3
+
+
+def test_an_uploaded_configuration_with_a_surprise_is_noted(agents: App) -> None:
+    own = MoAConfig.default().to_dict() | {"colour": "blue"}
+    agents.at.file_uploader[0].upload("setup.json", json.dumps(own).encode())
+    agents.run().click("agents_import")
+    assert "'colour' means nothing here and is kept" in agents.text.replace("\\", "")
+
+
+@pytest.mark.parametrize(
+    ("pasted", "said"),
+    [
+        ("{", "not valid JSON"),
+        ("[1, 2]", "expected a JSON object"),
+        ('{"format": "moa-config", "version": 1, "summarizer": {"name": "S", "temperature": "hot"}}', "hot"),
+    ],
+    ids=["no JSON", "wrong shape", "wrong value"],
+)
+def test_a_refused_configuration_leaves_setup_and_text_as_they_are(
+    agents: App, pasted: str, said: str
+) -> None:
+    before = agents.session.draft.to_config()
+    agents.at.text_area(key="agents_pasted").set_value(pasted)
+    agents.click("agents_import")
+    assert said in agents.at.error[0].value.replace("\\", "")
+    assert agents.session.draft.to_config() == before
+    assert agents.at.text_area(key="agents_pasted").value == pasted
+
+
+def test_pickers_list_the_models_here_with_size_and_memory(agents: App) -> None:
+    options = agents.at.selectbox(key=f"agents_{uid(agents, 0, 0)}_model").options
+    assert any(option.startswith("smollm2-135m (") and "0.7 GB of memory" in option for option in options)
+    assert not any("cloud" in option for option in options)
+
+
+def test_with_a_key_the_clouds_models_join_the_pickers(cloud: Cloud, app: App) -> None:
+    app.open("agents")
+    options = app.at.selectbox(key=f"agents_{uid(app, 0, 0)}_model").options
+    assert "say:hello (Cerebras cloud)" in options
+
+
+def test_a_wrong_key_is_reported_and_the_models_here_stay(
+    cloud: Cloud, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CEREBRAS_API_KEY", "wrong")
+    app.open("agents")
+    assert "The cloud's models are not listed" in app.text
+    assert len(app.at.selectbox(key=f"agents_{uid(app, 0, 0)}_model").options) >= 3
+
+
+def test_the_key_is_nowhere_on_the_pages_nor_in_the_export(cloud: Cloud, app: App) -> None:
+    app.session.draft.summarizer.model = "leak"  # the server repeats the key in its refusal
+    app.ask("Go")
+    for page in ("chat", "agents", "challenge", "wafer"):
+        assert KEY not in str(app.open(page).at)
+    assert KEY not in app.session.draft.to_config().to_json()
+    assert KEY not in str(app.session.turns)
+
+
+def test_models_nobody_has_are_replaced_only_when_asked(agents: App) -> None:
+    agents.session.draft.summarizer.model = "smollm-135m"
+    agents.run()
+    assert "Models that are not available here" in agents.text
+    agents.click("agents_replace_models")
+    assert agents.session.draft.summarizer.model == "smollm2-135m"
+    assert "is replaced by" in agents.text
+
+
+def test_start_over_brings_the_first_setup_back(agents: App) -> None:
+    agents.session.draft.layers.clear()
+    agents.run().click("agents_reset")
+    assert agents.session.draft.to_config() == MoAConfig.default()

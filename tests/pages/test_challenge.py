@@ -1,0 +1,74 @@
+"""The Challenge page: brief, checks, the agents' code, the report, the history."""
+
+from __future__ import annotations
+
+import pytest
+
+from grader import challenges
+from tests.pages.harness import App, Cloud, setup
+
+SOLUTION = (
+    "Here it is:\n\n```python\ndef calculate_user_metrics(users, start_date, end_date):\n    return {}\n```\n"
+)
+
+
+@pytest.fixture
+def challenge(cloud: Cloud, app: App) -> App:
+    """The Challenge page; the summarizer always writes the same function."""
+    return app.use(setup("say:a draft", summarizer=f"say:{SOLUTION}")).open("challenge")
+
+
+def test_brief_and_baseline_stand_in_plain_sight(challenge: App) -> None:
+    task = challenges()[0]
+    assert task.brief.strip() in [element.value for element in challenge.at.markdown]
+    assert challenge.at.code[0].value == task.baseline.strip()
+
+
+def test_every_check_is_listed_with_its_points(challenge: App) -> None:
+    table = challenge.at.dataframe[0].value
+    assert (len(table), table["points"].sum()) == (11, 120)
+
+
+def test_what_the_agents_write_is_graded(challenge: App) -> None:
+    challenge.click("challenge_go")
+    attempt = challenge.session.attempts[0]
+    assert attempt.code.strip() == "def calculate_user_metrics(users, start_date, end_date):\n    return {}"
+    assert attempt.report is not None
+    assert attempt.report["score"] < 30  # a constant result
+    shown = {metric.label: metric.value for metric in challenge.at.metric}
+    assert shown["Score"].endswith("of 120")
+    assert "F" in shown["Letter"]
+    assert "Critical bugs" in challenge.text
+
+
+def test_the_agents_get_brief_and_baseline(challenge: App, cloud: Cloud) -> None:
+    challenge.click("challenge_go")
+    asked = cloud.requests[0]["messages"][-1]["content"]
+    assert challenges()[0].baseline.strip() in asked
+    assert challenges()[0].brief.strip() in asked
+
+
+def test_a_reply_without_the_function_gets_no_points_and_the_reason(challenge: App) -> None:
+    challenge.session.draft.summarizer.model = "say:I would rather not."
+    challenge.run().click("challenge_go")
+    assert "No points this time" in challenge.text
+    assert challenge.session.attempts[0].report is None
+    assert "I would rather not." in challenge.text
+
+
+def test_a_failed_run_is_an_attempt_with_its_reason(challenge: App) -> None:
+    challenge.session.draft.summarizer.model = "status:404"
+    challenge.session.draft.layers.clear()
+    challenge.run().click("challenge_go")
+    assert "This model is not available here" in challenge.text
+    assert challenge.session.attempts[0].turn.state == "failed"
+
+
+def test_earlier_attempts_stay_and_can_be_looked_at(challenge: App) -> None:
+    challenge.click("challenge_go")
+    challenge.session.draft.summarizer.model = "say:Nothing."
+    challenge.run().click("challenge_go")
+    assert "Attempt 2" in challenge.text
+    challenge.at.get("segmented_control")[-1].set_value(1)
+    assert "Attempt 1" in challenge.run().text
+    assert "return {}" in challenge.at.code[-1].value

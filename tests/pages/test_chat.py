@@ -1,0 +1,123 @@
+"""The Chat page: a question, the layers, the answer, what it took, and what can go wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from moa_core import MoAConfig
+from tests.pages.harness import App, Cloud, setup
+
+
+def test_an_empty_chat_offers_first_questions(app: App) -> None:
+    assert app.at.title[0].value == "Chat"
+    assert "3 agents in each of 2 layers, then the summarizer" in app.text
+    assert "Why is the sky blue?" in app.at.get("pills")[0].options
+
+
+def test_every_agent_and_the_answer_are_shown(cloud: Cloud, app: App) -> None:
+    app.use(setup("say:red", "say:green", "echo", summarizer="say:all colours")).ask("Which colour?")
+    for shown in ("Layer 1 of 1", "red", "green", "Which colour?", "all colours"):
+        assert shown in app.text
+    calls = app.at.dataframe[0].value
+    assert list(calls["agent"]) == ["Agent 1", "Agent 2", "Agent 3", "Summarizer"]
+    assert list(calls["completion_tokens"]) == [7, 7, 7, 7]  # what the server reports
+
+
+def test_the_next_layer_and_the_summarizer_read_the_answers_before(cloud: Cloud, app: App) -> None:
+    app.use(setup("say:first words", n_layers=2)).ask("Go")
+    sent = [str(request["messages"]) for request in cloud.requests]
+    assert ["first words" in messages for messages in sent] == [False, True, True]
+
+
+def test_a_first_question_is_asked_with_one_click(cloud: Cloud, app: App) -> None:
+    app.use(setup("echo"))
+    app.at.get("pills")[0].set_value("What does a compiler do?")
+    app.run()
+    assert [turn.question for turn in app.session.turns] == ["What does a compiler do?"]
+    assert "the answer" in app.text
+
+
+def test_a_second_question_knows_the_first_answer(cloud: Cloud, app: App) -> None:
+    app.use(setup("echo", summarizer="say:forty-two")).ask("One?").ask("Two?")
+    roles = [message["role"] for message in cloud.requests[2]["messages"]]
+    assert roles == ["system", "user", "assistant", "user"]
+    assert cloud.requests[2]["messages"][2]["content"] == "forty-two"
+
+
+def test_the_conversation_outlives_a_page_change(cloud: Cloud, app: App) -> None:
+    app.use(setup("echo")).ask("Still there?").open("agents").open("chat")
+    assert "Still there?" in app.text
+    assert "the answer" in app.text
+
+
+def test_a_new_conversation_forgets_the_turns(cloud: Cloud, app: App) -> None:
+    app.use(setup("echo")).ask("Forget me").click("chat_new")
+    assert "Forget me" not in app.text
+    assert app.session.turns == []
+
+
+def test_a_failed_agent_is_marked_and_the_others_answer(cloud: Cloud, app: App) -> None:
+    app.use(setup("say:fine", "status:404")).ask("Go")
+    assert "Left out" in app.text
+    assert "the answer" in app.text
+    assert list(app.at.dataframe[0].value["problem"])[1] != ""
+
+
+@pytest.mark.parametrize(
+    ("model", "title"),
+    [
+        ("status:401", "The cloud refuses the key"),
+        ("status:404", "This model is not available here"),
+        ("context", "This does not fit into the model's context"),
+    ],
+)
+def test_a_failed_run_says_what_to_do_and_keeps_the_question(
+    cloud: Cloud, app: App, model: str, title: str
+) -> None:
+    app.use(MoAConfig(summarizer=setup("echo", summarizer=model).summarizer)).ask("A long question")
+    assert title in app.text
+    assert "A long question" in app.text
+    assert app.session.turns[0].state == "failed"
+
+
+def test_a_layer_that_fails_lists_every_reason(cloud: Cloud, app: App) -> None:
+    app.use(setup("status:401", "context")).ask("Go")
+    assert "A whole layer failed" in app.text
+    assert "Agent 1" in app.at.error[0].value
+    assert "Agent 2" in app.at.error[0].value
+
+
+def test_a_server_that_is_not_there_is_reported(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CEREBRAS_API_KEY", "csk-nobody")
+    monkeypatch.setenv("CEREBRAS_BASE_URL", "http://127.0.0.1:9/v1")  # the discard port: nothing listens
+    app.use(MoAConfig(summarizer=setup("echo").summarizer)).ask("Anybody?")
+    assert "Check the network connection" in app.text
+    assert "Anybody?" in app.text
+
+
+def test_an_unknown_model_without_a_cloud_is_refused(app: App) -> None:
+    app.use(setup("no-such-model", summarizer="no-such-model")).ask("Go")
+    assert "no-such-model" in app.at.error[0].value
+    assert "Agents page" in app.at.error[0].value
+
+
+def test_an_emptied_layer_is_refused_before_the_run(cloud: Cloud, app: App) -> None:
+    app.session.draft.layers[0].agents.clear()
+    app.ask("Go")
+    assert "The setup is not complete" in app.text
+    assert cloud.requests == []
+
+
+def test_a_failed_question_can_be_edited_and_asked_again(cloud: Cloud, app: App) -> None:
+    app.use(MoAConfig(summarizer=setup("echo", summarizer="flaky:500:9").summarizer)).ask("Typed with care")
+    app.click("chat_edit_0")
+    assert app.at.chat_input(key="chat_input").value == "Typed with care"
+    app.use(setup("echo")).click("chat_again_0")
+    assert [turn.state for turn in app.session.turns] == ["done"]
+
+
+def test_what_a_model_writes_has_no_power_over_the_page(cloud: Cloud, app: App) -> None:
+    app.use(setup("echo", summarizer="say:![x](https://example.org/x.png) costs $1 and $2")).ask("Go")
+    answer = next(m.value for m in app.at.markdown if "costs" in m.value)
+    assert answer == r"!\[x](https://example.org/x.png) costs \$1 and \$2"
+    assert not any(m.allow_html for m in app.at.markdown)
