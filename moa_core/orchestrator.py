@@ -67,7 +67,8 @@ async def _play(
                 await stack.enter_async_context(provider.session())
         stack.push_async_callback(router.aclose)
         try:
-            plan = await make_plan(config, conversation, router, contexts, _wait_shower(rehearsal, emit))
+            show_wait = _wait_shower(rehearsal, emit)
+            plan = await make_plan(config, conversation, router, contexts, show_wait, rehearsal)
             plan.check()
             moa.messages = plan.messages
             for note in plan.notes:

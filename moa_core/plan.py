@@ -209,10 +209,12 @@ async def make_plan(
     router: Router,
     contexts: Contexts,
     on_wait: Callable[[Wait], None] | None = None,
+    rehearsal: Rehearsal | None = None,
 ) -> Plan:
     """The plan with as few of the oldest turns left out as needed, or none when even that does not help."""
     turns = split_turns(messages)
-    first = await _plan_without(0, turns, config, router, contexts, on_wait)
+    rehearsal = rehearsal or await rehearse(config, messages)
+    first = await _plan_of(rehearsal, 0, router, contexts, on_wait)
     if first.fits or len(turns) == 1:
         return first
     low, high = 1, len(turns) - 1
@@ -248,11 +250,21 @@ async def _plan_without(
     on_wait: Callable[[Wait], None] | None,
 ) -> Plan:
     messages = tuple(message for turn in turns[dropped:] for message in turn)
+    return await _plan_of(await rehearse(config, messages), dropped, router, contexts, on_wait)
+
+
+async def _plan_of(
+    rehearsal: Rehearsal,
+    dropped: int,
+    router: Router,
+    contexts: Contexts,
+    on_wait: Callable[[Wait], None] | None,
+) -> Plan:
     calls = []
-    for rehearsed in (await rehearse(config, messages)).calls:
+    for rehearsed in rehearsal.calls:
         context = await contexts.of(rehearsed.part.agent, on_wait)
-        calls.append(await _planned(rehearsed, config, router, context))
-    return Plan(tuple(calls), messages, dropped, config.cycles)
+        calls.append(await _planned(rehearsed, rehearsal.config, router, context))
+    return Plan(tuple(calls), rehearsal.messages, dropped, rehearsal.config.cycles)
 
 
 async def _planned(

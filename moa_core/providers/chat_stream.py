@@ -14,14 +14,14 @@ REASONING_FIELDS = ("reasoning", "reasoning_content")
 
 
 class ChatStream:
-    """Fed with the body's bytes, it returns deltas; after the last one, `is_done`.
+    """Fed with the body's bytes, it returns deltas; after the last one it `has_ended`.
 
     A body that ends without a finish reason or `[DONE]` is an incomplete answer. A server that ignores
     `stream` and sends one JSON document is understood too.
     """
 
     def __init__(self, service: str, model: str, secret: str) -> None:
-        self.is_done = False
+        self._has_ended = False
         self._service = service
         self._model = model
         self._secret = secret
@@ -31,6 +31,10 @@ class ChatStream:
         self._finish_reason: str | None = None
         self._usage: Mapping[str, Any] = {}
         self._raw: dict[str, Any] = {}
+
+    def has_ended(self) -> bool:
+        """Whether the last delta was returned."""
+        return self._has_ended
 
     def feed(self, piece: bytes) -> list[Delta]:
         """The deltas that `piece` completes. Raises CallFailed for an error object or what is no JSON."""
@@ -43,7 +47,7 @@ class ChatStream:
             return []
         deltas: list[Delta] = []
         for event in self._parser.feed(piece):
-            if self.is_done:
+            if self._has_ended:
                 break
             deltas.extend(self._event(event))
         return deltas
@@ -55,7 +59,7 @@ class ChatStream:
             return [*deltas, self._finished()]
         last = self._parser.finish()
         deltas = self._event(last) if last is not None and (last == DONE or _is_json(last)) else []
-        if self.is_done:
+        if self._has_ended:
             return deltas
         if self._finish_reason is None:
             raise IncompleteAnswer(f"{self._service}: the stream ended early; what came so far is incomplete")
@@ -106,7 +110,7 @@ class ChatStream:
         return deltas
 
     def _finished(self) -> Delta:
-        self.is_done = True
+        self._has_ended = True
         usage = self._usage
         prompt = usage.get("prompt_tokens_details") or {}
         completion = usage.get("completion_tokens_details") or {}

@@ -1,8 +1,8 @@
 """Any server that speaks the OpenAI chat completions protocol, the Cerebras cloud among them, over httpx."""
 
 import asyncio
+import json
 import logging
-import ssl
 import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
@@ -29,6 +29,7 @@ from moa_core.providers.chat_stream import ChatStream
 from moa_core.providers.http_errors import scrub, status_error, translated
 from moa_core.providers.limiter import SHARED_LIMITERS, Limiters
 from moa_core.providers.retry import RetryPolicy
+from moa_core.providers.transport import PooledTransport
 
 CEREBRAS_URL = "https://api.cerebras.ai/v1"
 MAX_ERROR_BYTES = 64 * 1024
@@ -36,7 +37,6 @@ DRAIN_S = 0.05
 # Fields that some servers refuse by name; the request is then sent once more without them.
 DROPPABLE = ("response_format", "stream_options", "seed", "top_p", "stop")
 CONTEXT_FIELDS = ("context_window", "context_length", "max_context_length", "max_model_len")
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,7 @@ class OpenAICompatible:
     ) -> None:
         self.name = name
         self.base_url = _checked_url(base_url)
+        self._chat_url = httpx.URL(f"{self.base_url}/chat/completions")
         self.timeouts = timeouts or Timeouts()
         self.retry = retry or RetryPolicy()
         self._key = _Secret(_checked_key(api_key))
@@ -211,18 +212,19 @@ class OpenAICompatible:
         """Send the request and read its stream; the connection is closed when this is closed."""
         stream = ChatStream(self.name, request.model, self._key.reveal())
         deadline = _Deadline(self.name, self.timeouts)
-        http_request = client.build_request("POST", "/chat/completions", json=self._body(request, dropped))
+        body = json.dumps(self._body(request, dropped), ensure_ascii=False, allow_nan=False).encode()
+        http_request = httpx.Request("POST", self._chat_url, headers=self._headers(), content=body)
         with translated(self.name, self.timeouts.connect_s):
             async with deadline:
                 response = await client.send(http_request, stream=True)
             try:
                 await self._check(response, request.model)
                 pieces = response.aiter_bytes()
-                while not stream.is_done:
+                while not stream.has_ended():
                     async with deadline:
                         piece = await anext(pieces, None)
                     deltas = stream.feed(piece) if piece is not None else stream.end()
-                    if stream.is_done and piece is not None:
+                    if stream.has_ended() and piece is not None:
                         await _read_to_end(pieces)
                     for delta in deltas:
                         if delta.text or delta.reasoning:
@@ -281,22 +283,19 @@ class OpenAICompatible:
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
         return {key: value for key, value in body.items() if key not in dropped}
 
+    def _headers(self) -> dict[str, str]:
+        headers = {"accept": "text/event-stream, application/json", "content-type": "application/json"}
+        if self._key.reveal():
+            headers["authorization"] = f"Bearer {self._key.reveal()}"
+        return headers
+
     def _open_client(self) -> httpx.AsyncClient:
         # hpack logs every header it encodes at DEBUG, the key among them.
         logging.getLogger("hpack").setLevel(logging.INFO)
-        url = httpx.URL(self.base_url)
-        headers = {"accept": "text/event-stream, application/json"}
-        if self._key.reveal():
-            headers["authorization"] = f"Bearer {self._key.reveal()}"
         return httpx.AsyncClient(
             base_url=self.base_url,
-            headers=headers,
-            http2=url.scheme == "https",
-            # Reading the certificates takes longer than many a call; a plain http address needs none.
-            verify=True if url.scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
-            trust_env=url.host
-            not in _LOOPBACK,  # a proxy of the environment cannot reach this machine's own ports
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
+            headers=self._headers(),
+            transport=PooledTransport(httpx.URL(self.base_url)),
             timeout=httpx.Timeout(None, connect=self.timeouts.connect_s),
         )
 
