@@ -80,7 +80,7 @@ class PooledTransport(httpx.AsyncBaseTransport):
 class _Turn:
     """A place among the requests that are being sent, given back as soon as the request is out.
 
-    Without it the event loop advances all requests step by step together: the first leaves when the last does.
+    Without it the event loop advances all requests step by step: the first leaves when the last does.
     """
 
     def __init__(self, sending: asyncio.Semaphore) -> None:

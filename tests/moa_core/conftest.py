@@ -109,7 +109,7 @@ def cloud(server: LocalServer) -> Callable[..., OpenAICompatible]:
     def make(**settings: Any) -> OpenAICompatible:
         defaults: dict[str, Any] = {
             "api_key": "key-1234567890",
-            "timeouts": Timeouts(connect_s=2.0, first_token_s=0.3, between_tokens_s=0.3),
+            "timeouts": Timeouts(),
             "retry": RetryPolicy(attempts=3, base_s=0.01),
             "limiters": Limiters(),
             "name": "server",
