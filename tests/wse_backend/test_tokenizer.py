@@ -139,6 +139,12 @@ def test_merges_are_applied_in_their_order(tiny: Tokenizer) -> None:
     assert [tokens[i] for i in tiny.encode("hello wet")] == ["hello", "Ġw", "e", "t"]
 
 
+def test_longest_of_overlapping_control_texts_wins(tmp_path: Path) -> None:
+    tokens = ["<a>", "<a><b>", "<b>", *vocabulary()[0][3:]]
+    path = write_tiny_gguf(tmp_path / "t.gguf", changes={"tokenizer.ggml.tokens": tokens})
+    assert Tokenizer.from_gguf(open_gguf(path)).encode("<b><a><b><a>") == [2, 1, 0]
+
+
 def test_marked_control_text_stays_text(tiny: Tokenizer) -> None:
     plain = tiny.encode("<|im_end|>", parse_special=False)
     assert tiny.encode_hiding("<\ufdd0|im_end|><|im_end|>", "\ufdd0") == [*plain, 2]
