@@ -6,6 +6,7 @@ import builtins
 import importlib
 import random
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from types import BuiltinFunctionType, ModuleType
 from typing import Any, NoReturn
@@ -123,11 +124,18 @@ def _no_limit_change(limit: int, /) -> None:
     """`sys.setrecursionlimit` is accepted and ignored; the limit is already set."""
 
 
+_STRPTIME = "_strptime"
+_LOADED_LATE = (_STRPTIME, "linecache", "traceback")
+"""Modules that allowed ones import at their first use, when it is too late to read files."""
+
+
 def load_modules() -> dict[str, ModuleType]:
     """Copies of the allowed modules with their public, non-module names only.
 
     Done once in the warm parent: after the fork nothing is read from disk any more.
     """
+    for name in _LOADED_LATE:
+        importlib.import_module(name)
     copies: dict[str, ModuleType] = {}
     for name in sorted(ALLOWED_MODULES):
         if name != "sys":
@@ -136,8 +144,27 @@ def load_modules() -> dict[str, ModuleType]:
     copies["collections"].abc = copies["collections.abc"]  # type: ignore[attr-defined]
     copies["operator"].attrgetter = guarded_attrgetter  # type: ignore[attr-defined]
     copies["operator"].methodcaller = guarded_methodcaller  # type: ignore[attr-defined]
+    copies[_STRPTIME] = _copy_strptime()
     _settle_random()
+    _silence_warnings()
     return copies
+
+
+def _copy_strptime() -> ModuleType:
+    """`datetime.strptime` imports this through the submission's own `__import__`; it gets the parsers
+    only."""
+    real = importlib.import_module(_STRPTIME)
+    copy = ModuleType(_STRPTIME, None)
+    for name, value in vars(real).items():
+        if name.startswith("_strptime_"):
+            setattr(copy, name, value)
+    return copy
+
+
+def _silence_warnings() -> None:
+    """A deprecation must not make the standard library look for source files."""
+    warnings.simplefilter("ignore")
+    warnings.showwarning = lambda *args, **kwargs: None
 
 
 def _copy_module(module: ModuleType) -> ModuleType:
@@ -213,22 +240,22 @@ def make_builtins(modules: Mapping[str, ModuleType]) -> dict[str, Any]:
 # The audit hook.
 
 _HARMLESS_EVENTS = frozenset(
-    [
+    {
+        "array.__new__",
+        "builtins.breakpoint",
+        "builtins.id",
+        "code.__new__",
+        "cpython.PyInterpreterState_Clear",
+        "gc.freeze",
+        "marshal.dumps",
+        "marshal.loads",
+        "object.__delattr__",
         "object.__getattr__",
         "object.__setattr__",
-        "object.__delattr__",
-        "code.__new__",
-        "builtins.id",
-        "array.__new__",
-        "time.sleep",
-        "marshal.loads",
-        "marshal.dumps",
-        "cpython.PyInterpreterState_Clear",
-        "sys.unraisablehook",
         "sys.excepthook",
-        "gc.freeze",
-        "builtins.breakpoint",
-    ]
+        "sys.unraisablehook",
+        "time.sleep",
+    }
 )
 _STDLIB_EVENTS = frozenset({"exec", "compile", "sys._getframe", "sys._getframemodulename", "import"})
 

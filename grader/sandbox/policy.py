@@ -217,7 +217,9 @@ _PUBLIC_UNDERSCORE = frozenset(
 
 
 def _is_forbidden(module: str) -> bool:
-    return module in FORBIDDEN_MODULES or module.partition(".")[0] in FORBIDDEN_MODULES
+    if module == "__future__":
+        return False
+    return module.startswith("_") or module.partition(".")[0] in FORBIDDEN_MODULES
 
 
 def _is_hidden(name: str) -> bool:

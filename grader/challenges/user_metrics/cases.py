@@ -259,6 +259,11 @@ def _is_zero(each: Any) -> bool:
     return isinstance(each, dict) and each["days_active"] == 0
 
 
+def _cured_calls(args: Args) -> tuple[Call, ...]:
+    """The users as they are, and the same with one active day each."""
+    return (Call(args), Call(([{**each, "days_active": 1} for each in args[0]], *args[1:])))
+
+
 def division_families(seed: int) -> tuple[Family, ...]:
     """days_active 0 and 0.0, beside healthy users and alone."""
     kinds: dict[str, Sequence[Spoil]] = {
@@ -267,9 +272,6 @@ def division_families(seed: int) -> tuple[Family, ...]:
     }
     families = _bad_families(seed, "division", kinds, _is_zero, 14, 0.75)
     nobody_else = [user("2024-05-10", 10, 20, 100, 0), user("2024-06-20", 0, 0, 0, 0)]
-
-    def judge(args: Args, outcomes: Sequence[Outcome]) -> Fault | None:
-        return judging.judge_beside(outcomes, len(args[0]))
 
     draws = Draws(seed, "only zero")
     drawn = [
@@ -280,10 +282,10 @@ def division_families(seed: int) -> tuple[Family, ...]:
         )
         for count in (1, 2, 3, 4)
     ]
-    name, calls = "nobody but users with days_active 0", _alone(_is_zero)
+    name, judge = "nobody but users with days_active 0", judging.judge_only_bad
     shown = Input(_args(nobody_else), public=True, note="alone")
-    alone = Family(name, (shown,), judge, 0.25, calls, _some_left)
-    more = Family(f"{name}, drawn", tuple(drawn), judge, 0.5, calls, _some_left, joint="drawn")
+    alone = Family(name, (shown,), judge, 0.25, _cured_calls, _some_left)
+    more = Family(f"{name}, drawn", tuple(drawn), judge, 0.5, _cured_calls, _some_left, joint="drawn")
     return (*families, alone, more)
 
 
@@ -488,18 +490,25 @@ def _no_judge(args: Args, outcomes: Sequence[Outcome]) -> Fault | None:
 
 
 def plain_families(seed: int) -> tuple[Family, ...]:
-    """Plain cases with inactive users beside; not a check, they tell a useless function from a buggy one."""
+    """Plain lists; not a check, they tell a useless function from a buggy one.
+
+    Two have inactive users before the range and two after it, so that a forgotten bound is still seen as
+    work.
+    """
     draws = Draws(seed, "plain")
-    inputs = []
-    for count in (6, 9, 7, 11, 8):
+    mixed, all_active = [], []
+    for place, count in enumerate((6, 9, 7, 11)):
         dates = draw_range(draws)
-        outside = [
-            f"{int(dates.start[:4]) - 1}-06-{draws.integer(1, 28):02d}" for _ in range(draws.integer(2, 5))
-        ]
+        year = int(dates.start[:4]) + (1 if place % 2 else -1)
+        outside = [f"{year}-06-{draws.integer(1, 28):02d}" for _ in range(draws.integer(2, 5))]
         users = draw_users(draws, [*(date_inside(draws, dates) for _ in range(count)), *outside])
         draws.shuffle(users)
-        inputs.append(Input(_args(users, dates), drawn=True))
-    return (Family("plain", tuple(inputs), _no_judge, 0.0),)
+        mixed.append(Input(_args(users, dates), drawn=True))
+        all_active.append(Input(_args(draw_active(draws, dates, count), dates), drawn=True))
+    return (
+        Family("some active", tuple(mixed), _no_judge, 0.0),
+        Family("all active", tuple(all_active), _no_judge, 0.0),
+    )
 
 
 @cached_plan

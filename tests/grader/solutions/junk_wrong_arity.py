@@ -1,0 +1,3 @@
+# expect: below=30
+def calculate_user_metrics(users):
+    return {"average_engagement": 0, "top_performers": [], "active_count": 0}
