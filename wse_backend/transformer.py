@@ -16,7 +16,6 @@ from wse_backend.gguf_file import GGUFFile, TensorInfo
 from wse_backend.kernels.attention import BLOCK_POSITIONS, compile_attention, scratch_floats
 from wse_backend.kernels.blocks import FORMATS
 from wse_backend.kernels.forward import (
-    CLAIMS_PER_LAYER,
     LINE,
     OP_GROUPS,
     Batch,
@@ -25,6 +24,7 @@ from wse_backend.kernels.forward import (
     Model,
     Team,
     compile_forward,
+    n_phases,
 )
 from wse_backend.kernels.matmul import TILE_ROWS, compile_decode, compile_matmul
 from wse_backend.kv_cache import BlockPool
@@ -98,8 +98,8 @@ class Transformer:
         self._batch = self._allocate_batch()
         n_layers = self.hparams.n_layers
         self._shared = Team(
-            barrier=np.zeros(2 * LINE, np.int64),
-            claims=np.zeros((n_layers * CLAIMS_PER_LAYER + 1) * LINE, np.int64),
+            claims=np.zeros(n_phases(n_layers) * LINE, np.int64),
+            finished=np.zeros(n_phases(n_layers) * LINE, np.int64),
             layer_ticks=np.zeros((n_layers, len(OP_GROUPS) - 1), np.int64),
             head_ticks=np.zeros(2, np.int64),
         )
@@ -126,6 +126,7 @@ class Transformer:
             )
         batch.logit_rows[: len(wanted)] = wanted
         shared.claims.fill(0)
+        shared.finished.fill(0)
         began = perf_counter()
         self._team.run(self._kernels.forward, self._model, self._cache, self._buffers, batch, shared)
         seconds = perf_counter() - began

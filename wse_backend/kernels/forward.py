@@ -1,8 +1,9 @@
 """The forward pass: one pass over the weights for all rows of a batch, run by a few threads together.
 
 A row is one token at one position of one sequence; decode tokens and prefill tokens are rows alike. Every
-thread calls `forward` with its own number; work is claimed in small units from shared counters, and a
-barrier ends each phase. No result depends on which thread computed it or on what else is in the batch.
+thread calls `forward` with its own number; each phase's work is claimed in small units from a shared
+counter, and the next phase begins when all units are done. No result depends on which thread computed it
+or on what else is in the batch.
 """
 
 from typing import Any, NamedTuple
@@ -14,7 +15,6 @@ from numba import njit
 from wse_backend.kernels.primitives import (
     atomic_add,
     atomic_load,
-    atomic_store,
     call_attention,
     call_decode,
     call_matmul,
@@ -33,9 +33,10 @@ Ints = npt.NDArray[np.int64]
 
 OP_GROUPS = ("norm", "qkv", "attention", "output", "ffn", "head")
 UNIT_ROWS = 32  # weight rows claimed at a time: small enough that two threads end together
-CLAIMS_PER_LAYER = 5  # phases of a layer whose work is claimed
+UNIT_TOKENS = 8  # batch rows claimed at a time where each row is little work
+PHASES_PER_LAYER = 8
 LINE = 8  # int64 per cache line: each shared counter has one of its own
-SPINS_BEFORE_YIELD = 100_000
+SPINS_BEFORE_YIELD = 4000
 
 _JIT = {"nogil": True, "error_model": "numpy"}  # cached as part of `forward`, see compile_forward
 
@@ -99,24 +100,40 @@ class Batch(NamedTuple):
 class Team(NamedTuple):
     """Shared state of the threads of one pass."""
 
-    barrier: Ints  # (2 x LINE,): arrivals, generation
-    claims: Ints  # ((n_layers x CLAIMS_PER_LAYER + 1) x LINE,), zeroed before each pass
+    claims: Ints  # (phases x LINE,): units of each phase that a thread has taken; zeroed before each pass
+    finished: Ints  # (phases x LINE,): units that are done; zeroed before each pass
     layer_ticks: Ints  # (n_layers, 5): time per operation group, written by thread 0
     head_ticks: Ints  # (2,): head, whole pass
 
 
+def n_phases(n_layers: int) -> int:
+    """How many phases a pass has: the embedding, each layer's, the last norm, the head."""
+    return n_layers * PHASES_PER_LAYER + 3
+
+
 @njit(**_JIT)
-def _meet(team: Team, n_threads: int) -> None:
-    """Wait until all threads have arrived."""
-    arrivals = team.barrier.ctypes.data
-    generation = arrivals + 8 * LINE
-    now = atomic_load(generation)
-    if atomic_add(arrivals, 1) == n_threads - 1:
-        atomic_store(arrivals, 0)
-        atomic_add(generation, 1)
-        return
+def _claim(team: Team, phase: int) -> int:
+    """Take the next unit of a phase; at or above the phase's number of units there is none left."""
+    unit: int = atomic_add(team.claims.ctypes.data + phase * LINE * 8, 1)
+    return unit
+
+
+@njit(**_JIT)
+def _finish(team: Team, phase: int) -> None:
+    """Say that one unit is done."""
+    atomic_add(team.finished.ctypes.data + phase * LINE * 8, 1)
+
+
+@njit(**_JIT)
+def _settle(team: Team, phase: int, n_units: int) -> None:
+    """Wait until all units of a phase are done.
+
+    Only units that another thread is working on are waited for: a thread that lost its core while it had
+    nothing in hand holds nobody up, and finds its way through the phases it missed when it returns.
+    """
+    finished = team.finished.ctypes.data + phase * LINE * 8
     spins = 0
-    while atomic_load(generation) == now:
+    while atomic_load(finished) < n_units:
         pause()
         spins += 1
         if spins > SPINS_BEFORE_YIELD:  # somebody else needs this core, perhaps the very thread waited for
@@ -203,15 +220,43 @@ def _multiply(matrix: Any, unit: int, n_rows: int, x: Any, n: int, y: Any, colum
 
 
 @njit(**_JIT)
-def _units(n_rows: int) -> int:
-    return (n_rows + UNIT_ROWS - 1) // UNIT_ROWS
+def _units(n: int, size: int) -> int:
+    return (n + size - 1) // size
 
 
 @njit(**_JIT)
-def _multiply_qkv(model: Model, layer: int, buffers: Buffers, n: int, claim: int, scratch: int) -> None:
+def _embed(model: Model, buffers: Buffers, batch: Batch, team: Team, phase: int) -> None:
+    n = batch.counts[0]
+    n_units = _units(n, UNIT_TOKENS)
+    unit = _claim(team, phase)
+    while unit < n_units:
+        for i in range(unit * UNIT_TOKENS, min(n, (unit + 1) * UNIT_TOKENS)):
+            source = model.embedding[1] + np.int64(batch.tokens[i]) * model.embedding[2]
+            call_decode(model.embedding[0], source, model.embedding[3], buffers.residual[i].ctypes.data)
+        _finish(team, phase)
+        unit = _claim(team, phase)
+    _settle(team, phase, n_units)
+
+
+@njit(**_JIT)
+def _normalise(source: Any, weight: Any, eps: float, n: int, out: Any, team: Team, phase: int) -> None:
+    n_units = _units(n, UNIT_TOKENS)
+    unit = _claim(team, phase)
+    while unit < n_units:
+        for i in range(unit * UNIT_TOKENS, min(n, (unit + 1) * UNIT_TOKENS)):
+            _rms_norm(source[i], weight, eps, out[i])
+        _finish(team, phase)
+        unit = _claim(team, phase)
+    _settle(team, phase, n_units)
+
+
+@njit(**_JIT)
+def _multiply_qkv(
+    model: Model, layer: int, buffers: Buffers, n: int, team: Team, phase: int, scratch: int
+) -> None:
     q_dim, kv_dim = model.n_heads * model.head_dim, model.n_kv_heads * model.head_dim
-    q_units, kv_units = _units(q_dim), _units(kv_dim)
-    unit = atomic_add(claim, 1)
+    q_units, kv_units = _units(q_dim, UNIT_ROWS), _units(kv_dim, UNIT_ROWS)
+    unit = _claim(team, phase)
     while unit < q_units + 2 * kv_units:
         if unit < q_units:
             which, local, rows, column = 0, unit, q_dim, 0
@@ -220,27 +265,73 @@ def _multiply_qkv(model: Model, layer: int, buffers: Buffers, n: int, claim: int
         else:
             which, local, rows, column = 2, unit - q_units - kv_units, kv_dim, q_dim + kv_dim
         _multiply(model.matrices[layer, which], local, rows, buffers.normed, n, buffers.qkv, column, scratch)
-        unit = atomic_add(claim, 1)
+        _finish(team, phase)
+        unit = _claim(team, phase)
+    _settle(team, phase, q_units + 2 * kv_units)
 
 
 @njit(**_JIT)
-def _multiply_and_add(matrix: Any, x: Any, buffers: Buffers, n: int, claim: int, scratch: int) -> None:
+def _place(
+    model: Model, cache: Cache, layer: int, batch: Batch, buffers: Buffers, team: Team, phase: int
+) -> None:
+    n = batch.counts[0]
+    n_units = _units(n, UNIT_TOKENS)
+    unit = _claim(team, phase)
+    while unit < n_units:
+        for i in range(unit * UNIT_TOKENS, min(n, (unit + 1) * UNIT_TOKENS)):
+            table = batch.tables[batch.slots[i]]
+            _place_row(model, cache, layer, buffers.qkv[i], batch.positions[i], table)
+        _finish(team, phase)
+        unit = _claim(team, phase)
+    _settle(team, phase, n_units)
+
+
+@njit(**_JIT)
+def _attend_all(
+    model: Model,
+    cache: Cache,
+    layer: int,
+    batch: Batch,
+    buffers: Buffers,
+    team: Team,
+    phase: int,
+    scratch: int,
+) -> None:
+    n_units = batch.counts[0] * model.n_kv_heads
+    unit = _claim(team, phase)
+    while unit < n_units:
+        _attend(model, cache, layer, unit, batch, buffers, scratch)
+        _finish(team, phase)
+        unit = _claim(team, phase)
+    _settle(team, phase, n_units)
+
+
+@njit(**_JIT)
+def _multiply_and_add(
+    matrix: Any, x: Any, buffers: Buffers, n: int, team: Team, phase: int, scratch: int
+) -> None:
     """residual += x . matrix; the product passes through `normed`, which is free in these phases."""
     dim = buffers.residual.shape[1]
-    unit = atomic_add(claim, 1)
-    while unit < _units(dim):
+    n_units = _units(dim, UNIT_ROWS)
+    unit = _claim(team, phase)
+    while unit < n_units:
         _multiply(matrix, unit, dim, x, n, buffers.normed, 0, scratch)
         for i in range(n):
             for r in range(unit * UNIT_ROWS, min((unit + 1) * UNIT_ROWS, dim)):
                 buffers.residual[i, r] += buffers.normed[i, r]
-        unit = atomic_add(claim, 1)
+        _finish(team, phase)
+        unit = _claim(team, phase)
+    _settle(team, phase, n_units)
 
 
 @njit(**_JIT)
-def _multiply_gate_up(model: Model, layer: int, buffers: Buffers, n: int, claim: int, scratch: int) -> None:
+def _multiply_gate_up(
+    model: Model, layer: int, buffers: Buffers, n: int, team: Team, phase: int, scratch: int
+) -> None:
     hidden_dim = buffers.gate.shape[1]
-    unit = atomic_add(claim, 1)
-    while unit < _units(hidden_dim):
+    n_units = _units(hidden_dim, UNIT_ROWS)
+    unit = _claim(team, phase)
+    while unit < n_units:
         _multiply(model.matrices[layer, 4], unit, hidden_dim, buffers.normed, n, buffers.gate, 0, scratch)
         _multiply(model.matrices[layer, 5], unit, hidden_dim, buffers.normed, n, buffers.up, 0, scratch)
         start = unit * UNIT_ROWS
@@ -248,30 +339,29 @@ def _multiply_gate_up(model: Model, layer: int, buffers: Buffers, n: int, claim:
         for i in range(n):
             offset = i * buffers.gate.strides[0] + start * 4
             swiglu(buffers.gate.ctypes.data + offset, buffers.up.ctypes.data + offset, width)
-        unit = atomic_add(claim, 1)
+        _finish(team, phase)
+        unit = _claim(team, phase)
+    _settle(team, phase, n_units)
 
 
 @njit(**_JIT)
-def _logits(
-    thread: int,
-    n_threads: int,
-    model: Model,
-    buffers: Buffers,
-    batch: Batch,
-    team: Team,
-    claim: int,
-    scratch: int,
-) -> None:
+def _head(model: Model, buffers: Buffers, batch: Batch, team: Team, phase: int, scratch: int) -> None:
+    """Logits of the rows that want them: gather, normalise, multiply by the head."""
     m = batch.counts[1]
-    for i in range(thread, m, n_threads):
-        _rms_norm(buffers.residual[batch.logit_rows[i]], model.output_norm, model.rms_eps, buffers.head_in[i])
-    _meet(team, n_threads)
-    if m > 0:
-        unit = atomic_add(claim, 1)
-        while unit < _units(model.vocab_size):
-            _multiply(model.head, unit, model.vocab_size, buffers.head_in, m, buffers.logits, 0, scratch)
-            unit = atomic_add(claim, 1)
-    _meet(team, n_threads)
+    unit = _claim(team, phase)
+    while unit < m:
+        row = buffers.residual[batch.logit_rows[unit]]
+        _rms_norm(row, model.output_norm, model.rms_eps, buffers.head_in[unit])
+        _finish(team, phase)
+        unit = _claim(team, phase)
+    _settle(team, phase, m)
+    n_units = _units(model.vocab_size, UNIT_ROWS) if m > 0 else 0
+    unit = _claim(team, phase + 1)
+    while unit < n_units:
+        _multiply(model.head, unit, model.vocab_size, buffers.head_in, m, buffers.logits, 0, scratch)
+        _finish(team, phase + 1)
+        unit = _claim(team, phase + 1)
+    _settle(team, phase + 1, n_units)
 
 
 def compile_forward() -> Any:
@@ -280,61 +370,41 @@ def compile_forward() -> Any:
 
     @njit(cache=True, **_JIT)
     def forward(thread, n_threads, model, cache, buffers, batch, team):
-        """Run one pass as thread `thread` of `n_threads`: fills `buffers.logits` and extends the KV cache.
+        """Run one pass as thread `thread`: fills `buffers.logits` and extends the KV cache.
 
         Reads top to bottom like the paper (Touvron et al. 2023, arXiv 2302.13971): embed; per layer
         normalise, attend, add, normalise, feed forward, add; then the head where logits are wanted.
         """
-        _ = stamp
+        _ = stamp, n_threads
         n = batch.counts[0]
         scratch = buffers.scratch.ctypes.data + thread * buffers.scratch.strides[0]
-        claims = team.claims.ctypes.data
+        phase, eps = 1, model.rms_eps
         began = ticks()
-        for i in range(thread, n, n_threads):
-            source = model.embedding[1] + np.int64(batch.tokens[i]) * model.embedding[2]
-            call_decode(model.embedding[0], source, model.embedding[3], buffers.residual[i].ctypes.data)
-        _meet(team, n_threads)
+        _embed(model, buffers, batch, team, 0)
         for layer in range(model.matrices.shape[0]):
-            claim = claims + layer * CLAIMS_PER_LAYER * LINE * 8
             t0 = ticks()
-            for i in range(thread, n, n_threads):
-                _rms_norm(buffers.residual[i], model.attention_norm[layer], model.rms_eps, buffers.normed[i])
-            _meet(team, n_threads)
+            _normalise(buffers.residual, model.attention_norm[layer], eps, n, buffers.normed, team, phase)
             t1 = ticks()
-            _multiply_qkv(model, layer, buffers, n, claim, scratch)
-            _meet(team, n_threads)
+            _multiply_qkv(model, layer, buffers, n, team, phase + 1, scratch)
             t2 = ticks()
-            for i in range(thread, n, n_threads):
-                _place_row(
-                    model, cache, layer, buffers.qkv[i], batch.positions[i], batch.tables[batch.slots[i]]
-                )
-            _meet(team, n_threads)
-            unit = atomic_add(claim + 8 * LINE, 1)
-            while unit < n * model.n_kv_heads:
-                _attend(model, cache, layer, unit, batch, buffers, scratch)
-                unit = atomic_add(claim + 8 * LINE, 1)
-            _meet(team, n_threads)
+            _place(model, cache, layer, batch, buffers, team, phase + 2)
+            _attend_all(model, cache, layer, batch, buffers, team, phase + 3, scratch)
             t3 = ticks()
             _multiply_and_add(
-                model.matrices[layer, 3], buffers.attended, buffers, n, claim + 16 * LINE, scratch
+                model.matrices[layer, 3], buffers.attended, buffers, n, team, phase + 4, scratch
             )
-            _meet(team, n_threads)
             t4 = ticks()
-            for i in range(thread, n, n_threads):
-                _rms_norm(buffers.residual[i], model.ffn_norm[layer], model.rms_eps, buffers.normed[i])
-            _meet(team, n_threads)
+            _normalise(buffers.residual, model.ffn_norm[layer], eps, n, buffers.normed, team, phase + 5)
             t5 = ticks()
-            _multiply_gate_up(model, layer, buffers, n, claim + 24 * LINE, scratch)
-            _meet(team, n_threads)
-            _multiply_and_add(model.matrices[layer, 6], buffers.gate, buffers, n, claim + 32 * LINE, scratch)
-            _meet(team, n_threads)
+            _multiply_gate_up(model, layer, buffers, n, team, phase + 6, scratch)
+            _multiply_and_add(model.matrices[layer, 6], buffers.gate, buffers, n, team, phase + 7, scratch)
             if thread == 0:
                 spent = team.layer_ticks[layer]
                 spent[0], spent[1], spent[2] = (t1 - t0) + (t5 - t4), t2 - t1, t3 - t2
                 spent[3], spent[4] = t4 - t3, ticks() - t5
+            phase += PHASES_PER_LAYER
         t6 = ticks()
-        last_claim = claims + model.matrices.shape[0] * CLAIMS_PER_LAYER * LINE * 8
-        _logits(thread, n_threads, model, buffers, batch, team, last_claim, scratch)
+        _head(model, buffers, batch, team, phase, scratch)
         if thread == 0:
             team.head_ticks[0], team.head_ticks[1] = ticks() - t6, ticks() - began
 

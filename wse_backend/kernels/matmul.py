@@ -21,6 +21,9 @@ TILE_ROWS = 16  # weight rows decoded at a time for a large batch; 16 x 4864 flo
 FUSED_TOKENS = 4  # up to so many tokens the weights are decoded in registers
 GROUP_ROWS, GROUP_TOKENS = 4, 4  # accumulators kept in registers: 16 of 32 (AVX-512)
 F32 = 0
+# Rows of a few hundred bytes, four at a time, are no stream that a CPU recognises: without prefetching
+# the kernels waited for memory two thirds of the time (Q8_0: 6 GB/s per core instead of 21).
+PREFETCH_BYTES = 4096
 
 
 def _literal(typ: Any) -> int:
@@ -32,11 +35,14 @@ def _literal(typ: Any) -> int:
 def _dot(typingctx, w, row_bytes, n_blocks, x, x_stride, y, y_stride, qtype, rows, tokens):
     """y[n, r] for `rows` weight rows and `tokens` input rows (both literal); strides in bytes."""
     fmt, n_rows, n_tokens = FORMATS[_literal(qtype)], _literal(rows), _literal(tokens)
+    is_from_memory = _literal(qtype) != F32  # float32 tiles were just written and are in a cache
 
     def codegen(context: Any, b: v.Builder, signature: Any, args: Any) -> Any:
         w, row_bytes, n_blocks, x, x_stride, y, y_stride = args[:7]
         w_rows = [b.add(w, b.mul(row_bytes, v.i64(r))) for r in range(n_rows)]
         x_rows = [b.add(x, b.mul(x_stride, v.i64(n))) for n in range(n_tokens)]
+        group_bytes = b.mul(row_bytes, v.i64(n_rows))
+        ahead = b.mul(group_bytes, b.add(b.udiv(v.i64(PREFETCH_BYTES), group_bytes), v.i64(1)))
         zero = v.constant(v.v16f32, 0.0)
         accs = [cgutils.alloca_once_value(b, zero) for _ in range(n_rows * n_tokens)]
         for acc in accs:
@@ -45,6 +51,9 @@ def _dot(typingctx, w, row_bytes, n_blocks, x, x_stride, y, y_stride, qtype, row
             w_offset = b.mul(loop.index, v.i64(fmt.size_bytes))
             x_offset = b.mul(loop.index, v.i64(fmt.values * 4))
             weights = [fmt.emit(b, b.add(row, w_offset)) for row in w_rows]
+            if is_from_memory:
+                for row in w_rows:
+                    v.prefetch(b, b.add(b.add(row, w_offset), ahead))
             x_bases = [b.add(row, x_offset) for row in x_rows]
             for step in range(fmt.values // v.LANES):
                 xs = [v.load(b, base, 64 * step, v.v16f32) for base in x_bases]

@@ -75,17 +75,6 @@ def atomic_load(typingctx, address):
 
 
 @intrinsic
-def atomic_store(typingctx, address, value):
-    """Set the int64 at `address`; sequentially consistent."""
-
-    def codegen(context: Any, b: v.Builder, signature: Any, args: Any) -> Any:
-        b.store_atomic(args[1], b.inttoptr(args[0], v.i64.as_pointer()), "seq_cst", 8)
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64), codegen
-
-
-@intrinsic
 def pause(typingctx):
     """Tell the CPU that this is a spin loop."""
 

@@ -37,6 +37,12 @@ def store(b: Builder, value: Value, base: Value, offset_bytes: int = 0) -> None:
     b.store(value, b.inttoptr(at(b, base, offset_bytes), value.type.as_pointer()), align=1)
 
 
+def prefetch(b: Builder, address: Value) -> None:
+    """Ask the CPU to bring the cache line of `address` near; harmless beyond the end of a mapping."""
+    pointer = b.inttoptr(address, i8.as_pointer())
+    call_intrinsic(b, "llvm.prefetch.p0", ir.VoidType(), (pointer, i32(0), i32(3), i32(1)))
+
+
 def constant(typ: Any, value: float) -> Value:
     """Return `value` in every lane of the vector type `typ`."""
     return ir.Constant(typ, [value] * typ.count)
