@@ -68,7 +68,13 @@ class Agent:
         }
         for item in fields(self):
             value = getattr(self, item.name)
-            if item.name not in data and value not in (None, (), False, {}):
+            if (
+                item.name not in data
+                and value is not None
+                and value is not False
+                and value != ()
+                and value != {}
+            ):
                 data[item.name] = list(value) if isinstance(value, tuple) else value
         return data
 

@@ -8,6 +8,7 @@ its JSON Schema.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from importlib.resources import files
 from typing import Any, NoReturn
 
@@ -91,12 +92,18 @@ def config_schema() -> dict[str, Any]:
     return schema
 
 
+@cache
+def _validator() -> Any:
+    from jsonschema import Draft202012Validator  # takes a tenth of a second to import
+
+    return Draft202012Validator(config_schema())
+
+
 def check_schema(own: Mapping[str, Any]) -> None:
     """Raise ConfigError at the first place where `own` does not fit the published schema."""
-    from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match
 
-    error = best_match(Draft202012Validator(config_schema()).iter_errors(own))
+    error = best_match(_validator().iter_errors(own))
     if error is not None:
         path = error.json_path.removeprefix("$").removeprefix(".")
         raise ConfigError(str(error.message), path or "configuration")
