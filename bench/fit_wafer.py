@@ -24,6 +24,7 @@ import numpy.typing as npt
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from wse_backend.placement import place  # noqa: E402
 from wse_backend.shapes import PRESETS, ModelShape  # noqa: E402
 from wse_backend.timing import Constants, decode, gemv, prefill  # noqa: E402
 from wse_backend.timing.constants import NAMES, PLAUSIBLE_RANGES  # noqa: E402
@@ -202,6 +203,19 @@ def table(rows: Iterable[Row], constants: Constants) -> list[tuple[Row, float, f
     return [(row, value, value / row.value - 1) for row, value in predicted]
 
 
+def capacity_rows(path: Path = CALIBRATION) -> list[tuple[str, str, int, int, float]]:
+    """The cache capacities: layout, model, grid, predicted tokens, measured tokens. Placed, not fitted."""
+    with path.open(encoding="utf-8") as file:
+        found = list(csv.DictReader(line for line in file if not line.startswith("#")))
+    rows = []
+    for entry in found:
+        if entry["phase"].startswith("max_decode_tokens_"):
+            kv, side = entry["phase"].rsplit("_", 1)[1], int(entry["grid"].split("x")[0])
+            tokens = place(entry["model"], WSE2, 1, grid=(side, side), kv=kv).max_context
+            rows.append((kv, entry["model"], side, tokens, float(entry["value"])))
+    return rows
+
+
 def mean_and_worst(errors: Iterable[float]) -> tuple[float, float]:
     """Mean and largest absolute error."""
     sizes = [abs(error) for error in errors]
@@ -283,6 +297,9 @@ def print_fit(rows: Sequence[Row], constants: Constants) -> None:
     for phase in ("decode", "prefill", "gemv"):
         mean, worst = mean_and_worst(error for row, _, error in found if row.phase == phase)
         print(f"{phase}: mean absolute error {mean:.2%}, worst {worst:.2%}")
+    print("\nkv       model        grid    predicted   measured  error   (tokens held; nothing fitted)")
+    for kv, model, side, tokens, measured in capacity_rows():
+        print(f"{kv:8} {model:12} {side:4} {tokens:12} {measured:10.0f} {tokens / measured - 1:+6.2%}")
 
 
 def print_cross_validation(rows: Sequence[Row]) -> None:

@@ -99,6 +99,25 @@ def yield_of(spec: WaferSpec, density_per_cm2: float, drawn: int = 1000, seed: i
     return WaferYield(density_per_cm2, drawn, float(usable), float(clean))
 
 
+def expected_yield(
+    spec: WaferSpec, densities_per_cm2: npt.ArrayLike
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Usable shares with and without spares at each density, in closed form: what `yield_of` tends to.
+
+    Every row survives with the Poisson chance of at most `spare_columns` defects, independently.
+    Raises InvalidParams (a density out of range).
+    """
+    densities = np.atleast_1d(np.asarray(densities_per_cm2, np.float64))
+    mean = np.array([_mean_defects(spec, float(density)) for density in densities])
+    per_row = mean[:, None] / spec.rows
+    k = np.arange(spec.spare_columns + 1)
+    log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, len(k))))])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_power = np.where(k == 0, 0.0, k * np.log(per_row))
+    survives = np.exp(log_power - per_row - log_factorial).sum(axis=1)
+    return np.minimum(survives, 1.0) ** spec.rows, np.exp(-mean)
+
+
 def _mean_defects(spec: WaferSpec, density_per_cm2: float) -> float:
     if not 0 <= density_per_cm2 <= DENSITY_LIMIT:
         raise InvalidParams("defect density per cm2", density_per_cm2, f"0 to {DENSITY_LIMIT:g}")

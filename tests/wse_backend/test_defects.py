@@ -7,7 +7,7 @@ from math import exp, factorial
 import numpy as np
 import pytest
 
-from wse_backend.defects import DefectMap, draw, draw_usable, yield_of
+from wse_backend.defects import DefectMap, draw, draw_usable, expected_yield, yield_of
 from wse_backend.errors import InvalidParams, NoUsableWafer
 from wse_backend.wafer import WSE2, WaferSpec
 
@@ -63,6 +63,14 @@ def test_yield_with_spares_is_the_chance_that_every_row_has_enough() -> None:
     assert found.without_spares == 0.0
 
 
+def test_closed_formula_is_what_many_draws_tend_to() -> None:
+    densities = [0.0, 0.002, 6.0, 8.0, 1000.0]
+    with_spares, without = expected_yield(WSE2, densities)
+    drawn = [yield_of(WSE2, density, drawn=2000, seed=9) for density in densities]
+    assert with_spares == pytest.approx([found.with_spares for found in drawn], abs=0.025)
+    assert without == pytest.approx([found.without_spares for found in drawn], abs=0.03)
+
+
 def test_perfect_process_yields_every_wafer() -> None:
     found = yield_of(WSE2, 0.0, drawn=10)
     assert (found.with_spares, found.without_spares) == (1.0, 1.0)
@@ -79,7 +87,7 @@ def test_density_that_leaves_no_wafer_is_refused_with_the_numbers() -> None:
 
 @pytest.mark.parametrize("density", [-0.1, float("nan"), 1e6], ids=str)
 def test_impossible_density_is_refused(density: float) -> None:
-    for call in (draw, draw_usable, yield_of):
+    for call in (draw, draw_usable, yield_of, expected_yield):
         with pytest.raises(InvalidParams, match="defect density"):
             call(WSE2, density)
 
