@@ -192,6 +192,7 @@ def test_unusable_wafer_is_refused() -> None:
         place("smollm2-135m", WSE2, defects=[row_full])
 
 
+@settings(deadline=None)
 @given(columns=st.integers(1, 60), rows=st.integers(1, 60), n=st.integers(1, 40), count=st.integers(1, 40))
 def test_bands_cut_a_rectangle_without_rest(columns: int, rows: int, n: int, count: int) -> None:
     regions = bands(columns, rows, n, min(n, count))

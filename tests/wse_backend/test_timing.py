@@ -134,7 +134,7 @@ def test_best_side_has_no_faster_neighbour() -> None:
 
 def test_decode_has_a_best_grid_and_prefill_wants_a_larger_one() -> None:
     # The story of the measured rows: more PEs slow decode down, prefill gains up to the largest grid.
-    assert best_side("llama3-8b", WSE2, "decode") < 420
+    assert best_side("llama3-8b", WSE2, "decode") == 342  # as docs/wafer.md says
     assert best_side("llama3-8b", WSE2, "prefill") > 720
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wse_backend.shapes import PRESETS, ModelShape
@@ -142,6 +142,7 @@ def test_array_of_grids_equals_each_grid_alone() -> None:
             assert values == pytest.approx([float(getattr(one, name)) for name in COUNTS])
 
 
+@settings(deadline=None)
 @given(
     side=st.integers(1, 60),
     dim=st.integers(1, 40),
