@@ -38,7 +38,7 @@ class Outcome:
     kind: "value", "raised" (an exception), "died" (the process ended), "timeout", or "not_run".
     value: the plain value that came back, parsed outside the child. error: exception type, or how it died.
     line: line of the submission that raised, 0 when unknown. detail: e.g. the key a KeyError names.
-    mutated: the input was changed; after: the changed input, where it could be read.
+    mutated: the input was changed.
     steps: counted operations; None where nothing was counted, -1 when the budget was used up.
     """
 
@@ -48,7 +48,6 @@ class Outcome:
     line: int = 0
     detail: str = ""
     mutated: bool = False
-    after: Any = None
     steps: int | None = None
 
     @property
@@ -128,6 +127,11 @@ class Family:
     shrink: Callable[[Args], Iterator[Args]] = no_shrink
     judges_mutation: bool = False
     joint: str = ""
+
+    @cached_property
+    def planned(self) -> tuple[tuple[Call, ...], ...]:
+        """The calls of every input, made once."""
+        return tuple(self.calls(each.args) for each in self.inputs)
 
 
 @dataclass(frozen=True)

@@ -116,12 +116,15 @@ class _Work:
 
     def run_all(self) -> Run:
         """Make every distinct call of the plan once."""
-        calls = []
-        for group, families in self.task.plan(self.seed).items():
-            for family in families:
-                for each in family.inputs:
-                    calls += [(group, call) for call in family.calls(each.args)]
-        return self.run(calls)
+        return self.run(
+            [
+                (group, call)
+                for group, families in self.task.plan(self.seed).items()
+                for family in families
+                for calls in family.planned
+                for call in calls
+            ]
+        )
 
     def run(self, calls: Sequence[tuple[str, Call]]) -> Run:
         """Run the calls that were not made yet and remember their outcomes."""
@@ -139,8 +142,8 @@ class _Work:
 
     def judge(self, group: str, family: Family) -> Verdict:
         verdict = Verdict(group, family)
-        for each in family.inputs:
-            outcomes = self.outcomes_of(group, family.calls(each.args))
+        for each, calls in zip(family.inputs, family.planned, strict=True):
+            outcomes = self.outcomes_of(group, calls)
             verdict.seen.append((each.args, outcomes))
             fault = family.judge(each.args, outcomes)
             if fault:

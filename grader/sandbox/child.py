@@ -13,7 +13,7 @@ import random
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from types import ModuleType, TracebackType
+from types import CodeType, ModuleType, TracebackType
 from typing import Any, NoReturn
 
 from grader.sandbox import guard, instrument, policy, wire
@@ -55,6 +55,7 @@ class _Child:
         self.out_fd = out_fd
         self.modules = modules
         self.left = int(header["output_bytes"])
+        self.result_bytes = int(header["limits"]["result_bytes"])
 
     def send(self, message: dict[str, Any]) -> None:
         """One line to the judge; past the output limit only the fact that there was too much."""
@@ -169,17 +170,23 @@ class _Child:
 
     def load(self, tree: ast.Module, extra: Mapping[str, Any], quiet: bool = False) -> Any:
         """Execute the submission's module and return the function; ends the process when there is none."""
+        return self.execute(self.compile(tree), extra, quiet)
+
+    def compile(self, tree: ast.Module) -> CodeType:
+        """The submission's code; ends the process when the compiler refuses it."""
+        try:
+            return compile(tree, SUBMISSION, "exec", dont_inherit=True)
+        except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as exc:
+            self.send({"syntax": {"line": getattr(exc, "lineno", 0) or 0}})
+            os._exit(0)
+
+    def execute(self, code: CodeType, extra: Mapping[str, Any], quiet: bool) -> Any:
         module = ModuleType(SUBMISSION)
         space = module.__dict__
         space.update(
             {"__builtins__": {**guard.make_builtins(self.modules), VARS: guard.guarded_vars, **extra}}
         )
         sys.modules[SUBMISSION] = module
-        try:
-            code = compile(tree, SUBMISSION, "exec", dont_inherit=True)
-        except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as exc:
-            self.send({"syntax": {"line": getattr(exc, "lineno", 0) or 0}})
-            os._exit(0)
         problem = None
         try:
             exec(code, space)
@@ -195,36 +202,35 @@ class _Child:
         return function
 
     def call(self, index: int, function: Callable[..., Any], text: bytes, ticking: _Ticking | None) -> None:
+        """Make one call and tell the judge what came of it."""
         args = json.loads(text)
-        before = json.loads(text)
+        before = wire.fingerprint(args)
         answer: dict[str, Any] = {"call": index}
         try:
             value = function(*args)
         except BaseException as exc:
             answer["error"] = describe_error(exc)
         else:
-            try:
-                answer["value"] = wire.encode(value)
-            except (wire.TooLarge, RecursionError, MemoryError):
-                answer["value"] = ["x", "too large a value"]
-            except Exception:
-                answer["value"] = ["x", "unreadable value"]
-            value = None
+            self.put(answer, "value", value)
         if ticking is not None:
             answer["steps"] = ticking.steps
-        try:
-            unchanged = wire.same(before, args)
-        except (RecursionError, MemoryError, RuntimeError):
-            unchanged = False
-        if not unchanged:
+        if wire.fingerprint(args) != before:
             answer["mutated"] = True
-            try:
-                answer["after"] = wire.encode(args)
-            except (wire.TooLarge, RecursionError, MemoryError, RuntimeError):
-                answer["after"] = ["x", "too large a value"]
-        if len(text) > 20_000:
-            answer.pop("after", None)
         self.send(answer)
+
+    def put(self, answer: dict[str, Any], key: str, value: Any) -> None:
+        """Add a returned value in the form in which it can travel."""
+        try:
+            if wire.is_plain(value):
+                text = json.dumps(value)
+                if len(text) <= self.result_bytes:
+                    answer["plain"] = value
+                    return
+            answer[key] = wire.encode(value)
+        except (wire.TooLarge, RecursionError, MemoryError, ValueError):
+            answer[key] = ["x", "too large a value"]
+        except Exception:
+            answer[key] = ["x", "unreadable value"]
 
     def run_check(self, tree: ast.Module) -> None:
         """HumanEval's way: the pack's own `check(candidate)`, with the candidate's results made plain
@@ -249,7 +255,7 @@ class _Ticking:
 
     def __init__(self, child: _Child, tree: ast.Module) -> None:
         self.child = child
-        self.tree = tree
+        self.code = child.compile(tree)
         self.counter: instrument.Counter | None = None
 
     def function(self, budget: int, index: int) -> Any:
@@ -261,7 +267,7 @@ class _Ticking:
 
         self.counter = counter = instrument.Counter(budget, exhausted)
         extra = {TICK: counter.tick, SCAN: counter.scan, f"{SCAN}in__": counter.scan_in}
-        return self.child.load(self.tree, extra, quiet=True)
+        return self.child.execute(self.code, extra, quiet=True)
 
     @property
     def steps(self) -> int:

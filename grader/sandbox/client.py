@@ -28,6 +28,7 @@ from grader.sandbox.limits import ALL_LAYERS, Limits
 HOST = Path(__file__).with_name("host.py")
 _CONTAINING = frozenset({"landlock", "seccomp", "audit hook", "resource limits"})
 _START_S = 20.0
+_BREATH_S = 0.002
 _HAS_FORK = hasattr(os, "fork") and hasattr(socket, "send_fds")
 
 
@@ -285,7 +286,6 @@ def _outcome(message: dict[str, Any], limits: Limits) -> Outcome:
     if steps == -1:
         return Outcome("overrun", steps=_integer(message.get("budget")))
     mutated = bool(message.get("mutated"))
-    after = _decode(message["after"]) if "after" in message else None
     error = message.get("error")
     counted = _integer(steps) if steps is not None else None
     if isinstance(error, dict):
@@ -295,10 +295,10 @@ def _outcome(message: dict[str, Any], limits: Limits) -> Outcome:
             line=_integer(error.get("line")),
             detail=str(error.get("detail", ""))[:60],
             mutated=mutated,
-            after=after,
             steps=counted,
         )
-    return Outcome("value", value=_decode(message.get("value")), mutated=mutated, after=after, steps=counted)
+    value = message["plain"] if "plain" in message else _decode(message.get("value"))
+    return Outcome("value", value=value, mutated=mutated, steps=counted)
 
 
 def _name(value: Any) -> str:
@@ -465,29 +465,39 @@ def _pipe(stack: ExitStack) -> tuple[_End, _End]:
 
 
 def _exchange(request: bytes, to: _End, source: _End, watch: _Watch) -> tuple[bytes, bool]:
-    """Write the request and read the results side by side; False when the clock ran out first."""
+    """Write the request and read the results side by side; False when the clock ran out first.
+
+    A short breath after each read lets results gather: a child writes hundreds of lines, and waking for
+    each of
+    them would take the processor away from it.
+    """
     os.set_blocking(to.fd, False)
     rest = memoryview(request)
     parts: list[bytes] = []
     size = 0
+    poll = select.poll()
+    poll.register(source.fd, select.POLLIN)
+    poll.register(to.fd, select.POLLOUT)
     while True:
-        left = watch.left_s
-        if left <= 0:
+        left_ms = watch.left_s * 1000
+        if left_ms <= 0:
             return b"".join(parts), False
-        writing = [to.fd] if to.fd >= 0 else []
-        readable, writable, _ = select.select([source.fd], writing, [], left)
-        if writable:
-            rest = _write_some(to, rest)
+        for fd, _ in poll.poll(left_ms):
             watch.heard()
-        if readable:
-            part = os.read(source.fd, 1 << 20)
+            if fd != source.fd:
+                rest = _write_some(to, rest)
+                if not rest:
+                    poll.unregister(fd)
+                    to.close()
+                continue
+            part = os.read(fd, 1 << 20)
             if not part:
                 return b"".join(parts), True
             parts.append(part)
             size += len(part)
-            watch.heard()
             if size > watch.output_bytes:
                 return b"".join(parts), False
+            time.sleep(_BREATH_S)
 
 
 def _write_some(to: _End, rest: memoryview) -> memoryview:
@@ -497,15 +507,14 @@ def _write_some(to: _End, rest: memoryview) -> memoryview:
         return rest
     except BrokenPipeError:
         rest = rest[:0]
-    if not rest:
-        to.close()
     return rest
 
 
 def _read_status(fd: int) -> dict[str, Any]:
     """The warm parent's word on how the child ended."""
-    ready, _, _ = select.select([fd], [], [], 10.0)
-    data = os.read(fd, 4096) if ready else b""
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    data = os.read(fd, 4096) if poll.poll(10_000) else b""
     if not data:
         raise _ParentGone("the sandbox process ended while it ran a submission")
     status: dict[str, Any] = json.loads(data)

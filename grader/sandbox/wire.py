@@ -1,6 +1,7 @@
 """How returned values travel: strict encoding in the child, decoding in the judge.
 
-Scalars that JSON has go as they are; everything else is a list with a tag: ["l", ...items],
+What `is_plain` goes as JSON as it is. The rest is encoded part by part:
+scalars that JSON has go as they are; everything else is a list with a tag: ["l", ...items],
 ["d", [key, value], ...], ["f", "nan"], ["i", "hex digits"], ["x", type name] for what is no plain value.
 The encoder reads containers through the built-in types' own methods, so that an overridden `__iter__`,
 `__eq__`, `items` or `__float__` is never asked.
@@ -11,6 +12,8 @@ from __future__ import annotations
 import datetime
 import decimal
 import fractions
+import marshal
+from collections.abc import Iterable
 from math import isfinite
 from typing import Any
 
@@ -21,6 +24,28 @@ MAX_TEXT = 20_000
 
 class TooLarge(Exception):
     """The value has too many parts, is nested too deeply, or contains itself."""
+
+
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+
+
+def is_plain(value: Any, depth: int = 0) -> bool:
+    """Whether the value is made of exact dicts with text keys, lists, tuples and scalars, so that JSON can
+    have it."""
+    kind = type(value)
+    if kind in _SCALARS:
+        return True
+    if depth > MAX_DEPTH:
+        return False
+    if kind is dict:
+        return set(map(type, value)) <= {str} and _are_plain(value.values(), depth)
+    return kind in (list, tuple) and _are_plain(value, depth)
+
+
+def _are_plain(values: Iterable[Any], depth: int) -> bool:
+    if set(map(type, values)) <= _SCALARS:
+        return True
+    return all(is_plain(item, depth + 1) for item in values)
 
 
 def encode(value: Any) -> Any:
@@ -129,20 +154,15 @@ def _key(value: Any) -> Any:
     return repr(value) if isinstance(value, list | dict) else value
 
 
-def same(before: Any, after: Any) -> bool:
-    """Whether two values are equal down to the exact types, without asking any object for its opinion."""
-    kind = type(before)
-    if kind is not type(after):
-        return False
-    if kind is dict:
-        if len(before) != len(after):
-            return False
-        return all(
-            same(k1, k2) and same(v1, v2)
-            for (k1, v1), (k2, v2) in zip(before.items(), after.items(), strict=True)
-        )
-    if kind is list:
-        return len(before) == len(after) and all(map(same, before, after))
-    if kind is float and before != before:
-        return bool(after != after)
-    return bool(before == after)
+def fingerprint(value: Any) -> bytes | None:
+    """Bytes that are equal exactly for equal plain values of the same types; None for anything that is not
+    plain.
+
+    `marshal` (format 0: no references, so only the value counts) takes exact built-in types and nothing
+    else, and
+    asks no object for its opinion. The bytes are only compared, never read back.
+    """
+    try:
+        return marshal.dumps(value, 0)
+    except (ValueError, RecursionError, MemoryError):
+        return None

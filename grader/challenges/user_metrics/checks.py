@@ -260,9 +260,9 @@ def _excuse_few(verdicts: _Where) -> None:
     for name in _BESIDE:
         for verdict in verdicts[name]:
             flags = {
-                index: (fault.about == "alone" and fault.outcome is not None and fault.outcome.line in lines)
+                index: ("alone" in (fault.about, each.note) and _mark(fault)[1] in lines)
                 or (is_short and fault.about in ("healthy", "agreement"))
-                for index, (_, fault) in enumerate(verdict.faults)
+                for index, (each, fault) in enumerate(verdict.faults)
             }
             _drop(verdict, flags, owner)
 
