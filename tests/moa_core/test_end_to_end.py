@@ -1,0 +1,153 @@
+"""Whole runs on real weights: SmolLM2-135M-Instruct, in this process."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from moa_core import (
+    Agent,
+    AgentDelta,
+    AgentFailed,
+    AgentFinished,
+    MoAConfig,
+    RunFailed,
+    RunFinished,
+    SummaryDelta,
+    run,
+    run_sync,
+)
+from moa_core.errors import ContextExceeded, ModelNotFound
+from moa_core.plan import plan
+from moa_core.providers import CallRequest, Wafer
+from wse_backend import EnginePool
+
+MODEL = "smollm2-135m"
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[EnginePool]:
+    pool = EnginePool()
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def wafer(pool):
+    return Wafer(pool)
+
+
+def small(**settings) -> MoAConfig:
+    """Two agents in two layers and a summarizer, few tokens each, greedy."""
+
+    def agents(prompt):
+        return [Agent(name, MODEL, prompt, 0.0, 24) for name in ("Direct", "Careful")]
+
+    layers = [agents("Answer in one sentence."), agents("Improve these answers: {helper_response}")]
+    return MoAConfig(layers, Agent("Summarizer", MODEL, "Combine: {helper_response}", 0.0, 32), **settings)
+
+
+def of(events, kind):
+    return [event for event in events if isinstance(event, kind)]
+
+
+def test_agents_and_summarizer_answer_from_real_weights(play, wafer):
+    events = play(small(), "What is the capital of France?", wafer)
+
+    last = events[-1]
+    assert isinstance(last, RunFinished)
+    assert "Paris" in "".join(event.text for event in of(events, AgentFinished) if event.layer == 1)
+    assert last.answer == "".join(event.text for event in of(events, SummaryDelta))
+    assert len(of(events, AgentDelta)) > 20
+    frame = last.trace.to_dataframe()
+    assert list(frame["agent"]) == ["Direct", "Careful", "Direct", "Careful", "Summarizer"]
+    assert (frame["prompt_tokens"] > 10).all()
+    assert (frame["completion_tokens"] > 0).all()
+    assert set(frame["provider"]) == {"wafer"}
+
+
+def test_trace_keeps_the_engines_own_timing(wafer):
+    last = list(run_sync(small(), "What is the capital of France?", wafer))[-1]
+
+    timing = last.trace.calls[-1].timing
+    assert timing.decode.layers_ms.shape == (30, 5)
+    assert timing.decode.layers_ms.sum() > 0
+
+
+def test_same_question_gives_the_same_answer(wafer):
+    config = small(seed=5)
+    warm = [Agent("Warm", MODEL, "Be creative.", 1.0, 24)]
+    config = MoAConfig([warm], config.summarizer, seed=5)
+
+    answers = {list(run_sync(config, "Tell me a story.", wafer))[-1].answer for _ in range(2)}
+
+    assert len(answers) == 1
+
+
+async def test_prompt_longer_than_the_context_is_refused_with_both_numbers(wafer):
+    request = CallRequest(MODEL, ({"role": "user", "content": "word " * 20_000},), max_tokens=8)
+
+    with pytest.raises(ContextExceeded, match=r"8,?192"):
+        async for _ in wafer.stream(request):
+            pass
+
+
+def test_run_that_cannot_fit_is_refused_before_the_first_token(wafer):
+    events = list(run_sync(small(), "word " * 20_000, wafer))
+
+    assert isinstance(events[-1], RunFailed)
+    assert "8,192" in events[-1].message
+    assert events[-1].trace.calls == ()
+
+
+async def test_plan_counts_with_the_models_own_tokenizer(wafer):
+    made = await plan(small(), "What is the capital of France?", wafer)
+
+    finished = [event async for event in run(small(), "What is the capital of France?", wafer)][-1]
+    assert all(call.is_exact and call.fits for call in made.calls)
+    planned = [call.prompt_tokens for call in made.calls[:2]]
+    assert planned == [call.prompt_tokens for call in finished.trace.calls[:2]]
+
+
+def test_unknown_model_is_left_out_with_the_known_ones(wafer):
+    agents = [Agent("a", "no-such-model"), Agent("b", MODEL, "", 0.0, 8)]
+
+    events = list(run_sync(MoAConfig([agents], Agent("s", MODEL, "", 0.0, 8)), "Hi", wafer))
+
+    (failed,) = of(events, AgentFailed)
+    assert isinstance(failed.error, ModelNotFound)
+    assert MODEL in failed.message
+    assert isinstance(events[-1], RunFinished)
+
+
+def test_broken_file_says_what_is_wrong(wafer, tmp_path):
+    file = tmp_path / "broken.gguf"
+    file.write_bytes(b"GGUF" + b"\0" * 100)
+
+    last = list(run_sync(MoAConfig(summarizer=Agent("s", str(file))), "Hi", wafer))[-1]
+
+    assert isinstance(last, RunFailed)
+    assert "broken.gguf" in last.message
+
+
+def test_closing_early_frees_the_engine_and_leaves_no_thread(wafer, pool):
+    before = set(threading.enumerate())
+    long = MoAConfig([[Agent("a", MODEL, "", 1.0, 2000)]], Agent("s", MODEL))
+    events = run_sync(long, "Tell me everything about the history of the world.", wafer)
+    next(event for event in events if isinstance(event, AgentDelta))
+
+    events.close()
+
+    assert {thread for thread in threading.enumerate() if thread.name.startswith(("moa", "load"))} <= before
+    engine = pool.engine(MODEL)
+    assert _becomes_idle(engine)
+
+
+def _becomes_idle(engine) -> bool:
+    """Whether the cancelled request leaves the batch soon: a pass over it takes milliseconds."""
+    waiting = threading.Event()
+    for _ in range(500):
+        if engine.is_idle:
+            return True
+        waiting.wait(0.02)
+    return False
