@@ -15,7 +15,7 @@ from pages.ui.report import checks_table, points, show_report, title_of
 from pages.ui.request import challenge_request
 from pages.ui.session import Attempt, init_session
 from pages.ui.setup import setup_line
-from pages.ui.stream import draw_turn_layers, play, tidy_after_stop
+from pages.ui.stream import draw_turn_layers, play, running, tidy_after_stop
 from pages.ui.text import as_markdown, as_plain, count
 from pages.ui.turn import Turn
 
@@ -94,9 +94,8 @@ def make_attempt(challenge: Challenge) -> None:
     request = challenge_request(challenge)
     attempt = Attempt(len(session.attempts) + 1, challenge.name, Turn(request))
     session.attempts.append(attempt)
-    session.last_run = attempt.turn
-    tidy_after_stop(attempt.turn)
-    with suppress(*Shown):
+    with suppress(*Shown), running(session, attempt.turn):
+        tidy_after_stop(attempt.turn)
         play(attempt.turn, session.draft.to_config, [{"role": "user", "content": request}])
         if attempt.turn.state == "done":
             with st.spinner("Grading"):
@@ -137,7 +136,7 @@ def history_rows(attempts: list[Attempt]) -> pd.DataFrame:
                 "score": report.get("score", 0.0),
                 "letter": report.get("letter", "–"),
                 "tokens": sum(record.completion_tokens or 0 for record in records),
-                "total_s": attempt.turn.trace.total_s if attempt.turn.trace else None,
+                "total_s": attempt.turn.total_s,
                 "models": ", ".join(dict.fromkeys(record.model for record in records)),
             }
         )

@@ -9,7 +9,7 @@ from pages.ui.problems import Shown, show_problem
 from pages.ui.run_report import show_calls, show_layer_charts, show_totals
 from pages.ui.session import init_session
 from pages.ui.setup import setup_line
-from pages.ui.stream import ANSWER_CAPTION, draw_turn_layers, play, tidy_after_stop
+from pages.ui.stream import ANSWER_CAPTION, draw_turn_layers, play, running, tidy_after_stop
 from pages.ui.text import as_markdown, as_plain
 from pages.ui.turn import Turn, conversation
 
@@ -50,6 +50,15 @@ def ask_again(turn: Turn) -> None:
 def start_over() -> None:
     """Forget the conversation; the last run stays for the Wafer page."""
     session.turns.clear()
+
+
+def draw_welcome() -> None:
+    """What an empty chat says."""
+    st.markdown(
+        "Ask a question. The agents of each layer answer at the same time and read what the layer before "
+        "them wrote; the summarizer turns the last answers into one."
+    )
+    st.pills("Or start with one of these", FIRST_QUESTIONS, key="chat_suggestion", on_change=ask_suggestion)
 
 
 def draw_question(turn: Turn) -> None:
@@ -103,7 +112,8 @@ def draw_measures(turn: Turn, number: int, *, is_last: bool) -> None:
     if not fold.open:
         return
     with fold:
-        show_totals(turn)
+        if turn.state != "failed":
+            show_totals(turn)
         show_calls(turn)
         if show_layer_charts(turn, key=f"chat_layers_{number}"):
             st.page_link(
@@ -116,11 +126,11 @@ def answer(question: str) -> None:
     earlier = list(session.turns)
     turn = Turn(question)
     session.turns.append(turn)
-    session.last_run = turn
-    draw_question(turn)
-    tidy_after_stop(turn)
-    with st.chat_message("assistant", avatar=ASSISTANT_ICON), suppress(*Shown):
-        play(turn, session.draft.to_config, conversation(earlier, question))
+    with suppress(*Shown), running(session, turn):
+        draw_question(turn)
+        tidy_after_stop(turn)
+        with st.chat_message("assistant", avatar=ASSISTANT_ICON):
+            play(turn, session.draft.to_config, conversation(earlier, question))
     st.rerun()
 
 
@@ -137,17 +147,10 @@ with page_body():
         st.caption(setup_line(session.draft), width="content")
         st.page_link("pages/agents.py", label="Change the agents", icon=":material/tune:")
 
+    welcome = st.empty()  # emptied at once when a question comes; otherwise it would fade only after the run
     if not session.turns and not question:
-        st.markdown(
-            "Ask a question. The agents of each layer answer at the same time and read what the layer before "
-            "them wrote; the summarizer turns the last answers into one."
-        )
-        st.pills(
-            "Or start with one of these",
-            FIRST_QUESTIONS,
-            key="chat_suggestion",
-            on_change=ask_suggestion,
-        )
+        with welcome.container():
+            draw_welcome()
 
     for number, turn in enumerate(session.turns):
         draw_turn(turn, number, is_last=turn is session.turns[-1] and not question)

@@ -31,8 +31,8 @@ with page_body():
             show_layer_charts(run, key="wafer", phases=("prefill", "decode"))
         else:
             st.info(
-                "All calls of this run went to the cloud, which reports no times per layer. Choose in-process "
-                "models on the Agents page to see them.",
+                "All calls of this run went to the cloud, which reports no times per layer. Choose "
+                "in-process models on the Agents page to see them.",
                 icon=":material/cloud:",
             )
         st.subheader("The calls")

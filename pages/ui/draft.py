@@ -1,6 +1,6 @@
 """The setup while it is being edited: agents with stable ids, in layers, turned into a MoAConfig on demand.
 
-Plain data, knows nothing of Streamlit. What the editor does not show (roles, options, extra, seeds) is kept in
+Plain data, knows nothing of Streamlit. What the editor does not show (roles, options, seeds ...) is kept in
 `base` and in each agent's `origin`, so that an imported configuration loses nothing.
 """
 

@@ -112,11 +112,11 @@ class RunTotals:
     answer_after_s: float | None
 
 
-def run_totals(records: Sequence[CallRecord], total_s: float | None) -> RunTotals:
+def run_totals(records: Sequence[CallRecord], total_s: float) -> RunTotals:
     """Totals of a run; `answer_after_s` is when the summarizer's first token came."""
     final = [r for r in records if r.role == "summarizer" and r.first_token_s is not None]
     return RunTotals(
-        total_s=total_s if total_s is not None else max((r.end_s for r in records), default=0.0),
+        total_s=total_s,
         n_calls=len(records),
         completion_tokens=_sum(r.completion_tokens for r in records),
         prompt_tokens=_sum(r.prompt_tokens for r in records),

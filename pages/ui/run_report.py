@@ -35,7 +35,7 @@ _COLUMNS = {
 
 def show_totals(turn: Turn) -> None:
     """Four numbers in a row."""
-    totals = run_totals(turn.records, turn.trace.total_s if turn.trace else None)
+    totals = run_totals(turn.records, turn.total_s)
     with st.grid(4, min_column_width=150):
         st.metric("Whole run", seconds(totals.total_s), border=True)
         first = "–" if totals.answer_after_s is None else seconds(totals.answer_after_s)
@@ -55,6 +55,7 @@ def show_calls(turn: Turn) -> None:
         rows,
         hide_index=True,
         column_config=_COLUMNS,
+        placeholder="–",
         alt=f"{count(len(rows), 'call')} of this run with their tokens and seconds",
     )
     st.caption("Every call of this run, measured on this machine. Agents of a layer run at the same time.")

@@ -12,6 +12,8 @@ from pages.ui.draft import Draft
 from pages.ui.navigation import enter
 from pages.ui.turn import Turn
 
+CANCEL_LIMIT_S = 6.0
+
 
 @dataclass
 class Attempt:
@@ -37,9 +39,16 @@ class Session:
 
 
 def init_session() -> Session:
-    """The session's own state, made on the first call; safe to call any number of times."""
+    """The session's own state, made on the first call; safe to call any number of times.
+
+    Streamlit starts a new script run while the one it interrupts is still being cancelled, so this waits
+    until an interrupted run has told how it ended.
+    """
     enter()
     if "moa_session" not in st.session_state:
         st.session_state["moa_session"] = Session()
     session: Session = st.session_state["moa_session"]
+    if session.last_run is not None and not session.last_run.ended.wait(CANCEL_LIMIT_S):
+        session.last_run.finish_early()
+        session.last_run.ended.set()
     return session

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from moa_core import CallRecord, Event, MoAConfig, run
 from pages.ui import backend
+from pages.ui.session import Session
 from pages.ui.text import as_markdown, as_plain, count, seconds, size
 from pages.ui.ticking import ticking
 from pages.ui.turn import CallView, LayerView, Turn
@@ -81,28 +83,40 @@ class LiveTurn:
                 draw_card_body(body, foot, call, None)
 
 
-def play(turn: Turn, make_config: Callable[[], MoAConfig], messages: Sequence[dict[str, str]]) -> None:
-    """Run a configuration and draw it live. However it ends, `turn` says how: done, failed, or stopped.
+@contextmanager
+def running(session: Session, turn: Turn) -> Iterator[None]:
+    """The time in which `turn` is the session's run. However the block ends, `turn` says how it ended.
 
-    Stopping the script (the stop button, another question, another page) cancels every call before this ends.
-    What fails before the run (the configuration, loading a model) is kept in `turn` and raised.
+    An interrupted script (stop button, another question, another page) leaves it like any other exception.
     """
-    live = LiveTurn(turn)
+    started = time.monotonic()
+    session.last_run = turn
     try:
-        config = backend.routed(make_config())
-        load_models(config)
-        with ticking(lambda: run(config, messages, backend.providers())) as items:
-            for event in items:
-                live.take(event)
-        live.redraw()
+        yield
     except Exception as exc:
         turn.finish_early(exc)
         raise
     finally:
         turn.finish_early()
+        turn.elapsed_s = time.monotonic() - started
+        turn.ended.set()
 
 
-@st.fragment(run_every=1.0)
+def play(turn: Turn, make_config: Callable[[], MoAConfig], messages: Sequence[dict[str, str]]) -> None:
+    """Run a configuration and draw it live; leaving early cancels every call before this ends.
+
+    Raises what fails before the run: the configuration, or loading a model.
+    """
+    live = LiveTurn(turn)
+    config = backend.routed(make_config())
+    load_models(config)
+    with ticking(lambda: run(config, messages, backend.providers())) as items:
+        for event in items:
+            live.take(event)
+    live.redraw()
+
+
+@st.fragment(run_every=0.5)
 def tidy_after_stop(turn: Turn) -> None:
     """Draw the page anew once the run was stopped: a stopped script cannot do it itself."""
     if turn.state != "running":
@@ -139,8 +153,8 @@ def draw_turn_layers(turn: Turn, *, expanded: bool) -> None:
     if not turn.layers:
         return
     n_calls = sum(len(layer.calls) for layer in turn.layers)
-    total_s = f" · {seconds(turn.trace.total_s)}" if turn.trace else ""
-    label = f"{count(len(turn.layers), 'layer')} · {count(n_calls, 'agent answer')}{total_s}"
+    total_s = f" · {seconds(turn.total_s)}" if turn.total_s else ""
+    label = f"{count(len(turn.layers), 'layer')} · {count(n_calls, 'call')}{total_s}"
     icon = ":material/check:" if turn.state == "done" else ":material/error:"
     with st.expander(label, type="compact", icon=icon, expanded=expanded):
         for layer in turn.layers:
@@ -156,7 +170,7 @@ def draw_layer_frame(layer: LayerView, n_layers: int) -> Iterator[tuple[DeltaGen
     frames = []
     with st.grid(columns, min_column_width=MIN_CARD_WIDTH_PX):
         for call in layer.calls:
-            with st.container(border=True, gap="xsmall"):
+            with st.container(border=True, gap="xsmall", height="stretch"):
                 st.markdown(f"**{as_plain(call.agent)}**")
                 body = st.container(height=CARD_HEIGHT_PX, border=False, autoscroll=True).empty()
                 frames.append((body, st.empty()))
@@ -166,13 +180,17 @@ def draw_layer_frame(layer: LayerView, n_layers: int) -> Iterator[tuple[DeltaGen
 def draw_card_body(
     body: DeltaGenerator, foot: DeltaGenerator, call: CallView, record: CallRecord | None
 ) -> None:
-    """The text of one call, and under it what it waits for, or what it took."""
-    if call.text:
-        body.markdown(as_markdown(call.text))
-    elif call.reasoning:
-        body.caption(as_markdown(call.reasoning))
-    elif call.state == "waiting":
-        body.markdown(":shimmer[Reading the prompt]")
+    """The text of one call and why it failed; under it the model, and what the call took."""
+    parts = [as_markdown(call.text)] if call.text else []
+    if not parts and call.reasoning:
+        parts.append(f":gray[:material/psychology: {as_plain(call.reasoning)}]")
+    if call.state == "failed":
+        parts.append(f":red[{as_plain(call.note)}]")
+    elif call.note:
+        parts.append(f":gray[{as_plain(call.note)}]")
+    elif call.state == "waiting" and not parts:
+        parts.append(":shimmer[Reading the prompt]")
+    body.markdown("\n\n".join(parts))
     foot.markdown(_foot(call, record))
 
 
@@ -185,8 +203,6 @@ def _foot(call: CallView, record: CallRecord | None) -> str:
         parts.append(
             f"{count(record.completion_tokens, 'token')} in {seconds(record.end_s - record.start_s)}"
         )
-    if call.note:
-        parts.append(as_plain(call.note))
     return f":small[{' '.join(parts)}]" if parts else "\u00a0"
 
 

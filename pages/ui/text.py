@@ -8,8 +8,8 @@ import re
 _CODE = re.compile(
     r"(^ {0,3}(?P<fence>`{3,}|~{3,}).*?(?:^ {0,3}(?P=fence)[`~]*[ \t]*$|\Z)|`[^`\n]+`)", re.M | re.S
 )
-# Markdown's own characters, list and heading marks at the start, emoji codes, and dashes that become arrows.
-_SPECIAL = re.compile(r"[\\`*_\[\]<>~$]|:(?=[\w+/-]+:)|-(?=[->])|^[#+-]")
+# Markdown's own characters, colon directives and emoji codes, dashes that become arrows, marks at the start.
+_SPECIAL = re.compile(r"[\\`*_\[\]<>~$]|:(?=[A-Za-z+-])|:(?=\w+:)|-(?=[->])|^[#+-]")
 _LIST_NUMBER = re.compile(r"^(\d+)([.)])")
 _HEADING = re.compile(r"^( {0,3})#{1,3}(?=\s)", re.M)
 
@@ -39,7 +39,7 @@ def as_plain(text: str) -> str:
 
 def _escape_prose(text: str) -> str:
     text = text.replace("$", r"\$").replace("![", r"!\[")
-    text = re.sub(r":(?=[a-z][\w/-]*(?:\[|:))", r"\\:", text)
+    text = re.sub(r":(?=[A-Za-z])", r"\\:", text)
     return _HEADING.sub(r"\1####", text)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -41,7 +42,8 @@ class LayerView:
 class Turn:
     """A question, the layers' answers, the summarizer's answer, and the trace of the run.
 
-    `apply` takes every event of the run; `finish_early` is for a run that ended without its last event.
+    `apply` takes every event of the run; `finish_early` is for a run that ended without its last event;
+    `ended` is set when nothing of the run is left.
     """
 
     question: str
@@ -55,6 +57,8 @@ class Turn:
     finished_calls: list[CallRecord] = field(default_factory=list)
     error: Exception | None = None
     n_layers: int = 0
+    elapsed_s: float = 0.0
+    ended: threading.Event = field(default_factory=threading.Event, compare=False, repr=False)
 
     def apply(self, event: events.Event) -> CallView | None:
         """Take one event in; returns the call that it changed, if it changed one."""
@@ -123,7 +127,13 @@ class Turn:
     @property
     def records(self) -> tuple[CallRecord, ...]:
         """The trace's calls; of a run that did not end, those that did."""
-        return self.trace.calls if self.trace else tuple(self.finished_calls)
+        calls = self.trace.calls if self.trace else self.finished_calls
+        return tuple(sorted(calls, key=lambda call: (call.layer, call.index)))
+
+    @property
+    def total_s(self) -> float:
+        """Seconds that the run took; of one that did not end, until it was stopped."""
+        return self.trace.total_s if self.trace else self.elapsed_s
 
     @property
     def calls(self) -> list[CallView]:

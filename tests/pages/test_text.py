@@ -16,9 +16,10 @@ from pages.ui.text import as_markdown, as_plain, count, seconds, size
         ("#### small", "#### small"),
         (":red[alarm] :material/home:", r"\:red[alarm] \:material/home:"),
         ("at 10:30: ready", "at 10:30: ready"),
+        ("say:red now", r"say\:red now"),
         ("plain **bold**", "plain **bold**"),
     ],
-    ids=["formula", "image", "heading", "small heading", "directive", "clock", "markdown"],
+    ids=["formula", "image", "heading", "small heading", "directive", "clock", "bare directive", "markdown"],
 )
 def test_prose_is_escaped(written: str, shown: str) -> None:
     assert as_markdown(written) == shown
@@ -42,6 +43,7 @@ def test_prose_after_a_closed_fence_is_escaped_again() -> None:
     [
         ("a*b_[c](d) $e", r"a\*b\_\[c\](d) \$e"),
         ("no-such-model:1", "no-such-model:1"),
+        ("say:red", r"say\:red"),
         ("two\nlines", "two lines"),
         ("- item", r"\- item"),
         ("1. item", r"1\. item"),
