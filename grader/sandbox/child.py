@@ -22,6 +22,8 @@ from grader.sandbox.layers import apply_layers
 from grader.sandbox.names import SCAN, TICK, VARS
 
 RECURSION_LIMIT = 1000
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
+
 FIRST_BUDGET = 3_000_000
 """Steps the first counted call of a group may take: a linear pass over 500 users takes a few thousand."""
 
@@ -59,7 +61,14 @@ class _Child:
 
     def send(self, message: dict[str, Any]) -> None:
         """One line to the judge; past the output limit only the fact that there was too much."""
-        line = json.dumps(message, separators=(",", ":")).encode() + b"\n"
+        try:
+            line = _to_json(message).encode() + b"\n"
+        except (ValueError, RecursionError, MemoryError):  # an integer with too many digits, a huge text
+            line = b""
+        if not line or len(line) > self.result_bytes:
+            line = (
+                _to_json({"call": message.get("call"), "value": ["x", "too large a value"]}).encode() + b"\n"
+            )
         self.left -= len(line)
         if self.left < 0:
             os.write(self.out_fd, b'{"flood":true}\n')
@@ -221,12 +230,8 @@ class _Child:
     def put(self, answer: dict[str, Any], key: str, value: Any) -> None:
         """Add a returned value in the form in which it can travel."""
         try:
-            if wire.is_plain(value):
-                text = json.dumps(value)
-                if len(text) <= self.result_bytes:
-                    answer["plain"] = value
-                    return
-            answer[key] = wire.encode(value)
+            is_plain = wire.is_plain(value)
+            answer["plain" if is_plain else key] = value if is_plain else wire.encode(value)
         except (wire.TooLarge, RecursionError, MemoryError, ValueError):
             answer[key] = ["x", "too large a value"]
         except Exception:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import builtins
+import dataclasses
+import functools
 import importlib
 import random
 import sys
@@ -14,8 +16,10 @@ from typing import Any, NoReturn
 from grader.sandbox.names import (
     ALLOWED_MODULES,
     FORBIDDEN_ATTRIBUTES,
-    FORBIDDEN_NAMES,
     HARMLESS_DUNDERS,
+    LOGGING_FORMATTER,
+    MISSING_BUILTINS,
+    PUBLIC_UNDERSCORE,
     SYS_NAMES,
 )
 
@@ -45,18 +49,34 @@ class Sink:
         return False
 
 
-def is_hidden(name: object) -> bool:
-    """Whether an attribute by that name leads into the interpreter."""
+def exact_text(name: object) -> str:
+    """The name as an exact str: a subclass could compare as it likes."""
     if not isinstance(name, str):
-        return False
-    return name in FORBIDDEN_ATTRIBUTES or (
-        name.startswith("__") and name.endswith("__") and name not in HARMLESS_DUNDERS
-    )
+        raise TypeError("attribute name must be string")
+    return str.__str__(name)
 
 
-def _check_name(name: object) -> None:
-    if is_hidden(name):
+def is_hidden(name: str, target: object) -> bool:
+    """Whether an attribute leads into the interpreter, or is private to an object that is not the
+    submission's own."""
+    if name in FORBIDDEN_ATTRIBUTES:
+        return True
+    if name.startswith("__") and name.endswith("__"):
+        return name not in HARMLESS_DUNDERS
+    return name.startswith("_") and name not in PUBLIC_UNDERSCORE and not is_own(target)
+
+
+def is_own(target: object) -> bool:
+    """Whether the object is an instance of a class of the submission, or such a class."""
+    kind = target if isinstance(target, type) else type(target)
+    return bool(type.__dict__["__module__"].__get__(kind) == SUBMISSION)
+
+
+def _checked(target: object, name: object) -> str:
+    text = exact_text(name)
+    if is_hidden(text, target):
         raise AttributeError("this attribute is not available in a submission")
+    return text
 
 
 _MISSING = object()
@@ -64,52 +84,76 @@ _MISSING = object()
 
 def guarded_getattr(target: Any, name: str, default: Any = _MISSING, /) -> Any:
     """`getattr` without the interpreter's insides."""
-    _check_name(name)
-    return getattr(target, name) if default is _MISSING else getattr(target, name, default)
+    text = _checked(target, name)
+    return getattr(target, text) if default is _MISSING else getattr(target, text, default)
 
 
 def guarded_hasattr(target: Any, name: str, /) -> bool:
     """`hasattr` that never finds the interpreter's insides."""
-    return not is_hidden(name) and hasattr(target, name)
+    text = exact_text(name)
+    return not is_hidden(text, target) and hasattr(target, text)
 
 
 def guarded_setattr(target: Any, name: str, value: Any, /) -> None:
     """`setattr` on the submission's own objects."""
-    _check_name(name)
-    setattr(target, name, value)
+    setattr(target, _checked(target, name), value)
 
 
 def guarded_delattr(target: Any, name: str, /) -> None:
     """`delattr` on the submission's own objects."""
-    _check_name(name)
-    delattr(target, name)
+    delattr(target, _checked(target, name))
 
 
 def guarded_vars(target: Any) -> Any:
-    """`vars(x)` and `x.__dict__` of an instance of a class the submission defined; a copy for everything
-    else."""
-    kind = type(target)
-    if kind.__module__ == SUBMISSION:
-        return vars(target)
-    raise TypeError("vars() is only available for objects of your own classes")
+    """`vars(x)` and `x.__dict__` for instances of the submission's own classes."""
+    if isinstance(target, type) or not is_own(target):
+        raise TypeError("vars() is only available for objects of your own classes")
+    return vars(target)
 
 
 def guarded_attrgetter(*names: str) -> Callable[[Any], Any]:
-    """`operator.attrgetter` without the interpreter's insides."""
-    import operator
+    """`operator.attrgetter` that goes through `guarded_getattr`."""
+    paths = [exact_text(name).split(".") for name in names]
 
-    for name in names:
-        for part in str(name).split("."):
-            _check_name(part)
-    return operator.attrgetter(*[str(name) for name in names])
+    def walk(target: Any, path: list[str]) -> Any:
+        for name in path:
+            target = guarded_getattr(target, name)
+        return target
+
+    def get(target: Any) -> Any:
+        found = tuple(walk(target, path) for path in paths)
+        return found[0] if len(found) == 1 else found
+
+    return get
 
 
 def guarded_methodcaller(name: str, /, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:
-    """`operator.methodcaller` without the interpreter's insides."""
-    import operator
+    """`operator.methodcaller` that goes through `guarded_getattr`."""
+    text = exact_text(name)
+    return lambda target: guarded_getattr(target, text)(*args, **kwargs)
 
-    _check_name(name)
-    return operator.methodcaller(str(name), *args, **kwargs)
+
+def guarded_update_wrapper(wrapper: Any, wrapped: Any) -> Any:
+    """`functools.update_wrapper` with the usual attributes only: others could copy what must not be read."""
+    return functools.update_wrapper(wrapper, wrapped, ("__name__", "__qualname__", "__doc__"), ())
+
+
+def guarded_wraps(wrapped: Any) -> Callable[[Any], Any]:
+    """`functools.wraps` with the usual attributes only."""
+    return lambda wrapper: guarded_update_wrapper(wrapper, wrapped)
+
+
+def guarded_dataclass(cls: Any = None, /, **options: Any) -> Any:
+    """`dataclasses.dataclass` that refuses field names which are no identifiers: it writes them into
+    source text."""
+
+    def make(cls: Any) -> Any:
+        fields = vars(cls).get("__annotations__", {}) if isinstance(cls, type) else {}
+        if type(fields) is not dict or not all(type(name) is str and name.isidentifier() for name in fields):
+            raise TypeError("dataclass fields must be plain identifiers")
+        return dataclasses.dataclass(**options)(cls)
+
+    return make if cls is None else make(cls)
 
 
 def _no_input(prompt: object = "", /) -> NoReturn:
@@ -129,6 +173,13 @@ _LOADED_LATE = (_STRPTIME, "linecache", "traceback")
 """Modules that allowed ones import at their first use, when it is too late to read files."""
 
 
+_STAND_INS: Mapping[str, Mapping[str, Any]] = {
+    "operator": {"attrgetter": guarded_attrgetter, "methodcaller": guarded_methodcaller},
+    "functools": {"update_wrapper": guarded_update_wrapper, "wraps": guarded_wraps},
+    "dataclasses": {"dataclass": guarded_dataclass},
+}
+
+
 def load_modules() -> dict[str, ModuleType]:
     """Copies of the allowed modules with their public, non-module names only.
 
@@ -142,8 +193,8 @@ def load_modules() -> dict[str, ModuleType]:
             copies[name] = _copy_module(importlib.import_module(name))
     copies["sys"] = _copy_sys()
     copies["collections"].abc = copies["collections.abc"]  # type: ignore[attr-defined]
-    copies["operator"].attrgetter = guarded_attrgetter  # type: ignore[attr-defined]
-    copies["operator"].methodcaller = guarded_methodcaller  # type: ignore[attr-defined]
+    for module, stand_ins in _STAND_INS.items():
+        vars(copies[module]).update(stand_ins)
     copies[_STRPTIME] = _copy_strptime()
     _settle_random()
     _silence_warnings()
@@ -172,12 +223,20 @@ def _copy_module(module: ModuleType) -> ModuleType:
     for name, value in vars(module).items():
         if name.startswith("_") and module.__name__ != "__future__":
             continue
-        if isinstance(value, ModuleType) or name in FORBIDDEN_ATTRIBUTES:
+        if (
+            isinstance(value, ModuleType)
+            or is_hidden(name, module)
+            and not _is_logging_formatter(module, name)
+        ):
             continue
         if isinstance(value, BuiltinFunctionType) and value is getattr(builtins, name, None):
             continue
         setattr(copy, name, value)
     return copy
+
+
+def _is_logging_formatter(module: ModuleType, name: str) -> bool:
+    return module.__name__ == "logging" and name == LOGGING_FORMATTER
 
 
 def _copy_sys() -> ModuleType:
@@ -206,7 +265,7 @@ def _settle_random() -> None:
 
 def make_builtins(modules: Mapping[str, ModuleType]) -> dict[str, Any]:
     """The built-ins a submission gets."""
-    allowed = {name: value for name, value in vars(builtins).items() if name not in FORBIDDEN_NAMES}
+    allowed = {name: value for name, value in vars(builtins).items() if name not in MISSING_BUILTINS}
     for name in [name for name in allowed if name.startswith("_")]:
         del allowed[name]
 

@@ -17,6 +17,8 @@ from grader.sandbox.names import (
     FORBIDDEN_MODULES,
     FORBIDDEN_NAMES,
     HARMLESS_DUNDERS,
+    LOGGING_FORMATTER,
+    PUBLIC_UNDERSCORE,
 )
 
 _DUNDER = re.compile(r"__\w+__")
@@ -61,6 +63,8 @@ class _Visitor(ast.NodeVisitor):
         self.verdict = Verdict()
         self.used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
         self.own = _own_attributes(tree)
+        self.bound = _bound_names(tree)
+        self.records = _record_classes(tree)
         self.harmless: set[int] = set()
 
     def refuse(self, node: ast.AST, reason: str) -> None:
@@ -95,7 +99,7 @@ class _Visitor(ast.NodeVisitor):
                 self.refuse(node, f"`from {module or '.'} import ...` reaches outside the function")
             return
         for alias in node.names:
-            if alias.name in FORBIDDEN_ATTRIBUTES or _is_hidden(alias.name):
+            if _is_denied(alias.name, module) or (_is_hidden(alias.name) and module != "__future__"):
                 self.refuse(node, f"`{alias.name}` of `{module}` leads into the interpreter's insides")
             elif (
                 _is_forbidden(alias.name)
@@ -126,23 +130,30 @@ class _Visitor(ast.NodeVisitor):
         self.generic_visit(node)
 
     def check_attribute(self, node: ast.AST, name: str) -> None:
-        if name in FORBIDDEN_ATTRIBUTES and name not in self.own - _NEVER_OWN:
+        owner = node.value.id if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) else ""
+        if _is_denied(name, owner) and name not in _EVERYDAY & self.own:
             self.refuse(node, f"`.{name}` leads into the interpreter's insides")
-        elif _DUNDER.fullmatch(name) and name not in HARMLESS_DUNDERS and name not in ("__dict__", "__doc__"):
-            self.refuse(node, f"`.{name}` walks into the interpreter's insides")
-        elif _is_hidden(name) and not _DUNDER.fullmatch(name) and name not in self.own | _PUBLIC_UNDERSCORE:
+        elif _DUNDER.fullmatch(name):
+            if name not in HARMLESS_DUNDERS and name != "__dict__":
+                self.refuse(node, f"`.{name}` walks into the interpreter's insides")
+        elif _is_hidden(name) and name not in self.own | PUBLIC_UNDERSCORE:
             self.refuse(node, f"`.{name}` is private to the object it belongs to")
 
     def visit_MatchClass(self, node: ast.MatchClass) -> None:
         for name in node.kwd_attrs:
             self.check_attribute(node, name)
+        known = isinstance(node.cls, ast.Name) and node.cls.id in _BUILTIN_PATTERNS | self.records
+        if node.patterns and not known:
+            self.refuse(
+                node, "a class pattern with positions is only allowed for built-ins and your own dataclasses"
+            )
         self.generic_visit(node)
 
     def visit_Constant(self, node: ast.Constant) -> None:
         text = node.value
         if not isinstance(text, str):
             return
-        if text in FORBIDDEN_ATTRIBUTES - _PLAIN_WORDS or (
+        if text in FORBIDDEN_ATTRIBUTES - _EVERYDAY or (
             _DUNDER.fullmatch(text) and text not in HARMLESS_DUNDERS and text != "__dict__"
         ):
             self.refuse(node, f"the text {text[:40]!r} names a part of the interpreter")
@@ -207,12 +218,11 @@ class _Visitor(ast.NodeVisitor):
         self.generic_visit(node)
 
 
-_NEVER_OWN = frozenset(
-    {"f_back", "f_globals", "f_locals", "f_builtins", "tb_frame", "gi_frame", "cr_frame", "ag_frame"}
-)
-_PLAIN_WORDS = frozenset({"modules", "monitoring", "mro"})
-_PUBLIC_UNDERSCORE = frozenset(
-    {"_asdict", "_replace", "_fields", "_make", "_field_defaults", "_value_", "_name_"}
+_EVERYDAY = frozenset({"mro", "Formatter", "get_field", "displayhook"})
+"""Denied names that are also plausible names for a submission's own attributes or texts."""
+
+_BUILTIN_PATTERNS = frozenset(
+    {"bool", "bytearray", "bytes", "dict", "float", "frozenset", "int", "list", "set", "str", "tuple"}
 )
 
 
@@ -220,6 +230,38 @@ def _is_forbidden(module: str) -> bool:
     if module == "__future__":
         return False
     return module.startswith("_") or module.partition(".")[0] in FORBIDDEN_MODULES
+
+
+def _is_denied(name: str, owner: str) -> bool:
+    return name in FORBIDDEN_ATTRIBUTES and not (name == LOGGING_FORMATTER and owner == "logging")
+
+
+def _bound_names(tree: ast.Module) -> set[str]:
+    """Names the submission gives a meaning of its own."""
+    bound: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            bound.add(node.id)
+        elif isinstance(node, ast.arg):
+            bound.add(node.arg)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            bound.add(node.name)
+        elif isinstance(node, ast.alias):
+            bound.add(node.asname or node.name)
+    return bound
+
+
+def _record_classes(tree: ast.Module) -> set[str]:
+    """Classes without bases (or NamedTuples) that are defined once: their instances are what they claim to
+    be."""
+    found: dict[str, int] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            plain = all(isinstance(base, ast.Name) and base.id == "NamedTuple" for base in node.bases)
+            found[node.name] = found.get(node.name, 0) + (1 if plain and not node.keywords else 2)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found[node.id] = found.get(node.id, 0) + 2
+    return {name for name, times in found.items() if times == 1}
 
 
 def _is_hidden(name: str) -> bool:
