@@ -29,7 +29,7 @@ from moa_core.providers.chat_stream import ChatStream
 from moa_core.providers.http_errors import scrub, status_error, translated
 from moa_core.providers.limiter import SHARED_LIMITERS, Limiters
 from moa_core.providers.retry import RetryPolicy
-from moa_core.providers.transport import PooledTransport
+from moa_core.providers.transport import open_transport
 
 CEREBRAS_URL = "https://api.cerebras.ai/v1"
 MAX_ERROR_BYTES = 64 * 1024
@@ -295,7 +295,7 @@ class OpenAICompatible:
         return httpx.AsyncClient(
             base_url=self.base_url,
             headers=self._headers(),
-            transport=PooledTransport(httpx.URL(self.base_url)),
+            transport=open_transport(httpx.URL(self.base_url)),
             timeout=httpx.Timeout(None, connect=self.timeouts.connect_s),
         )
 

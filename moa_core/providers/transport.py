@@ -6,36 +6,48 @@ the requests of a pool still share a connection.
 """
 
 import asyncio
-import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 from urllib.request import getproxies, proxy_bypass
 
+import httpcore
 import httpx
+
+from moa_core.providers.plain_tcp import PlainTCP
 
 POOL_SIZE = 8  # requests at once per pool
 SENDING_AT_ONCE = 8  # requests that connect or send at once; any number may wait for answers
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
+def open_transport(url: httpx.URL) -> httpx.AsyncBaseTransport:
+    """The transport for requests to `url`: through the proxy that the environment names, or directly."""
+    # A proxy cannot reach this machine's own ports.
+    is_direct = url.host in LOOPBACK or bool(proxy_bypass(url.host))
+    proxies = {} if is_direct else getproxies()
+    proxy = proxies.get(url.scheme) or proxies.get("all")
+    if proxy is not None:
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+        return httpx.AsyncHTTPTransport(http2=True, limits=limits, proxy=proxy)
+    return PooledTransport(is_secure=url.scheme == "https")
+
+
 @dataclass(slots=True)
 class _Pool:
-    """One of httpx's own transports, and how many requests it carries now."""
+    """A connection pool, and how many requests it carries now."""
 
-    transport: httpx.AsyncHTTPTransport
+    connections: httpcore.AsyncConnectionPool
     n_running: int = 0
 
 
 class PooledTransport(httpx.AsyncBaseTransport):
     """Gives each request to the first pool with room, so that sequential requests reuse one connection."""
 
-    def __init__(self, url: httpx.URL) -> None:
-        self._http2 = url.scheme == "https"
-        # Reading the certificates takes longer than many a call; a plain http address needs none.
-        self._ssl = httpx.create_ssl_context() if self._http2 else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        self._proxy = _proxy_for(url)
+    def __init__(self, is_secure: bool) -> None:
+        self._ssl = httpx.create_ssl_context() if is_secure else None
         self._pools: list[_Pool] = []
         self._sending = asyncio.Semaphore(SENDING_AT_ONCE)
 
@@ -57,24 +69,33 @@ class PooledTransport(httpx.AsyncBaseTransport):
             self._pools.append(pool)
         pool.n_running += 1
         try:
-            async with _Turn(self._sending) as turn:
-                request.extensions["trace"] = turn.on_progress
-                response = await pool.transport.handle_async_request(request)
+            with _as_httpx():
+                async with _Turn(self._sending) as turn:
+                    response = await pool.connections.handle_async_request(_to_httpcore(request, turn))
         except BaseException:
             pool.n_running -= 1
             raise
-        assert isinstance(response.stream, httpx.AsyncByteStream)
-        response.stream = _Counted(response.stream, pool)
-        return response
+        assert isinstance(response.stream, AsyncIterable)
+        return httpx.Response(
+            response.status,
+            headers=response.headers,
+            stream=_Body(response, pool),
+            extensions=response.extensions,
+        )
 
     async def aclose(self) -> None:
         for pool in self._pools:
-            await pool.transport.aclose()
+            await pool.connections.aclose()
         self._pools.clear()
 
-    def _open(self) -> httpx.AsyncHTTPTransport:
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-        return httpx.AsyncHTTPTransport(verify=self._ssl, http2=self._http2, limits=limits, proxy=self._proxy)
+    def _open(self) -> httpcore.AsyncConnectionPool:
+        return httpcore.AsyncConnectionPool(
+            ssl_context=self._ssl,
+            max_connections=None,
+            keepalive_expiry=5.0,
+            http2=self._ssl is not None,
+            network_backend=None if self._ssl is not None else PlainTCP(),
+        )
 
 
 class _Turn:
@@ -106,27 +127,60 @@ class _Turn:
             self._sending.release()
 
 
-class _Counted(httpx.AsyncByteStream):
+class _Body(httpx.AsyncByteStream):
     """A response body that gives its place in the pool back when it is closed."""
 
-    def __init__(self, stream: httpx.AsyncByteStream, pool: _Pool) -> None:
-        self._stream = stream
+    def __init__(self, response: httpcore.Response, pool: _Pool) -> None:
+        self._response = response
         self._pool: _Pool | None = pool
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for part in self._stream:
-            yield part
+        with _as_httpx():
+            async for part in self._response.aiter_stream():
+                yield part
 
     async def aclose(self) -> None:
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.n_running -= 1
-        await self._stream.aclose()
+        await self._response.aclose()
 
 
-def _proxy_for(url: httpx.URL) -> str | None:
-    """The proxy that the environment names for `url`; a proxy cannot reach this machine's own ports."""
-    if url.host in LOOPBACK or proxy_bypass(url.host):
-        return None
-    proxies = getproxies()
-    return proxies.get(url.scheme) or proxies.get("all")
+def _to_httpcore(request: httpx.Request, turn: _Turn) -> httpcore.Request:
+    url = request.url
+    return httpcore.Request(
+        method=request.method,
+        url=httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+        headers=request.headers.raw,
+        content=request.stream,
+        extensions={**request.extensions, "trace": turn.on_progress},
+    )
+
+
+@contextmanager
+def _as_httpx() -> Iterator[None]:
+    """httpcore's exceptions as httpx's, which have the same names."""
+    try:
+        yield
+    except tuple(_EXCEPTIONS) as exc:
+        kind = next(theirs for ours, theirs in _EXCEPTIONS.items() if isinstance(exc, ours))
+        raise kind(str(exc)) from exc
+
+
+# Most specific first.
+_EXCEPTIONS: dict[type[Exception], type[httpx.TransportError]] = {
+    httpcore.ConnectTimeout: httpx.ConnectTimeout,
+    httpcore.ReadTimeout: httpx.ReadTimeout,
+    httpcore.WriteTimeout: httpx.WriteTimeout,
+    httpcore.PoolTimeout: httpx.PoolTimeout,
+    httpcore.TimeoutException: httpx.TimeoutException,
+    httpcore.ConnectError: httpx.ConnectError,
+    httpcore.ReadError: httpx.ReadError,
+    httpcore.WriteError: httpx.WriteError,
+    httpcore.NetworkError: httpx.NetworkError,
+    httpcore.ProxyError: httpx.ProxyError,
+    httpcore.UnsupportedProtocol: httpx.UnsupportedProtocol,
+    httpcore.LocalProtocolError: httpx.LocalProtocolError,
+    httpcore.RemoteProtocolError: httpx.RemoteProtocolError,
+    httpcore.ProtocolError: httpx.ProtocolError,
+}
