@@ -25,7 +25,7 @@ class PlainTCP(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Connect to the first address of `host` that answers. Raises httpcore.ConnectError, ConnectTimeout."""
+        """Connect to the first address of `host` that answers. Raises ConnectError and ConnectTimeout."""
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(timeout):
