@@ -121,8 +121,11 @@ class _Alone:
 class Scheduler:
     """Admits, advances and retires the sequences of one transformer."""
 
-    def __init__(self, name: str, transformer: Transformer, tokenizer: Tokenizer) -> None:
+    def __init__(
+        self, name: str, transformer: Transformer, tokenizer: Tokenizer, max_waiting: int = MAX_WAITING
+    ) -> None:
         self.name = name
+        self._max_waiting = max_waiting
         self._transformer = transformer
         self._tokenizer = tokenizer
         self._waiting: deque[Request] = deque()
@@ -153,8 +156,8 @@ class Scheduler:
         with self._condition:
             if self._is_closed:
                 raise EngineClosed(self.name)
-            if len(self._waiting) >= MAX_WAITING:
-                raise QueueFull(len(self._waiting), MAX_WAITING)
+            if len(self._waiting) >= self._max_waiting:
+                raise QueueFull(len(self._waiting), self._max_waiting)
             self._waiting.append(request)
             self._condition.notify()
         return Generation(request, self)

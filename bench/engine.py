@@ -1,0 +1,262 @@
+"""The engine beside llama.cpp: same GGUF, same prompts, two threads each, measured in turns in one run.
+
+    make bench            or            python bench/engine.py [--rounds N] [--models NAME ...] [--no-memory]
+
+Each measurement runs in a process of its own, the two engines alternating; the table shows medians and the
+median of the ratios of neighbouring rounds. llama-cpp-python answers the calls of a MoA turn one after
+another, as its Python API does.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+MODELS = ("smollm2-135m", "qwen2.5-coder-0.5b")
+N_THREADS = 2
+PREFILL_TOKENS, DECODE_TOKENS = 400, 128
+TURN_PROMPT_TOKENS, TURN_NEW_TOKENS, TURN_AGENTS, TURN_LAYERS = 300, 128, 3, 2
+REPEATS = 3  # of each figure inside one process; the best of them counts: the rest is other processes' noise
+WORDS = (
+    "river",
+    "stone",
+    "window",
+    "letter",
+    "garden",
+    "music",
+    "paper",
+    "bridge",
+    "winter",
+    "lamp",
+    "forest",
+)
+
+
+def prompt_text(number: int, n_words: int) -> str:
+    """A request for a long story with `n_words` words before it, unlike that of any other number."""
+    words = [WORDS[(number * 7 + i * (1 + number % 5)) % len(WORDS)] for i in range(n_words)]
+    return f"Story {number}: {' '.join(words)}. Write a very long story with all of these words in it."
+
+
+class Ours:
+    """This project's engine behind the calls the benchmark needs."""
+
+    def __init__(self, path: str) -> None:
+        from wse_backend import Engine
+
+        began = perf_counter()
+        self.engine = Engine.load(path)
+        self.load_s = perf_counter() - began
+
+    def messages(self, number: int, n_tokens: int) -> list[dict[str, str]]:
+        """A conversation of exactly `n_tokens` tokens with the template around it, or just below."""
+        n_words = n_tokens
+        while True:
+            found = [{"role": "user", "content": prompt_text(number, n_words)}]
+            over = self.engine.count_tokens(found) - n_tokens
+            if over <= 0:
+                return found
+            n_words -= max(1, over // 2)
+
+    def run(self, requests: list[tuple[int, int]], n_new: int) -> tuple[float, float, int]:
+        """Answer (number, prompt tokens) together: seconds to the last first token, in all, new tokens."""
+        from wse_backend import SamplingParams
+
+        params = SamplingParams(temperature=0, max_tokens=n_new)
+        batch = [(self.messages(*request), params) for request in requests]
+        began = perf_counter()
+        done = self.engine.generate_batch(batch)
+        seconds = perf_counter() - began
+        first = max(completion.timing.first_token_s or 0.0 for completion in done)
+        return first, seconds, sum(len(completion.token_ids) for completion in done)
+
+    def ids(self, number: int, n_tokens: int) -> list[int]:
+        return self.engine.tokenize(self.engine.render(self.messages(number, n_tokens)))
+
+
+class LlamaCpp:
+    """llama-cpp-python behind the same calls; prompts come as the ids that our tokenizer made."""
+
+    def __init__(self, path: str, ids: Callable[[int, int], list[int]]) -> None:
+        from llama_cpp import Llama
+
+        began = perf_counter()
+        self.llama = Llama(path, n_ctx=2048, n_threads=N_THREADS, n_threads_batch=N_THREADS, verbose=False)
+        self.load_s = perf_counter() - began
+        self._ids = ids
+
+    def run(self, requests: list[tuple[int, int]], n_new: int) -> tuple[float, float, int]:
+        first_s, new, began = 0.0, 0, perf_counter()
+        for request in requests:
+            for _ in self.llama.create_completion(
+                self._ids(*request), max_tokens=n_new, temperature=0, repeat_penalty=1.0, stream=True
+            ):
+                first_s = first_s or perf_counter() - began
+                new += 1
+        return first_s, perf_counter() - began, new
+
+
+def measure(engine: Ours | LlamaCpp, base: int) -> dict[str, float]:
+    """All figures of one engine; `base` keeps its prompts apart from those of other rounds."""
+    prefill, decode = [], []
+    for repeat in range(REPEATS):
+        number = base + 100 * repeat
+        _, seconds, _ = engine.run([(number, PREFILL_TOKENS)], 1)
+        prefill.append(PREFILL_TOKENS / seconds)
+        first, seconds, new = engine.run([(number + 1, 40)], DECODE_TOKENS)
+        decode.append((new - 1) / (seconds - first))
+    began, new = perf_counter(), 0
+    for layer in turn_requests(base):
+        new += engine.run(layer, TURN_NEW_TOKENS)[2]
+    expected = (TURN_AGENTS * TURN_LAYERS + 1) * TURN_NEW_TOKENS
+    turn = (perf_counter() - began) * expected / new  # an early end of text is scaled out
+    return {"prefill": max(prefill), "decode": max(decode), "turn": turn}
+
+
+def turn_requests(base: int) -> list[list[tuple[int, int]]]:
+    """The calls of a MoA turn: two layers of agents, then the summarizer; no two prompts are alike."""
+    layers = [
+        [(base + 1000 + 10 * layer + agent, TURN_PROMPT_TOKENS) for agent in range(TURN_AGENTS)]
+        for layer in range(TURN_LAYERS)
+    ]
+    return [*layers, [(base + 1090, TURN_PROMPT_TOKENS)]]
+
+
+def worker(options: argparse.Namespace) -> None:
+    """One process of one engine: prints its figures as JSON."""
+    import psutil
+
+    from wse_backend import models
+
+    path = str(models.ensure(options.models[0]))
+    figures: dict[str, Any]
+    if options.worker == "ours":
+        ours = Ours(path)
+        if options.sequences:
+            ours.run([(n, 1900) for n in range(8)], 148)
+            figures = {}
+        else:
+            ours.run([(9999, 40)], 8)
+            figures = measure(ours, options.base)
+        load_s = ours.load_s
+    elif options.worker == "ids":
+        ours = Ours(path)
+        requests = json.loads(sys.stdin.read())
+        print(json.dumps([ours.ids(*request) for request in requests]))
+        return
+    else:
+        table = {tuple(request): ids for request, ids in json.loads(sys.stdin.read())}
+        theirs = LlamaCpp(path, lambda *request: table[request])
+        figures = measure(theirs, options.base)
+        load_s = theirs.load_s
+    figures |= {"load_s": load_s, "rss_mb": psutil.Process().memory_info().rss / 1e6}
+    print(json.dumps(figures))
+
+
+def requests_of(base: int) -> list[tuple[int, int]]:
+    """Every (number, prompt tokens) that `measure` will ask for."""
+    found = []
+    for repeat in range(REPEATS):
+        found += [(base + 100 * repeat, PREFILL_TOKENS), (base + 100 * repeat + 1, 40)]
+    found += [request for layer in turn_requests(base) for request in layer]
+    return found
+
+
+def spawn(kind: str, model: str, base: int, stdin: str = "", *extra: str) -> Any:
+    """Run one worker process and return what it printed."""
+    command = [sys.executable, __file__, "--worker", kind, "--models", model, "--base", str(base), *extra]
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True, cwd=ROOT, check=False)
+    if done.returncode:
+        raise SystemExit(f"{kind} failed on {model}:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def bandwidth_gb_s() -> float:
+    """This machine's read bandwidth: the best of ten passes of two threads over 512 MB."""
+    import numpy as np
+
+    data = np.ones(64_000_000, np.int64)
+    parts, best = np.array_split(data, N_THREADS), 0.0
+    for _ in range(10):
+        threads = [threading.Thread(target=part.max) for part in parts]
+        began = perf_counter()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        best = max(best, data.nbytes / (perf_counter() - began) / 1e9)
+    return best
+
+
+def weight_bytes(model: str) -> int:
+    """Bytes of weights that one token needs: all matrices, the embedding only where it is the head too."""
+    from wse_backend import models
+    from wse_backend.gguf_file import open_gguf
+
+    gguf = open_gguf(models.ensure(model))
+    skipped = set() if gguf.hparams.is_tied else {"token_embd.weight"}
+    return sum(t.n_bytes for t in gguf.tensors.values() if len(t.shape) == 2 and t.name not in skipped)
+
+
+def report(model: str, ours: list[dict[str, float]], theirs: list[dict[str, float]], gb_s: float) -> None:
+    rows = [
+        ("prefill, tokens/s at 400 tokens", "prefill", False),
+        ("decode, tokens/s, one sequence", "decode", False),
+        ("MoA turn, s (3 agents x 2 layers + summarizer)", "turn", True),
+        ("load, s (warm kernel cache)", "load_s", True),
+        ("resident memory, MB", "rss_mb", True),
+    ]
+    print(f"\n{model}\n{'':48}{'engine':>10}{'llama.cpp':>11}{'ratio':>8}")
+    for label, key, is_lower_better in rows:
+        a, b = ([round_[key] for round_ in rounds] for rounds in (ours, theirs))
+        ratios = [y / x if is_lower_better else x / y for x, y in zip(a, b, strict=True)]
+        print(
+            f"{label:48}{statistics.median(a):10.2f}{statistics.median(b):11.2f}{statistics.median(ratios):7.2f}x"
+        )
+    size = weight_bytes(model)
+    for name, rounds in (("engine", ours), ("llama.cpp", theirs)):
+        used = size * statistics.median(round_["decode"] for round_ in rounds) / 1e9
+        share = f"{used:.1f} GB/s of weights, {used / gb_s:.0%} of the {gb_s:.1f} GB/s measured here"
+        print(f"{name}: decode reads {share}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--models", nargs="+", default=list(MODELS))
+    parser.add_argument("--no-memory", action="store_true", help="skip 8 sequences of 2,048 tokens")
+    parser.add_argument("--worker", choices=("ours", "theirs", "ids"), help=argparse.SUPPRESS)
+    parser.add_argument("--base", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--sequences", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.worker:
+        worker(options)
+        return
+    gb_s = bandwidth_gb_s()
+    for model in options.models:
+        ours, theirs = [], []
+        for round_ in range(options.rounds):
+            base = 10_000 * (round_ + 1)
+            requests = requests_of(base)
+            ids = spawn("ids", model, base, json.dumps(requests))
+            ours.append(spawn("ours", model, base))
+            theirs.append(spawn("theirs", model, base, json.dumps(list(zip(requests, ids, strict=True)))))
+        report(model, ours, theirs, gb_s)
+    if not options.no_memory:
+        rss = spawn("ours", "smollm2-135m", 0, "", "--sequences")["rss_mb"]
+        print(f"\nresident memory with smollm2-135m and 8 sequences of 2,048 tokens: {rss:.0f} MB")
+
+
+if __name__ == "__main__":
+    main()
