@@ -7,6 +7,7 @@ The child reads one request, then says what it finds, one line of JSON per step:
 from __future__ import annotations
 
 import ast
+import builtins
 import json
 import os
 import random
@@ -192,9 +193,8 @@ class _Child:
     def execute(self, code: CodeType, extra: Mapping[str, Any], quiet: bool) -> Any:
         module = ModuleType(SUBMISSION)
         space = module.__dict__
-        space.update(
-            {"__builtins__": {**guard.make_builtins(self.modules), VARS: guard.guarded_vars, **extra}}
-        )
+        reduced = guard.make_builtins(self.modules) if self.header["guard"] else dict(vars(builtins))
+        space["__builtins__"] = {**reduced, VARS: guard.guarded_vars, **extra}
         sys.modules[SUBMISSION] = module
         problem = None
         try:

@@ -86,13 +86,16 @@ class Sandbox:
         calls: Sequence[tuple[str, Call]],
         *,
         policy: bool = True,
+        guard: bool = True,
         check: str | None = None,
         deadline_s: float | None = None,
     ) -> Run:
         """Load the source and make the calls, in order, each with its group's name.
 
-        policy=False skips the static look, for tests of the other layers. check: source of a HumanEval-style
-        `check(candidate)` that is run instead of the calls. Raises SandboxUnavailable or SandboxFailed.
+        policy=False skips the static look and guard=False the reduced built-ins, for tests of the layers
+        behind them.
+        check: source of a HumanEval-style `check(candidate)` that is run instead of the calls. Raises
+        SandboxUnavailable or SandboxFailed.
         """
         header = {
             "source": source,
@@ -101,6 +104,7 @@ class Sandbox:
             "limits": asdict(self.limits),
             "output_bytes": self.limits.output_bytes,
             "policy": policy,
+            "guard": guard,
             "check": check,
         }
         with self._slots:
@@ -136,10 +140,19 @@ class Sandbox:
         """One child, from its start to its end."""
         if self.mode == "spawn":
             return _spawn(request, self.layers, watch)
+        parent = self._warm_parent()
         try:
-            return self._warm_parent().attempt(request, watch)
+            return parent.attempt(request, watch)
         except _ParentGone:
+            self._discard(parent)
             return self._warm_parent().attempt(request, watch)
+
+    def _discard(self, parent: _WarmParent) -> None:
+        """Forget a warm parent that no longer answers, unless another thread already did."""
+        with self._lock:
+            if self._parent is parent:
+                self._parent = None
+        parent.close()
 
 
 class _ParentGone(SandboxFailed):
@@ -265,7 +278,8 @@ class _Conversation:
 
     def require_containment(self, active: Sequence[str]) -> None:
         """Nothing is run where no layer at all took hold."""
-        if not _CONTAINING & set(active) and _CONTAINING & set(self.sandbox.layers):
+        wanted = _CONTAINING & set(self.sandbox.layers)
+        if not active or (wanted and not _CONTAINING & set(active)):
             raise SandboxUnavailable(
                 "submissions cannot be run on this machine: none of the protection layers "
                 f"({', '.join(sorted(_CONTAINING))}) could be applied"

@@ -223,11 +223,9 @@ def _copy_module(module: ModuleType) -> ModuleType:
     for name, value in vars(module).items():
         if name.startswith("_") and module.__name__ != "__future__":
             continue
-        if (
-            isinstance(value, ModuleType)
-            or is_hidden(name, module)
-            and not _is_logging_formatter(module, name)
-        ):
+        if isinstance(value, ModuleType):
+            continue
+        if is_hidden(name, module) and not _is_logging_formatter(module, name):
             continue
         if isinstance(value, BuiltinFunctionType) and value is getattr(builtins, name, None):
             continue

@@ -64,6 +64,12 @@ class _Visitor(ast.NodeVisitor):
         self.used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
         self.own = _own_attributes(tree)
         self.bound = _bound_names(tree)
+        self.modules = {
+            alias.asname or alias.name: alias.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Import)
+            for alias in node.names
+        }
         self.records = _record_classes(tree)
         self.harmless: set[int] = set()
 
@@ -127,7 +133,15 @@ class _Visitor(ast.NodeVisitor):
             self.harmless.add(id(node.value))
         if id(node) not in self.harmless:
             self.check_attribute(node, name)
+            self.check_module_attribute(node, name)
         self.generic_visit(node)
+
+    def check_module_attribute(self, node: ast.Attribute, name: str) -> None:
+        """Other modules reached through an allowed one: not there, but the attempt is plain enough."""
+        module = self.modules.get(node.value.id, "") if isinstance(node.value, ast.Name) else ""
+        reaches_out = name in FORBIDDEN_MODULES and f"{module}.{name}" not in ALLOWED_MODULES
+        if module and (reaches_out or (module == "sys" and name in _SYS_DENIED)):
+            self.refuse(node, f"`{module}.{name}` reaches outside the function")
 
     def check_attribute(self, node: ast.AST, name: str) -> None:
         owner = node.value.id if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) else ""
@@ -221,6 +235,7 @@ class _Visitor(ast.NodeVisitor):
 _EVERYDAY = frozenset({"mro", "Formatter", "get_field", "displayhook"})
 """Denied names that are also plausible names for a submission's own attributes or texts."""
 
+_SYS_DENIED = frozenset({"modules", "monitoring", "path_importer_cache"})
 _BUILTIN_PATTERNS = frozenset(
     {"bool", "bytearray", "bytes", "dict", "float", "frozenset", "int", "list", "set", "str", "tuple"}
 )

@@ -1,4 +1,4 @@
-# expect: below=120
+# expect: below=120,touches=handles_empty_users_list,touches=correct_average_calculation,touches=handles_no_active_users,touches=handles_less_than_5_users
 def calculate_user_metrics(users, start_date, end_date):
     active = []
     total = 0.0

@@ -1,4 +1,4 @@
-# expect: zero=handles_no_active_users
+# expect: zero=handles_no_active_users,touches=correct_average_calculation
 def calculate_user_metrics(users, start_date, end_date):
     active = []
     total = 0.0

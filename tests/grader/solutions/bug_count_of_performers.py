@@ -1,4 +1,4 @@
-# expect: below=120
+# expect: below=120,touches=correct_average_calculation
 def calculate_user_metrics(users, start_date, end_date):
     active = []
     total = 0.0

@@ -1,4 +1,4 @@
-# expect: zero=doesnt_mutate_input
+# expect: zero=doesnt_mutate_input,touches=correct_sorting_direction
 def calculate_user_metrics(users, start_date, end_date):
     active = []
     total = 0.0

@@ -1,4 +1,4 @@
-# expect: zero=correct_average_calculation
+# expect: zero=correct_average_calculation,touches=handles_no_active_users
 def calculate_user_metrics(users, start_date, end_date):
     active = []
     total = 0.0

@@ -1,4 +1,4 @@
-# expect: zero=correct_sorting_direction
+# expect: zero=correct_sorting_direction,touches=handles_less_than_5_users,touches=efficient_implementation
 def calculate_user_metrics(users, start_date, end_date):
     active = []
     total = 0.0
