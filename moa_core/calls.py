@@ -8,12 +8,13 @@ from typing import Any
 from moa_core.config import Agent
 from moa_core.errors import CallFailed, EmptyAnswer, IncompleteAnswer, InvalidStructure, ThinkingBudgetSpent
 from moa_core.prompts import Message
-from moa_core.providers.base import CallRequest, Finish, Provider, Wait
+from moa_core.providers.base import CallRequest, Delta, Finish, Provider, Wait
 from moa_core.reasoning import ThinkSplitter
 from moa_core.structured import parse_structured
 from moa_core.trace import CallRecord
 
 STRUCTURE_ATTEMPTS = 3
+CHARS_PER_TOKEN = 4  # of English thinking, when a server does not say
 ENOUGH_THINKING = "You have thought enough. Give only the final answer now, without any further thinking."
 
 
@@ -39,6 +40,7 @@ class Progress:
     first_token_s: float | None = None
     text: str = ""
     reasoning: str = ""
+    n_thinking: int = 0
     attempts: int = 1
     finish: Finish = field(default_factory=lambda: Finish(reason=""))
     notes: list[str] = field(default_factory=list)
@@ -59,7 +61,9 @@ class Progress:
             prompt_tokens=usage.prompt_tokens,
             cached_tokens=usage.cached_tokens,
             completion_tokens=usage.completion_tokens,
-            reasoning_tokens=usage.reasoning_tokens,
+            reasoning_tokens=usage.reasoning_tokens
+            if usage.reasoning_tokens is not None
+            else self.n_thinking,
             attempts=self.attempts,
             finish_reason=self.finish.reason or None,
             error=str(error) if error else None,
@@ -151,8 +155,8 @@ async def _stream_once(
     budget = call.agent.thinking_budget
     splitter = ThinkSplitter()
     extra_reasoning: list[str] = []
-    n_thinking = 0
     waited = 0
+    progress.n_thinking = 0
     async with aclosing(_as_generator(provider, _request(call, messages))) as deltas:
         async for delta in deltas:
             if delta.wait is not None:
@@ -174,10 +178,11 @@ async def _stream_once(
             progress.reasoning = "".join(extra_reasoning) + splitter.reasoning
             if answer or thinking:
                 show(answer, thinking)
-            n_thinking += bool(thinking)
+            if thinking:
+                progress.n_thinking += _count(delta, thinking)
             if delta.finish is not None:
                 return True
-            if budget is not None and n_thinking > budget and not progress.text.strip():
+            if budget is not None and progress.n_thinking > budget and not progress.text.strip():
                 return False
     raise IncompleteAnswer("the stream ended early; what came so far is incomplete")
 
@@ -206,6 +211,11 @@ def _request(call: Call, messages: tuple[Message, ...]) -> CallRequest:
         seed=agent.seed if agent.seed is not None else call.seed,
         response_schema=agent.response_schema,
     )
+
+
+def _count(delta: Delta, thinking: str) -> int:
+    """Tokens of a piece of thinking: as the provider says, else estimated."""
+    return max(1, len(thinking) // CHARS_PER_TOKEN) if delta.n_tokens is None else delta.n_tokens
 
 
 def _empty_reason(progress: Progress) -> str:

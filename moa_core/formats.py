@@ -220,10 +220,9 @@ def _read_flat(
     if values.get("model") is None:
         values["model"] = DEFAULT_MODEL
         notes.append(f"{where}: no main model is given; {DEFAULT_MODEL} is used")
-    if unknown:
-        _note_unknown(
-            {key: value for key, value in unknown.items() if key not in KNOWN_BESIDE} or unknown, where, notes
-        )
+    reported = {key: value for key, value in unknown.items() if key not in KNOWN_BESIDE}
+    if reported:
+        _note_unknown(reported, where, notes)
     summarizer = {key: values[key] for key in AGENT_ALIASES if key in values and key not in ("name", "seed")}
     layers = [
         {"agents": [_flat_agent(name, item, summarizer, n, notes) for name, item in group]}

@@ -54,6 +54,8 @@ class ThinkSplitter:
         if self.is_thinking:
             self.reasoning += piece
             return "", piece
+        if self.reasoning and not self.text:
+            piece = piece.lstrip()  # the empty lines between thinking and answer
         self.text += piece
         return piece, ""
 

@@ -60,10 +60,14 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """A piece of a stream: text, thinking, a reason to wait, or (in the last one) how it ended."""
+    """A piece of a stream: text, thinking, a reason to wait, or (in the last one) how it ended.
+
+    n_tokens: how many tokens the piece is, None where the provider does not say.
+    """
 
     text: str = ""
     reasoning: str = ""
+    n_tokens: int | None = None
     wait: Wait | None = None
     finish: Finish | None = None
 

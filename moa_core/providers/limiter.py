@@ -1,9 +1,9 @@
-"""Keeps all sessions that share a key within what the key is allowed: they queue here instead of failing
-there.
+"""Keeps all sessions that share a key within what it is allowed: they queue here instead of failing there.
 
-A limiter starts without limits and learns them: from the response's x-ratelimit headers, and from refusals
-(429), which halve the number of requests at once (each success adds one again). Sessions live on threads and
-event loops of their own, so the state is under a lock and waiters are woken across loops.
+Services count per key and model, so there is one limiter for each such pair. It starts without limits and learns
+them: from the response's x-ratelimit headers, and from refusals (429), which halve the number of requests at once
+(each success adds one again, and a minute without a refusal forgets it). Sessions live on threads and event loops
+of their own, so the state is under a lock and waiters are woken across loops.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from moa_core.errors import RateLimited
 from moa_core.providers.retry import rate_windows
 
+FORGET_S = 60.0  # without a refusal for so long, the number at once is unlimited again
 POLL_S = 1.0  # a waiter looks again this often, should a wake-up be lost with its loop
 
 
@@ -45,12 +46,13 @@ class _Window:
 
 @dataclass(eq=False)
 class KeyLimiter:
-    """The queue of one key at one service. Thread-safe."""
+    """The queue for one model with one key at one service. Thread-safe."""
 
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _queue: deque[_Ticket] = field(default_factory=deque, repr=False)
     _in_flight: int = 0
     _max_in_flight: float = float("inf")
+    _refused_at: float = 0.0
     _blocked_until: float = 0.0
     _requests: dict[str, _Window] = field(default_factory=dict, repr=False)
     _latency_s: float = 1.0
@@ -94,6 +96,7 @@ class KeyLimiter:
         with self._lock:
             if was_refused:
                 self._max_in_flight = max(1.0, min(self._in_flight, self._max_in_flight) // 2)
+                self._refused_at = time.monotonic()
             elif self._max_in_flight != float("inf"):
                 self._max_in_flight += 1.0
             self._in_flight -= 1
@@ -137,6 +140,8 @@ class KeyLimiter:
 
     def _delay_s(self, now: float) -> float:
         """Seconds until the first in the queue may go; 0 when it may go now. Called under the lock."""
+        if now - self._refused_at > FORGET_S:
+            self._max_in_flight = float("inf")
         closed_s = self._opens_at(now) - now
         if closed_s > 0.0:
             return closed_s
@@ -155,15 +160,15 @@ class KeyLimiter:
 
 
 class Limiters:
-    """One `KeyLimiter` per service and key; keys are only kept as hashes. Thread-safe."""
+    """One `KeyLimiter` per service, key and model; keys are only kept as hashes. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._by_hash: dict[str, KeyLimiter] = {}
 
-    def for_key(self, base_url: str, api_key: str) -> KeyLimiter:
-        """The limiter that all users of this key at this service share."""
-        digest = hashlib.sha256(f"{base_url}\n{api_key}".encode()).hexdigest()
+    def for_key(self, base_url: str, api_key: str, model: str) -> KeyLimiter:
+        """The limiter that all users of this key share for this model at this service."""
+        digest = hashlib.sha256(f"{base_url}\n{api_key}\n{model}".encode()).hexdigest()
         with self._lock:
             return self._by_hash.setdefault(digest, KeyLimiter())
 

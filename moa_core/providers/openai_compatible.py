@@ -27,7 +27,7 @@ from moa_core.errors import (
 from moa_core.providers.base import CallRequest, Context, Delta, Wait, estimate_tokens
 from moa_core.providers.chat_stream import ChatStream
 from moa_core.providers.http_errors import scrub, status_error, translated
-from moa_core.providers.limiter import SHARED_LIMITERS, Limiters
+from moa_core.providers.limiter import SHARED_LIMITERS, KeyLimiter, Limiters
 from moa_core.providers.retry import RetryPolicy
 from moa_core.providers.transport import open_transport
 
@@ -44,8 +44,8 @@ class Timeouts:
     """Seconds until a call counts as stuck: connecting, the first token, and each token after it."""
 
     connect_s: float = 10.0
-    first_token_s: float = 60.0
-    between_tokens_s: float = 30.0
+    first_token_s: float = 30.0
+    between_tokens_s: float = 20.0
 
 
 class _Secret:
@@ -100,7 +100,7 @@ class OpenAICompatible:
         self.timeouts = timeouts or Timeouts()
         self.retry = retry or RetryPolicy()
         self._key = _Secret(_checked_key(api_key))
-        self._limiter = (limiters or SHARED_LIMITERS).for_key(self.base_url, self._key.reveal())
+        self._limiters = limiters or SHARED_LIMITERS
         self._context_tokens = dict(context_tokens or {})
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, _Shared] = WeakKeyDictionary()
         self._lock = threading.Lock()
@@ -163,7 +163,7 @@ class OpenAICompatible:
         attempt, dropped = 0, set[str]()
         async with self.session() as client:
             while True:
-                expected_s = self._limiter.expected_wait_s()
+                expected_s = self._limiter(request.model).expected_wait_s()
                 if expected_s > 0.0:
                     yield Delta(wait=Wait(f"in the queue for {self.name}", expected_s, attempt))
                 attempt += 1
@@ -191,7 +191,8 @@ class OpenAICompatible:
         self, client: httpx.AsyncClient, request: CallRequest, dropped: set[str]
     ) -> AsyncGenerator[Delta, None]:
         """One request, in its turn."""
-        await self._limiter.acquire(self.retry.max_wait_s)
+        limiter = self._limiter(request.model)
+        await limiter.acquire(self.retry.max_wait_s)
         began = time.monotonic()
         was_refused = False
         try:
@@ -201,10 +202,10 @@ class OpenAICompatible:
         except RateLimited as exc:
             was_refused = True
             if exc.retry_after_s and exc.retry_after_s <= self.retry.max_wait_s:
-                self._limiter.block(exc.retry_after_s)
+                limiter.block(exc.retry_after_s)
             raise
         finally:
-            self._limiter.release(was_refused=was_refused, latency_s=time.monotonic() - began)
+            limiter.release(was_refused=was_refused, latency_s=time.monotonic() - began)
 
     async def _exchange(
         self, client: httpx.AsyncClient, request: CallRequest, dropped: set[str]
@@ -235,7 +236,7 @@ class OpenAICompatible:
 
     async def _check(self, response: httpx.Response, model: str) -> None:
         """Learn from the headers; raise for every status but 200."""
-        self._limiter.learn(response.headers)
+        self._limiter(model).learn(response.headers)
         if response.status_code != 200:
             raise status_error(
                 self.name,
@@ -282,6 +283,9 @@ class OpenAICompatible:
             schema = {"name": "answer", "strict": True, "schema": dict(request.response_schema)}
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
         return {key: value for key, value in body.items() if key not in dropped}
+
+    def _limiter(self, model: str) -> KeyLimiter:
+        return self._limiters.for_key(self.base_url, self._key.reveal(), model)
 
     def _headers(self) -> dict[str, str]:
         headers = {"accept": "text/event-stream, application/json", "content-type": "application/json"}

@@ -74,7 +74,7 @@ class Wafer:
                     with _translated(request.model):
                         raise chunk.error
                 finish = _finish(chunk.completion) if chunk.completion is not None else None
-                yield Delta(text=chunk.text, finish=finish)
+                yield Delta(chunk.text, n_tokens=len(chunk.token_ids), finish=finish)
                 if finish is not None:
                     return
         finally:

@@ -194,7 +194,7 @@ async def test_exhausted_allowance_makes_the_next_call_wait(cloud):
     await collect(provider, ask("limits:0.4s"))
 
     began = time.monotonic()
-    deltas = await collect(provider, ask("echo"))
+    deltas = await collect(provider, ask("limits:0.4s"))
 
     assert time.monotonic() - began >= 0.3
     assert 0.3 <= deltas[0].wait.wait_s <= 0.5

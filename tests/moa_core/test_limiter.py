@@ -11,7 +11,7 @@ from moa_core.providers.limiter import Limiters
 
 @pytest.fixture
 def limiter():
-    return Limiters().for_key("http://x", "secret-key")
+    return Limiters().for_key("http://x", "secret-key", "m")
 
 
 def left(count, reset_s):
@@ -24,9 +24,11 @@ def left(count, reset_s):
 def test_same_key_at_the_same_service_shares_one_limiter_and_is_not_kept():
     limiters = Limiters()
 
-    assert limiters.for_key("http://x", "k1") is limiters.for_key("http://x", "k1")
-    assert limiters.for_key("http://x", "k1") is not limiters.for_key("http://x", "k2")
-    assert limiters.for_key("http://x", "k1") is not limiters.for_key("http://y", "k1")
+    one = limiters.for_key("http://x", "k1", "m")
+    assert limiters.for_key("http://x", "k1", "m") is one
+    assert limiters.for_key("http://x", "k2", "m") is not one
+    assert limiters.for_key("http://y", "k1", "m") is not one
+    assert limiters.for_key("http://x", "k1", "n") is not one
     assert "k1" not in repr(vars(limiters))
 
 
