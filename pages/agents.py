@@ -14,6 +14,7 @@ from pages.ui.session import init_session
 from pages.ui.text import as_plain
 
 MAX_TOKENS_LIMIT = 32_768
+NAME_CHARS = 80
 PROMPT_HELP = (
     "What the model is told before the question. `{helper_response}` stands for the answers of the layer "
     "before; without it they are appended."
@@ -57,7 +58,6 @@ def act_on_agent(agent: AgentDraft) -> None:
             draft.move_agent(agent.uid, 1)
         case "remove":
             draft.remove_agent(agent.uid)
-    st.session_state.pop(key_of(agent, "name"), None)  # a move into another layer may have renamed it
 
 
 def act_on_layer(layer: LayerDraft) -> None:
@@ -73,14 +73,17 @@ def act_on_layer(layer: LayerDraft) -> None:
             draft.remove_layer(layer.uid)
 
 
+def cycles_key() -> str:
+    return f"agents_cycles_{draft.version}"  # another setup, another widget
+
+
 def store_cycles() -> None:
-    draft.cycles = st.session_state["agents_cycles"]
+    draft.cycles = st.session_state[cycles_key()]
 
 
 def load(config: MoAConfig) -> None:
     """Replace the setup and its widgets."""
     draft.load(config)
-    st.session_state["agents_cycles"] = draft.cycles
     st.session_state["agents_notes"] = config.notes
 
 
@@ -110,32 +113,38 @@ def replace_models(mapping: dict[str, str]) -> None:
 
 
 def wiring(agent: AgentDraft, field: str) -> dict[str, Any]:
-    """Key and callback of a field: its widget shows the draft's value and writes into it."""
-    st.session_state.setdefault(key_of(agent, field), getattr(agent, field))
+    """Key and callback of a field, whose widget writes into the draft.
+
+    Its first value is given as `value=`, never through session state: that is sent to the browser only once,
+    and is lost when the next rerun comes quickly; the browser would then report an empty field.
+    """
     return {"key": key_of(agent, field), "on_change": store, "args": (agent, field)}
 
 
 def draw_name(agent: AgentDraft) -> None:
-    st.text_input("Name", max_chars=60, **wiring(agent, "name"))
+    st.text_input("Name", agent.name, max_chars=max(NAME_CHARS, len(agent.name)), **wiring(agent, "name"))
 
 
 def draw_model(agent: AgentDraft, choices: Choices) -> None:
+    options = list(choices) if agent.model in choices else [agent.model, *choices]
     st.selectbox(
         "Model",
-        list(choices) if agent.model in choices else [agent.model, *choices],
+        options,
+        index=options.index(agent.model),
         format_func=lambda name: choices[name].label if name in choices else f"{name} (not available here)",
         **wiring(agent, "model"),
     )
 
 
 def draw_prompt_and_limits(agent: AgentDraft) -> None:
-    st.text_area("Prompt", height=140, help=PROMPT_HELP, **wiring(agent, "prompt"))
+    st.text_area("Prompt", agent.prompt, height=140, help=PROMPT_HELP, **wiring(agent, "prompt"))
     left, right = st.columns(2)
     with left:
         st.slider(
             "Temperature",
             0.0,
             MAX_TEMPERATURE,
+            agent.temperature,
             step=0.05,
             help="0 always takes the likeliest word.",
             **wiring(agent, "temperature"),
@@ -144,7 +153,8 @@ def draw_prompt_and_limits(agent: AgentDraft) -> None:
         st.number_input(
             "Token limit",
             1,
-            MAX_TOKENS_LIMIT,
+            max(MAX_TOKENS_LIMIT, agent.max_tokens),
+            agent.max_tokens,
             step=32,
             help="The most tokens it may write.",
             **wiring(agent, "max_tokens"),
@@ -156,10 +166,9 @@ def draw_agent(agent: AgentDraft, choices: Choices) -> None:
         with row(vertical_alignment="bottom"):
             draw_name(agent)
             st.menu_button(
-                "",
+                "More",
                 list(MENU),
                 format_func=MENU.__getitem__,
-                icon=":material/more_vert:",
                 key=key_of(agent, "menu"),
                 help=f"Duplicate, move or remove {as_plain(agent.name)}",
                 on_click=act_on_agent,
@@ -181,10 +190,9 @@ def draw_layer(layer: LayerDraft, number: int, choices: Choices) -> None:
                 args=(layer.uid,),
             )
             st.menu_button(
-                "",
+                "More",
                 list(LAYER_MENU),
                 format_func=LAYER_MENU.__getitem__,
-                icon=":material/more_vert:",
                 key=f"agents_layer_{layer.uid}_menu",
                 on_click=act_on_layer,
                 args=(layer,),
@@ -206,12 +214,12 @@ def draw_import() -> None:
 
 def draw_toolbar(config: MoAConfig | None) -> None:
     with row(vertical_alignment="bottom"):
-        st.session_state.setdefault("agents_cycles", draft.cycles)
         st.number_input(
             "Cycles",
             1,
             MAX_CYCLES,
-            key="agents_cycles",
+            draft.cycles,
+            key=cycles_key(),
             on_change=store_cycles,
             width=130,
             help="How many times the layers are gone through, each time with the answers of the time before.",

@@ -16,7 +16,7 @@ from pages.ui.request import challenge_request
 from pages.ui.session import Attempt, init_session
 from pages.ui.setup import setup_line
 from pages.ui.stream import draw_turn_layers, play, running, tidy_after_stop
-from pages.ui.text import as_markdown, as_plain, count
+from pages.ui.text import as_markdown, as_plain, capitalised, count
 from pages.ui.turn import Turn
 
 session = init_session()
@@ -112,10 +112,14 @@ def draw_attempt(attempt: Attempt) -> None:
     if turn.state == "stopped":
         st.badge("Stopped before it was graded", icon=":material/stop_circle:", color="gray")
     if attempt.reason:
-        st.warning(as_plain(attempt.reason), title="No points this time", icon=":material/code_off:")
+        st.warning(
+            as_plain(capitalised(attempt.reason)), title="No points this time", icon=":material/code_off:"
+        )
     if attempt.report:
         show_report(attempt.report)
-    for note in (*attempt.notes, *turn.notes):
+    if attempt.notes:
+        st.caption(f":material/info: Left out of the reply: {as_plain('; '.join(attempt.notes))}")
+    for note in turn.notes:
         st.caption(f":material/info: {as_plain(note)}")
     if attempt.code:
         with st.expander("The code that was graded", icon=":material/code:", expanded=True):

@@ -52,15 +52,17 @@ class LayerDraft:
 
 
 class Draft:
-    """An editable copy of a MoAConfig. `version` grows with every change to the structure."""
+    """An editable copy of a MoAConfig. `version` grows with every `load`."""
 
     def __init__(self, config: MoAConfig) -> None:
         self._uids = itertools.count(1)
+        self.version = 0
         self.load(config)
 
     def load(self, config: MoAConfig) -> None:
         """Start over from `config`; every agent gets a new id."""
         self.base = config
+        self.version += 1
         self.cycles = config.cycles
         self.layers = [
             LayerDraft(next(self._uids), [self._draft(agent) for agent in layer.agents])
@@ -151,11 +153,12 @@ class Draft:
         if 0 <= neighbour < len(self.layers):
             target = self.layers[neighbour]
             layer.agents.remove(agent)
-            agent.name = (
-                agent.name
-                if all(a.name != agent.name for a in target.agents)
-                else _free_name(agent.name, target)
-            )
+            name = _free_name(agent.name, target)
+            if name != agent.name:
+                agent.name, agent.uid = (
+                    name,
+                    next(self._uids),
+                )  # a new id, so that its widgets show the new name
             target.agents.insert(0 if step > 0 else len(target.agents), agent)
 
     def _append_new(self, layer: LayerDraft, prompt: str) -> AgentDraft:

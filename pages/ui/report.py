@@ -12,7 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from grader.challenge import Challenge
-from pages.ui.text import as_plain
+from pages.ui.text import as_plain, count
 
 LETTER_COLOURS = {"A": "green", "B": "green", "C": "orange", "D": "orange", "F": "red"}
 CATEGORY_WIDTH_PX = 420
@@ -74,26 +74,28 @@ def show_report(report: Mapping[str, Any]) -> None:
 def show_category(category: str, checks: Sequence[Mapping[str, Any]]) -> None:
     """One card: the category's points, and a line per check."""
     score, most = sum(check["score"] for check in checks), sum(check["max_score"] for check in checks)
-    with st.container(border=True):
+    with st.container(border=True, height="stretch"):
         st.markdown(f"**{title_of(category)}** · {points(score)} of {points(most)} points")
         for check in checks:
-            show_check(check)
+            with st.container(gap="xsmall"):
+                show_check(check)
 
 
 def show_check(check: Mapping[str, Any]) -> None:
-    """A check's line: full marks are one line, anything less says why."""
-    icon = ":green[:material/check_circle:]" if check["passed"] else ":red[:material/cancel:]"
-    if not check["passed"] and check["score"] > 0:
-        icon = ":orange[:material/error:]"
-    amount = f"{points(check['score'])} of {points(check['max_score'])}"
+    """A check's line; less than full marks says why, with the smallest case that fails."""
+    icon = ":red[:material/cancel:]" if check["score"] == 0 else ":orange[:material/error:]"
     if check["passed"]:
-        st.markdown(f"{icon} {title_of(check['name'])} :gray[{amount}]")
+        icon = ":green[:material/check_circle:]"
+    amount = f"{points(check['score'])} of {points(check['max_score'])}"
+    st.markdown(f"{icon} {title_of(check['name'])} :gray[· {amount}]")
+    if check["passed"]:
         return
-    with st.expander(f"{icon} {title_of(check['name'])} :gray[{amount}]", type="compact"):
-        st.markdown(as_plain(check["message"]))
-        for case in check.get("cases", ()):
-            if case["status"] == "failed" and (case["input"] or case["got"]):
-                st.caption(as_plain(title_of(case["name"])))
+    st.caption(as_plain(check["message"]))
+    failed = [case for case in check.get("cases", ()) if case["status"] == "failed" and case["input"]]
+    if failed:
+        with st.expander(f"See {count(len(failed), 'failing case')}", type="compact"):
+            for case in failed:
                 lines = [("input", case["input"]), ("got", case["got"]), ("expected", case["expected"])]
                 text = "\n".join(f"{label + ':':10}{value}" for label, value in lines if value)
+                st.caption(as_plain(title_of(case["name"])))
                 st.code(text, language=None, wrap_lines=True)

@@ -36,7 +36,7 @@ _COLUMNS = {
 def show_totals(turn: Turn) -> None:
     """Four numbers in a row."""
     totals = run_totals(turn.records, turn.total_s)
-    with st.grid(4, min_column_width=150):
+    with st.grid(4, min_column_width=110):
         st.metric("Whole run", seconds(totals.total_s), border=True)
         first = "–" if totals.answer_after_s is None else seconds(totals.answer_after_s)
         st.metric("Answer began after", first, border=True)

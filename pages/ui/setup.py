@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pages.ui.draft import Draft
-from pages.ui.text import as_plain, count
+from pages.ui.text import as_plain, count, shortened
+
+MODEL_CHARS = 40
 
 
 def setup_line(draft: Draft) -> str:
     """ "3 agents in each of 2 layers, then the summarizer · smollm2-135m"."""
     sizes = [len(layer.agents) for layer in draft.layers] * draft.cycles
-    models = ", ".join(as_plain(model) for model in dict.fromkeys(agent.model for agent in draft.agents))
+    used = dict.fromkeys(agent.model for agent in draft.agents)
+    models = ", ".join(as_plain(shortened(model, MODEL_CHARS)) for model in used)
     if not sizes:
         return f"No layers: the summarizer answers alone · {models}"
     if len(set(sizes)) > 1:

@@ -12,12 +12,14 @@ from streamlit.delta_generator import DeltaGenerator
 from moa_core import CallRecord, Event, MoAConfig, run
 from pages.ui import backend
 from pages.ui.session import Session
-from pages.ui.text import as_markdown, as_plain, count, seconds, size
+from pages.ui.setup import MODEL_CHARS
+from pages.ui.text import as_markdown, as_plain, count, seconds, shortened, size
 from pages.ui.ticking import ticking
 from pages.ui.turn import CallView, LayerView, Turn
 
 CARD_HEIGHT_PX = 230
 MIN_CARD_WIDTH_PX = 260
+SHORT_CHARS = 300  # answers that need no scrolling
 MAX_CARDS_PER_ROW = 3
 REDRAW_S = 0.12  # a card is redrawn at most this often, however fast its tokens come
 
@@ -167,12 +169,16 @@ def draw_layer_frame(layer: LayerView, n_layers: int) -> Iterator[tuple[DeltaGen
     title = f" · {as_plain(layer.title)}" if layer.title else ""
     st.caption(f"Layer {layer.number} of {n_layers}{title}")
     columns = min(len(layer.calls), MAX_CARDS_PER_ROW)
+    is_short = all(
+        call.state not in ("waiting", "writing") and len(call.text) < SHORT_CHARS for call in layer.calls
+    )
     frames = []
     with st.grid(columns, min_column_width=MIN_CARD_WIDTH_PX):
         for call in layer.calls:
             with st.container(border=True, gap="xsmall", height="stretch"):
                 st.markdown(f"**{as_plain(call.agent)}**")
-                body = st.container(height=CARD_HEIGHT_PX, border=False, autoscroll=True).empty()
+                height = "content" if is_short else CARD_HEIGHT_PX
+                body = st.container(height=height, border=False, autoscroll=True).empty()
                 frames.append((body, st.empty()))
     return iter(frames)
 
@@ -195,7 +201,7 @@ def draw_card_body(
 
 
 def _foot(call: CallView, record: CallRecord | None) -> str:
-    parts = [f":gray-badge[{as_plain(call.model)}]"] if call.model else []
+    parts = [f":gray-badge[{as_plain(shortened(call.model, MODEL_CHARS))}]"] if call.model else []
     if call.state in STAGES:
         label, colour = STAGES[call.state]
         parts.append(f":{colour}-badge[{label}]")

@@ -62,3 +62,13 @@ def size(value_bytes: float) -> str:
 def count(number: int, noun: str) -> str:
     """ "1 agent", "3 agents", "1,204 tokens"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def capitalised(text: str) -> str:
+    """`text` with a capital first letter, the rest untouched."""
+    return text[:1].upper() + text[1:]
+
+
+def shortened(text: str, limit: int) -> str:
+    """`text`, cut to `limit` characters with an ellipsis when it is longer."""
+    return text if len(text) <= limit else f"{text[: limit - 1].rstrip()}…"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from streamlit.testing.v1.element_tree import NumberInput
 
 from moa_core import MoAConfig
-from tests.pages.harness import KEY, App, Cloud
+from tests.pages.harness import KEY, App, Cloud, setup
 
 
 @pytest.fixture
@@ -18,6 +19,10 @@ def agents(app: App) -> App:
 
 def uid(app: App, layer: int, place: int) -> int:
     return app.session.draft.layers[layer].agents[place].uid
+
+
+def cycles(app: App) -> NumberInput:
+    return next(field for field in app.at.number_input if field.label == "Cycles")
 
 
 def test_every_agent_can_be_edited(agents: App) -> None:
@@ -47,7 +52,7 @@ def test_agents_and_layers_are_added(agents: App) -> None:
 
 
 def test_cycles_repeat_the_layers(agents: App) -> None:
-    agents.at.number_input(key="agents_cycles").set_value(2)
+    cycles(agents).set_value(2)
     assert len(agents.run().session.draft.to_config().run_layers) == 4
 
 
@@ -65,7 +70,7 @@ def test_a_pasted_configuration_replaces_the_setup(agents: App) -> None:
     agents.click("agents_import")
     config = agents.session.draft.to_config()
     assert (config.cycles, config.layers[0].names) == (3, ("Solo",))
-    assert agents.at.number_input(key="agents_cycles").value == 3
+    assert cycles(agents).value == 3
 
 
 def test_an_uploaded_configuration_with_a_surprise_is_noted(agents: App) -> None:
@@ -117,8 +122,8 @@ def test_a_wrong_key_is_reported_and_the_models_here_stay(
 
 
 def test_the_key_is_nowhere_on_the_pages_nor_in_the_export(cloud: Cloud, app: App) -> None:
-    app.session.draft.summarizer.model = "leak"  # the server repeats the key in its refusal
-    app.ask("Go")
+    app.use(setup("leak", summarizer="leak")).ask("Go")  # the server repeats the key in its refusal
+    assert app.session.turns[0].state == "failed"
     for page in ("chat", "agents", "challenge", "wafer"):
         assert KEY not in str(app.open(page).at)
     assert KEY not in app.session.draft.to_config().to_json()

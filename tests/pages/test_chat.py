@@ -109,7 +109,7 @@ def test_an_emptied_layer_is_refused_before_the_run(cloud: Cloud, app: App) -> N
 
 
 def test_a_failed_question_can_be_edited_and_asked_again(cloud: Cloud, app: App) -> None:
-    app.use(MoAConfig(summarizer=setup("echo", summarizer="flaky:500:9").summarizer)).ask("Typed with care")
+    app.use(MoAConfig(summarizer=setup("echo", summarizer="status:404").summarizer)).ask("Typed with care")
     app.click("chat_edit_0")
     assert app.at.chat_input(key="chat_input").value == "Typed with care"
     app.use(setup("echo")).click("chat_again_0")

@@ -1,0 +1,106 @@
+"""The app as its users run it: a server process on a free port, and Debian's chromium."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+ROOT = Path(__file__).parents[2]
+START_LIMIT_S = 60
+CHROMIUM_FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
+# On a page's own URL Streamlit's front end first asks below that path for the server; it expects the 404.
+EXPECTED_404 = ("/_stcore/health", "/_stcore/host-config")
+
+
+@pytest.fixture(scope="module")
+def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a running app without any key; stopped by its own process id."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("CEREBRAS_")}
+    log = (tmp_path_factory.mktemp("app") / "server.log").open("w+")
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "streamlit", "run", "streamlit_app.py"),
+            *("--server.headless=true", "--server.address=127.0.0.1", f"--server.port={port}"),
+        ],
+        cwd=ROOT,
+        env=environment,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_until_healthy(url, process)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+        log.seek(0)
+        said = log.read()
+        log.close()
+    assert "Traceback" not in said, said
+
+
+def wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_LIMIT_S
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "the app ended while it was starting"
+        try:
+            with urllib.request.urlopen(f"{url}/_stcore/health", timeout=5):
+                return
+        except urllib.error.URLError:
+            time.sleep(0.2)
+    pytest.fail(f"the app did not answer within {START_LIMIT_S} s")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Headless chromium of the system; playwright's own browsers are not downloaded."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.skip("no chromium on this machine; .ci/run installs it")
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        yield found
+        found.close()
+
+
+class Complaints:
+    """What the browser's console said that it should not have."""
+
+    def __init__(self, page: Page) -> None:
+        self.heard: list[str] = []
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.heard.append(str(error)))
+
+    def _console(self, message: ConsoleMessage) -> None:
+        is_expected = message.location.get("url", "").endswith(EXPECTED_404)
+        if message.type == "error" and not is_expected:
+            self.heard.append(f"{message.text} ({message.location.get('url', '')})")
+
+
+@pytest.fixture
+def page(browser: Browser, app_url: str) -> Iterator[Page]:
+    """A fresh browser tab; afterwards no exception may be on the page and no error in the console."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, base_url=app_url)
+    tab = context.new_page()
+    tab.set_default_timeout(30_000)
+    complaints = Complaints(tab)
+    yield tab
+    exceptions = tab.locator("[data-testid=stException]").all_inner_texts()
+    context.close()
+    assert exceptions == []
+    assert complaints.heard == []

@@ -1,0 +1,84 @@
+"""The running app in a real browser: every page, and a question from first to last on real weights."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.e2e
+
+PAGES = {
+    "Agents": ("agents", "Each layer reads the answers of the one before it"),
+    "Challenge": ("challenge", "11 checks, 120 points"),
+    "Wafer": ("wafer", "There is no run yet"),
+    "Chat": ("", "Or start with one of these"),
+}
+FIRST_RUN_MS = 90_000  # the kernels may have to be compiled first
+
+
+@pytest.mark.parametrize("title", PAGES)
+def test_every_page_opens_at_its_own_address(page: Page, title: str) -> None:
+    """The first of these is the first visit after a start; Streamlit serves it without the entry script."""
+    path, words = PAGES[title]
+    page.goto(f"/{path}")
+    expect(page.get_by_role("heading", name=title, level=1)).to_be_visible()
+    expect(page.get_by_text(words)).to_be_visible()
+    expect(page.get_by_role("link", name="Challenge")).to_be_visible()
+
+
+def test_every_page_opens_by_click(page: Page) -> None:
+    page.goto("/")
+    for title, (_, words) in PAGES.items():
+        page.get_by_role("link", name=title, exact=True).click()
+        expect(page.get_by_role("heading", name=title, level=1)).to_be_visible()
+        expect(page.get_by_text(words)).to_be_visible()
+
+
+def test_agents_are_moved_and_removed_by_their_menus(page: Page) -> None:
+    page.goto("/agents")
+    names = page.get_by_label("Name", exact=True)
+    expect(names).to_have_count(7)
+    for line, left in (("Move on", ["Example", "Direct", "Careful"]), ("Remove", ["Example", "Careful"])):
+        place = [names.nth(i).input_value() for i in range(3)].index("Direct")
+        menus = page.locator("[class*=st-key-agents_][class*=_menu]:not([class*=_layer_])")
+        menus.nth(place).get_by_role("button", name="More").locator("visible=true").click()
+        page.get_by_role("menuitem", name=line).click()
+        for index, name in enumerate(left):
+            expect(names.nth(index)).to_have_value(name)
+
+
+def test_a_question_is_answered_and_its_layers_are_charted(page: Page) -> None:
+    shorten_answers(page)
+    page.get_by_role("link", name="Chat", exact=True).click()
+    page.get_by_test_id("stChatInputTextArea").fill("Why is the sky blue?")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("What this run took")).to_be_visible(timeout=FIRST_RUN_MS)
+    for words in ("Layer 1 of 2", "Layer 2 of 2", "Direct", "Example", "Careful", "Summarizer"):
+        expect(page.get_by_text(words, exact=True).first).to_be_visible()
+    expect(page.get_by_test_id("stDataFrame")).to_be_visible()
+    expect(page.locator(".js-plotly-plot .barlayer .point").first).to_be_visible()
+    page.get_by_role("link", name="Wafer", exact=True).click()
+    expect(page.locator(".js-plotly-plot")).to_have_count(2)
+    page.get_by_role("link", name="Chat", exact=True).click()
+    expect(page.get_by_text("Why is the sky blue?")).to_be_visible()
+
+
+def test_stop_ends_the_run_and_keeps_what_was_written(page: Page) -> None:
+    page.goto("/")
+    page.get_by_test_id("stChatInputTextArea").fill("Tell me a very long story.")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Layer 1 of 2", exact=True)).to_be_visible(timeout=FIRST_RUN_MS)
+    page.get_by_test_id("stChatInputStopButton").click()
+    expect(page.get_by_text("Stopped", exact=True).first).to_be_visible()
+    expect(page.get_by_role("button", name="Edit the question")).to_be_visible()
+
+
+def shorten_answers(page: Page) -> None:
+    """Limit every agent to a few tokens, so that the test is about the way and not about the text."""
+    page.goto("/agents")
+    limits = page.locator("[class*=_max_tokens] input")
+    expect(limits).to_have_count(7)
+    for index in range(7):
+        limits.nth(index).fill("12")
+        limits.nth(index).press("Enter")
+    expect(limits.nth(6)).to_have_value("12")
