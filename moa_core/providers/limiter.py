@@ -1,9 +1,9 @@
 """Keeps all sessions that share a key within what it is allowed: they queue here instead of failing there.
 
-Services count per key and model, so there is one limiter for each such pair. It starts without limits and learns
-them: from the response's x-ratelimit headers, and from refusals (429), which halve the number of requests at once
-(each success adds one again, and a minute without a refusal forgets it). Sessions live on threads and event loops
-of their own, so the state is under a lock and waiters are woken across loops.
+Services count per key and model, so there is one limiter for each such pair. It starts without limits and
+learns them: from the response's x-ratelimit headers, and from refusals (429), which halve the number of
+requests at once (each success adds one again, and a minute without a refusal forgets it). Sessions live on
+threads and event loops of their own, so the state is under a lock and waiters are woken across loops.
 """
 
 import asyncio
