@@ -127,6 +127,7 @@ def main(where: str, layers: list[str]) -> None:
     active = settle_parent(layers)
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 50, 100)
     control.sendall(json.dumps({"pid": os.getpid(), "layers": active}).encode() + b"\n")
     host.serve()
 

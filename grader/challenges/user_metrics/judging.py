@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from math import isclose, isfinite
 from typing import Any
 
@@ -18,6 +19,20 @@ RELATIVE = 1e-6
 ROUNDED = 0.01
 """How far a mean of scores that were each rounded to two decimals, rounded again, can lie from the exact
 mean."""
+
+
+class MetricsArgs(tuple[Any, ...]):
+    """Arguments of one call that remember the right answer."""
+
+    @cached_property
+    def right(self) -> dict[str, Any]:
+        """The reference's answer; not to be changed."""
+        return calculate_user_metrics(*self)
+
+
+def right_answer(args: Args) -> dict[str, Any]:
+    """The reference's answer for these arguments."""
+    return args.right if isinstance(args, MetricsArgs) else calculate_user_metrics(*args)
 
 
 def is_number(value: Any) -> bool:
@@ -119,14 +134,14 @@ def describe_crash(outcome: Outcome) -> str:
 
 def judge_average(args: Args, outcomes: Sequence[Outcome]) -> Fault | None:
     """The mean over the active users."""
-    right = calculate_user_metrics(*args)[AVERAGE]
-    wanted = f"{AVERAGE} {show(right)}, the mean over the {calculate_user_metrics(*args)[COUNT]} active users"
+    right = right_answer(args)[AVERAGE]
+    wanted = f"{AVERAGE} {show(right)}, the mean over the {right_answer(args)[COUNT]} active users"
     return _judge_field(outcomes[0], AVERAGE, wanted, lambda answer: is_close(answer.average, right))
 
 
 def judge_count(args: Args, outcomes: Sequence[Outcome]) -> Fault | None:
     """The number of active users."""
-    right = calculate_user_metrics(*args)[COUNT]
+    right = right_answer(args)[COUNT]
     return _judge_field(outcomes[0], COUNT, f"{COUNT} {right}", lambda answer: answer.count == right)
 
 
@@ -146,7 +161,7 @@ def _judge_field(outcome: Outcome, name: str, wanted: str, is_right: Any) -> Fau
 def judge_order(args: Args, outcomes: Sequence[Outcome]) -> Fault | None:
     """The five highest scores, highest first, each with the user it belongs to."""
     outcome = outcomes[0]
-    right = calculate_user_metrics(*args)[PERFORMERS]
+    right = right_answer(args)[PERFORMERS]
     scores = ", ".join(show(round(each[SCORE], 4)) for each in right)
     wanted = f"the {len(right)} highest scores first: {scores}, each with the user's own fields"
     fault = crash(outcome, wanted)
@@ -351,7 +366,7 @@ def right_fields(args: Args, outcome: Outcome) -> set[str]:
     """Which of the three fields are right on a plain case."""
     if not outcome.ok:
         return set()
-    right = calculate_user_metrics(*args)
+    right = right_answer(args)
     answer = read(outcome.value)
     found = set()
     if AVERAGE not in answer.problems and is_close(answer.average, right[AVERAGE]):

@@ -1,0 +1,31 @@
+"""How much a competition takes, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CONFIG_BYTES = 200_000
+MESSAGES_BYTES = 400_000
+REPLY_BYTES = 1_000_000
+CODE_BYTES = 400_000
+REASON_CHARS = 300
+TITLE_CHARS = 80
+KEY_CHARS = 64
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Rates and sizes that no round can exceed, whatever its own rules are.
+
+    Rates hold for any window of 60 s. The rate of a whole round is counted without a lock on PostgreSQL, so
+    submissions that arrive in the same instant may exceed it by their number.
+    """
+
+    submissions_per_participant_per_minute: int = 6
+    submissions_per_round_per_minute: int = 600
+    joins_per_round_per_minute: int = 240
+    participants_per_round: int = 1_000
+
+    def __post_init__(self) -> None:
+        if min(vars(self).values()) < 1:
+            raise ValueError(f"every limit must be at least 1: {self}")
