@@ -86,7 +86,7 @@ def phase_caption(total: PhaseTotal) -> str:
     what = (
         "One pass writes the next token of every agent that is busy"
         if total.phase == "decode"
-        else f"One pass reads up to {total.tokens_per_pass:.0f} tokens of an agent's prompt"
+        else f"One pass reads {total.tokens_per_pass:.0f} tokens of an agent's prompt on average"
     )
     return (
         f"{what}: {total.pass_ms:.1f} ms in all, {total.head_ms_per_pass:.1f} ms of them in the LM head. "
