@@ -192,6 +192,10 @@ class Challenge:
 
     plan(seed): the families of each check, by check name. settle(verdicts): marks excused faults and
     returns a cap (0 to 1) for the checks that must not pay in full.
+
+    Tasks of an imported pack have no folder of their own: test is the source of a `check(candidate)` that
+    decides alone,
+    preamble what must stand before the submission, and texts holds "brief" and "baseline".
     """
 
     name: str
@@ -203,17 +207,19 @@ class Challenge:
     folder: Path
     reference: Callable[..., Any] | None = None
     settle: Settle = settle_nothing
-    display: Callable[[Any], str] | None = None
+    test: str = ""
+    preamble: str = ""
+    texts: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @cached_property
     def brief(self) -> str:
         """The task as Markdown."""
-        return (self.folder / "brief.md").read_text(encoding="utf-8")
+        return self.texts.get("brief") or (self.folder / "brief.md").read_text(encoding="utf-8")
 
     @cached_property
     def baseline(self) -> str:
         """A first attempt with the classic bugs, as source text; never executed outside the sandbox."""
-        return (self.folder / "baseline.txt").read_text(encoding="utf-8")
+        return self.texts.get("baseline") or (self.folder / "baseline.txt").read_text(encoding="utf-8")
 
     @property
     def max_score(self) -> float:

@@ -39,14 +39,14 @@ _LOOKALIKES = {
     "h": "һнհ",
     "j": "јϳ",
     "k": "кκқᴋ",
-    "l": "iіιıɩɪ1|!ӏ׀ا١ǀ⁞∣",
+    "l": "iіιıɩɪ1|ӏ׀ا١ǀ∣",
     "m": "мᴍ",
     "n": "пηոɴ",
     "o": "оοσօ0०০੦٥ە",
     "p": "рρᴘ",
     "q": "ԛ",
     "r": "гᴦʀ",
-    "s": "ѕꜱ$5",
+    "s": "ѕꜱ$",
     "t": "тτᴛ",
     "u": "υսʋᴜμ",
     "v": "νѵᴠ",
@@ -54,7 +54,6 @@ _LOOKALIKES = {
     "x": "хχ×",
     "y": "уүγʏ",
     "z": "ᴢʐ",
-    "ss": "ß",
 }
 _FOLD = str.maketrans({letter: read for read, letters in _LOOKALIKES.items() for letter in letters})
 # Diacritics of the Latin, Greek and Cyrillic letters only; marks of other scripts are part of their letters.

@@ -23,6 +23,8 @@ from grader.sandbox.layers import apply_layers
 from grader.sandbox.names import SCAN, TICK, VARS
 
 RECURSION_LIMIT = 1000
+CHECK = "check"
+"""File name of a pack's own test code, for tracebacks."""
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 FIRST_BUDGET = 3_000_000
@@ -243,15 +245,15 @@ class _Child:
         function = self.load(instrument.prepare(tree), {})
 
         def candidate(*args: Any, **kwargs: Any) -> Any:
-            return wire.decode(wire.encode(function(*args, **kwargs)), lambda name: object())
+            return wire.plain_copy(function(*args, **kwargs))
 
         space: dict[str, Any] = {"__name__": "check", "candidate": candidate}
         error = None
         try:
-            exec(compile(self.header["check"], "check", "exec", dont_inherit=True), space)
+            exec(compile(self.header["check"], CHECK, "exec", dont_inherit=True), space)
             space["check"](candidate)
         except BaseException as exc:
-            error = describe_error(exc)
+            error = describe_error(exc, CHECK)
         self.send({"call": 0, "error": error} if error else {"call": 0, "value": True})
 
 
@@ -312,8 +314,9 @@ def _names_bound(node: ast.stmt) -> set[str]:
     return set()
 
 
-def describe_error(exc: BaseException) -> dict[str, Any]:
-    """Type, line and, for a missing plain key, the key. Never asks the exception for its text."""
+def describe_error(exc: BaseException, file: str = SUBMISSION) -> dict[str, Any]:
+    """Type, line in that file and, for a missing plain key, the key. Never asks the exception for its
+    text."""
     kind = type(exc)
     name = type.__dict__["__name__"].__get__(kind)
     detail = ""
@@ -325,7 +328,7 @@ def describe_error(exc: BaseException) -> dict[str, Any]:
     trace: TracebackType | None = BaseException.__dict__["__traceback__"].__get__(exc)
     hops = 0
     while trace is not None and hops < 5000:
-        if trace.tb_frame.f_code.co_filename == SUBMISSION:
+        if trace.tb_frame.f_code.co_filename == file:
             line = trace.tb_lineno
         trace = trace.tb_next
         hops += 1

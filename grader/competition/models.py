@@ -1,0 +1,128 @@
+"""The tables of the competition, the same on SQLite and on PostgreSQL.
+
+Times are whole milliseconds since 1970 in UTC (`_ms`), so that both databases keep and compare them alike.
+Submissions and grades are only ever added: a trigger of the first migration refuses to change one.
+Migrations make the tables (see `migrations/`); a test compares what they make with these classes.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, Integer, MetaData, String, Text, false, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    """Every constraint has a name, so that a migration can find it on both databases."""
+
+    metadata = MetaData(naming_convention=NAMES)
+
+
+class RoundRow(Base):
+    """A round. uid: the same in a backup and wherever it is restored. seed: draws the hidden cases.
+
+    opens_ms: None until it is set. closes_ms: None for open end. submission_limit: per participant, None for
+    none. frozen_ms: submissions after it do not move the board that participants see.
+    """
+
+    __tablename__ = "rounds"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    uid: Mapped[str] = mapped_column(String(32), unique=True)
+    title: Mapped[str] = mapped_column(String(80))
+    challenge: Mapped[str] = mapped_column(String(80))
+    seed: Mapped[int] = mapped_column(BigInteger)
+    opens_ms: Mapped[int | None] = mapped_column(BigInteger)
+    closes_ms: Mapped[int | None] = mapped_column(BigInteger)
+    submission_limit: Mapped[int | None] = mapped_column(Integer)
+    cooldown_s: Mapped[int] = mapped_column(Integer)
+    visibility: Mapped[str] = mapped_column(String(10))
+    created_ms: Mapped[int] = mapped_column(BigInteger)
+    frozen_ms: Mapped[int | None] = mapped_column(BigInteger)
+    has_hidden_names: Mapped[bool] = mapped_column(Boolean, server_default=false())
+
+
+class ParticipantRow(Base):
+    """Somebody in a round. number: 1, 2, 3 ... within the round, what is shown while names are hidden.
+
+    skeleton: what the nickname looks like, unique in the round. code_hash: see `codes.hash_code`.
+    """
+
+    __tablename__ = "participants"
+    __table_args__ = (
+        Index("uq_participants_round_id_skeleton", "round_id", "skeleton", unique=True),
+        Index("uq_participants_round_id_number", "round_id", "number", unique=True),
+    )
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    round_id: Mapped[int] = mapped_column(ForeignKey("rounds.id", ondelete="CASCADE"))
+    number: Mapped[int] = mapped_column(Integer)
+    nickname: Mapped[str] = mapped_column(String(80))
+    skeleton: Mapped[str] = mapped_column(String(200))
+    code_hash: Mapped[str] = mapped_column(String(120))
+    created_ms: Mapped[int] = mapped_column(BigInteger)
+    disqualified_ms: Mapped[int | None] = mapped_column(BigInteger)
+    disqualified_reason: Mapped[str | None] = mapped_column(String(300))
+
+
+class SubmissionRow(Base):
+    """A generation that was submitted, with all that is needed to make it again. Never changed.
+
+    attempt_key: made with the generation; sending it twice stores it once. config, messages, models: JSON.
+    generation_seed: the seed the run was made with. tokens: generated in all calls of the run.
+    """
+
+    __tablename__ = "submissions"
+    __table_args__ = (
+        Index("uq_submissions_participant_id_attempt_key", "participant_id", "attempt_key", unique=True),
+        Index("ix_submissions_participant_id_created_ms", "participant_id", "created_ms"),
+        Index("ix_submissions_round_id_created_ms", "round_id", "created_ms"),
+    )
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    round_id: Mapped[int] = mapped_column(ForeignKey("rounds.id", ondelete="CASCADE"))
+    participant_id: Mapped[int] = mapped_column(ForeignKey("participants.id", ondelete="CASCADE"))
+    attempt_key: Mapped[str] = mapped_column(String(64))
+    created_ms: Mapped[int] = mapped_column(BigInteger)
+    config: Mapped[str] = mapped_column(Text)
+    messages: Mapped[str] = mapped_column(Text)
+    generation_seed: Mapped[int | None] = mapped_column(BigInteger)
+    backend: Mapped[str] = mapped_column(String(200))
+    models: Mapped[str] = mapped_column(Text)
+    reply: Mapped[str] = mapped_column(Text)
+    code: Mapped[str] = mapped_column(Text)
+    tokens: Mapped[int] = mapped_column(Integer)
+    duration_ms: Mapped[int] = mapped_column(Integer)
+
+
+class GradeRow(Base):
+    """What a submission scored. A regrade is another row that names the one it supersedes. Never changed."""
+
+    __tablename__ = "grades"
+    __table_args__ = (
+        Index("uq_grades_supersedes_id", "supersedes_id", unique=True),
+        Index(
+            "uq_grades_first",
+            "submission_id",
+            unique=True,
+            sqlite_where=text("supersedes_id IS NULL"),
+            postgresql_where=text("supersedes_id IS NULL"),
+        ),
+        Index("ix_grades_submission_id", "submission_id"),
+    )
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    submission_id: Mapped[int] = mapped_column(ForeignKey("submissions.id", ondelete="CASCADE"))
+    supersedes_id: Mapped[int | None] = mapped_column(ForeignKey("grades.id", ondelete="CASCADE"))
+    created_ms: Mapped[int] = mapped_column(BigInteger)
+    seed: Mapped[int] = mapped_column(BigInteger)
+    score: Mapped[float] = mapped_column()
+    max_score: Mapped[float] = mapped_column()
+    report: Mapped[str] = mapped_column(Text)
+    duration_ms: Mapped[int] = mapped_column(Integer)
