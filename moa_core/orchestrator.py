@@ -36,7 +36,9 @@ async def run(
     strategy = find_strategy(config.strategy)
     events: asyncio.Queue[Event | None] = asyncio.Queue()
     rehearsal = await rehearse(config, conversation)
-    events.put_nowait(RunStarted(strategy.name, rehearsal.n_layers, config.seed, config.notes))
+    unused = [name for name in config.options if name not in strategy.options]
+    notes = (*config.notes, *(f"option {name!r} means nothing to {strategy.name}" for name in unused))
+    events.put_nowait(RunStarted(strategy.name, rehearsal.n_layers, config.seed, notes))
     player = asyncio.create_task(
         _play(strategy, rehearsal, config, conversation, router, events.put_nowait), name="moa-run"
     )

@@ -34,6 +34,7 @@ from moa_core.providers.transport import open_transport
 CEREBRAS_URL = "https://api.cerebras.ai/v1"
 MAX_ERROR_BYTES = 64 * 1024
 DRAIN_S = 0.05
+LIST_ATTEMPTS = 2  # somebody waits for the list in front of an empty page
 # Fields that some servers refuse by name; the request is then sent once more without them.
 DROPPABLE = ("response_format", "stream_options", "seed", "top_p", "stop")
 CONTEXT_FIELDS = ("context_window", "context_length", "max_context_length", "max_model_len")
@@ -150,7 +151,7 @@ class OpenAICompatible:
                     return await self._list_models(client)
                 except CallFailed as exc:
                     wait_s = self.retry.wait_s(exc, attempt)
-                    if wait_s is None:
+                    if wait_s is None or attempt >= LIST_ATTEMPTS:
                         raise
                 await asyncio.sleep(wait_s)
 
@@ -245,6 +246,10 @@ class OpenAICompatible:
                 response.headers,
                 await _read_some(response),
                 self._key.reveal(),
+            )
+        if response.headers.get("content-type", "").startswith("text/html"):
+            raise MalformedAnswer(
+                f"{self.name} answers with a web page: is {self.base_url} the right address?"
             )
 
     async def _list_models(self, client: httpx.AsyncClient) -> list[str]:

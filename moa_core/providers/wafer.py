@@ -6,7 +6,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, S
 from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from moa_core.errors import ContextExceeded, EngineFailed, ModelNotFound, RateLimited, RequestRefused
+from moa_core.errors import (
+    ContextExceeded,
+    EngineFailed,
+    IncompleteAnswer,
+    ModelNotFound,
+    RateLimited,
+    RequestRefused,
+)
 from moa_core.prompts import Message
 from moa_core.providers.base import CallRequest, Context, Delta, Finish, TokenUsage, Wait
 
@@ -74,6 +81,10 @@ class Wafer:
                     with _translated(request.model):
                         raise chunk.error
                 finish = _finish(chunk.completion) if chunk.completion is not None else None
+                if finish is not None and finish.reason == "cancelled":
+                    raise IncompleteAnswer(
+                        f"{request.model}: the engine was stopped; the answer is incomplete"
+                    )
                 yield Delta(chunk.text, n_tokens=len(chunk.token_ids), finish=finish)
                 if finish is not None:
                     return
@@ -180,7 +191,7 @@ def _finish(completion: "Completion") -> Finish:
 
 def _counter(engine: "Engine") -> Callable[[Sequence[Message]], int]:
     def count(messages: Sequence[Message]) -> int:
-        return len(engine.tokenize(engine.render([dict(message) for message in messages])))
+        return engine.count_tokens([dict(message) for message in messages])
 
     return count
 

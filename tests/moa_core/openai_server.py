@@ -19,6 +19,7 @@ ponder:N        N words of thinking, then an answer, unless the last message ask
 document        no stream, one JSON document    json:A|B      the first time A, then B (valid JSON or not)
 no-schema       refuses response_format by name leak          401 that repeats the key
 html            502 with an HTML page           context       400: too long
+page            an HTML page where a stream was expected
 limits:S        x-ratelimit headers: nothing left for S seconds
 """
 
@@ -136,6 +137,8 @@ class Server:
                 else {"error": {"message": str(refusal)}}
             )
             return await reply(writer, refusal.status, content, refusal.headers)
+        if first == b"<html>":
+            return await reply(writer, 200, "<html><body>Welcome</body></html>")
         if isinstance(first, dict) and "document" in first:
             return await reply(writer, 200, first["document"])
         extra = first.pop("headers", {}) if isinstance(first, dict) else {}
@@ -201,6 +204,8 @@ class Server:
                     "usage": usage,
                 }
             }
+        elif kind == "page":
+            yield b"<html>"
         elif kind == "bytes":
             for byte in odd_bytes():
                 yield bytes([byte])

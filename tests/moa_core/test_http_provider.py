@@ -107,6 +107,7 @@ async def test_reasoning_fields_are_kept_apart(cloud, name):
         ("status:302", errors.RequestRefused, "redirects"),
         ("html", errors.ServerFailed, "failed (502)"),
         ("context", errors.ContextExceeded, "maximum context length"),
+        ("page", errors.MalformedAnswer, "the right address?"),
         ("hang", errors.TimedOut, "no first token within 0.3 s"),
         ("keep-alive", errors.TimedOut, "no first token within 0.3 s"),
         ("hang-after:2", errors.TimedOut, "no next token within 0.3 s"),

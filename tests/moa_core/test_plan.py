@@ -220,6 +220,15 @@ def test_cut_text_is_the_longest_beginning_that_fits(text, limit):
     assert cut == "" or text.startswith(cut.removesuffix(CUT_MARK))
 
 
+async def test_plan_of_best_of_n_has_the_judge(sized):
+    made = await plan(
+        replace(config(), strategy="best-of-n"), "hi", sized({"m1": "", "m2": "", "sum": ""}, 10_000)
+    )
+
+    assert [call.role for call in made.calls] == ["sampler"] * 4 + ["judge"]
+    assert made.calls[-1].helper_tokens == 40
+
+
 async def test_plan_follows_the_strategy(sized):
     provider = sized({"m1": "", "m2": "", "sum": ""}, 100_000)
     refined = replace(config(), strategy="propose-critique-refine")

@@ -171,6 +171,12 @@ def test_option_out_of_range_is_refused(play, scripted, value):
         play(config("best-of-n", options={"n": value}), "hi", scripted({"sampler": "x"}))
 
 
+def test_option_that_the_strategy_does_not_know_is_reported(play, scripted):
+    events = play(config("best-of-n", options={"n": 1, "m": 2}), "hi", scripted({"sampler": "x"}))
+
+    assert events[0].notes == ("option 'm' means nothing to best-of-n",)
+
+
 def test_braces_in_candidates_are_left_alone(play, scripted):
     tricky = "{n} {answers} {critique} {helper_response}"
     provider = scripted({"sampler": [tricky, "two"], "judge": scores(9, 1)})
