@@ -25,15 +25,16 @@ pre .n { color: GrayText; user-select: none; }
 
 def html_report(report: Report, source: str, title: str) -> str:
     """The page. title: what was graded, e.g. the file's name."""
-    head = f"<title>{escape(title)}: {report.score:g} of {report.max_score:g}</title>"
+    total = f"{report.score:g} of {report.max_score:g}"
+    head = f"<title>{escape(title)}: {total}</title>"
     parts = [
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"{head}<style>{_STYLE}</style></head><body>",
         f"<h1>{escape(title)}</h1>",
-        f'<p class="total">{report.score:g} of {report.max_score:g} points · {report.letter}</p>',
-        f'<p class="note">Challenge {escape(report.challenge)}, seed {report.seed}, {report.percentage:g} %</p>',
+        f'<p class="total">{total} points · {report.letter}</p>',
+        f'<p class="note">{escape(report.challenge)}, seed {report.seed}, {report.percentage:g} %</p>',
         f"<p><strong>{escape(report.refusal)}</strong></p>" if report.refusal else "",
         "".join(f'<p class="note">{escape(note)}</p>' for note in report.notes),
         "<h2>Checks</h2>",

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from grader.answers import growth_calls, judge_steps, judge_unchanged
 from grader.challenge import Args, Call, Family, Fault, Input, Outcome, Plan, cached_plan, remove_items
 from grader.challenges.user_metrics import judging
 from grader.challenges.user_metrics.draws import (
@@ -28,7 +29,6 @@ from grader.random_source import Draws
 
 YEAR = Range("2024-03-01", "2024-09-30")
 SMALL, LARGE = 500, 2000
-GROWTH = 6.0
 _NUMERIC = KEYS[1:]
 _NO_DATES = ("not-a-date", "unknown", "never", "n/a", "31/12/2024", "yesterday", "99/99/9999", 12345, 0)
 
@@ -422,16 +422,6 @@ def mutation_families(seed: int) -> tuple[Family, ...]:
     )
 
 
-def judge_unchanged(args: Args, outcomes: Sequence[Outcome]) -> Fault | None:
-    """The input is as it was; a crash changes nothing."""
-    for outcome in outcomes:
-        if outcome.mutated:
-            return Fault(
-                "mutated", "the input was changed", "the caller's list and dicts as they were", outcome
-            )
-    return None
-
-
 def _many_users(draws: Draws, count: int) -> list[User]:
     """Five users who lead under any sensible formula, in a clear order, among many ordinary ones."""
     users = [
@@ -455,24 +445,17 @@ def efficiency_families(seed: int) -> tuple[Family, ...]:
     draws = Draws(seed, "efficiency")
     small, large = _args(_many_users(draws, SMALL)), _args(_many_users(draws, LARGE))
 
-    def calls(args: Args) -> tuple[Call, ...]:
-        return (Call(small, counted=True), Call(args, counted=True, growth=GROWTH))
-
-    return (Family("500 and 2,000 users", (Input(large, drawn=True),), judge_growth, 1.0, calls),)
+    return (
+        Family("500 and 2,000 users", (Input(large, drawn=True),), judge_growth, 1.0, growth_calls(small)),
+    )
 
 
 def judge_growth(args: Args, outcomes: Sequence[Outcome]) -> Fault | None:
     """Work grows less than sixfold for four times the users, and the five best are found."""
-    small, large = outcomes
-    wanted = f"less than {GROWTH:g} times the steps for 4 times the users"
-    if large.kind == "overrun":
-        got = f"{small.steps} steps for {SMALL} users, more than {large.steps} for {LARGE}"
-        return Fault("slow", got, wanted, large, "growth")
-    if small.kind == "overrun":
-        return Fault("slow", f"more than {small.steps} steps for {SMALL} users", wanted, small, "growth")
-    fault = judging.crash(small, wanted) or judging.crash(large, wanted)
+    fault = judge_steps(outcomes, SMALL, LARGE, "users")
     if fault:
         return fault
+    large = outcomes[1]
     answer = judging.read(large.value)
     best = sorted(args[0], key=lambda each: each["posts"])[-5:][::-1]
     found = answer.performers

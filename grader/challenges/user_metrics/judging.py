@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from math import isclose, isfinite
+from math import isclose
 from typing import Any
 
+from grader.answers import crash, equal, is_number
 from grader.challenge import Args, Fault, Outcome
 from grader.challenges.user_metrics.reference import FIELDS, KEYS, TOP, calculate_user_metrics
 from grader.display import show
@@ -33,11 +34,6 @@ class MetricsArgs(tuple[Any, ...]):
 def right_answer(args: Args) -> dict[str, Any]:
     """The reference's answer for these arguments."""
     return args.right if isinstance(args, MetricsArgs) else calculate_user_metrics(*args)
-
-
-def is_number(value: Any) -> bool:
-    """A finite int or float; True and False are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
 
 def is_close(got: Any, expected: float) -> bool:
@@ -106,29 +102,6 @@ def _read_performers(value: dict[str, Any], answer: Answer) -> None:
         answer.problems[SCORE] = answer.problems[PERFORMERS]
 
 
-def crash(outcome: Outcome, expected: str) -> Fault | None:
-    """The fault of a call that did not return, else None."""
-    if outcome.ok:
-        return None
-    if outcome.kind in ("timeout", "not_run", "overrun"):
-        got = (
-            "it did not finish in time"
-            if outcome.kind != "not_run"
-            else "not run: the time was used up before"
-        )
-        return Fault("timeout", got, expected, outcome, outcome.kind)
-    return Fault("crash", describe_crash(outcome), expected, outcome, outcome.error)
-
-
-def describe_crash(outcome: Outcome) -> str:
-    """`ZeroDivisionError in line 12`, with the key where a KeyError names one."""
-    if outcome.kind == "died":
-        return f"the process ended: {outcome.error}"
-    detail = f" for {outcome.detail}" if outcome.detail else ""
-    place = f" in line {outcome.line}" if outcome.line else ""
-    return f"{outcome.error}{detail}{place}"
-
-
 # against the brief
 
 
@@ -189,17 +162,6 @@ def judge_order(args: Args, outcomes: Sequence[Outcome]) -> Fault | None:
 def has_fields(performer: dict[str, Any], user: dict[str, Any]) -> bool:
     """Whether a performer carries the user's own fields unchanged."""
     return all(key in performer and equal(performer[key], user[key]) for key in user if key != SCORE)
-
-
-def equal(left: Any, right: Any) -> bool:
-    """Equal values; numbers numerically, with the tolerance of this challenge."""
-    if is_number(left) and is_number(right):
-        return isclose(left, right, rel_tol=1e-9, abs_tol=1e-9)
-    if isinstance(left, dict) and isinstance(right, dict):
-        return left.keys() == right.keys() and all(equal(left[key], right[key]) for key in left)
-    if isinstance(left, list) and isinstance(right, list):
-        return len(left) == len(right) and all(map(equal, left, right))
-    return type(left) is type(right) and bool(left == right)
 
 
 def judge_nobody(args: Args, outcomes: Sequence[Outcome]) -> Fault | None:
