@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import ssl
 import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
@@ -105,6 +106,7 @@ class OpenAICompatible:
         self._context_tokens = dict(context_tokens or {})
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, _Shared] = WeakKeyDictionary()
         self._lock = threading.Lock()
+        self._ssl: ssl.SSLContext | None = None
         self._held: list[Any] = []
 
     def __repr__(self) -> str:
@@ -299,12 +301,14 @@ class OpenAICompatible:
         return headers
 
     def _open_client(self) -> httpx.AsyncClient:
+        if self._ssl is None and self._chat_url.scheme == "https":
+            self._ssl = httpx.create_ssl_context()
         # hpack logs every header it encodes at DEBUG, the key among them.
         logging.getLogger("hpack").setLevel(logging.INFO)
         return httpx.AsyncClient(
             base_url=self.base_url,
             headers=self._headers(),
-            transport=open_transport(httpx.URL(self.base_url)),
+            transport=open_transport(self._chat_url, self._ssl),
             timeout=httpx.Timeout(None, connect=self.timeouts.connect_s),
         )
 

@@ -6,6 +6,7 @@ the requests of a pool still share a connection.
 """
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,16 +24,19 @@ SENDING_AT_ONCE = 8  # requests that connect or send at once; any number may wai
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def open_transport(url: httpx.URL) -> httpx.AsyncBaseTransport:
-    """The transport for requests to `url`: through the proxy that the environment names, or directly."""
+def open_transport(url: httpx.URL, ssl_context: ssl.SSLContext | None) -> httpx.AsyncBaseTransport:
+    """The transport for requests to `url`: through the proxy that the environment names, or directly.
+
+    ssl_context: for https; making one takes longer than many a call, so the caller keeps it.
+    """
     # A proxy cannot reach this machine's own ports.
     is_direct = url.host in LOOPBACK or bool(proxy_bypass(url.host))
     proxies = {} if is_direct else getproxies()
     proxy = proxies.get(url.scheme) or proxies.get("all")
     if proxy is not None:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-        return httpx.AsyncHTTPTransport(http2=True, limits=limits, proxy=proxy)
-    return PooledTransport(is_secure=url.scheme == "https")
+        return httpx.AsyncHTTPTransport(verify=ssl_context or True, http2=True, limits=limits, proxy=proxy)
+    return PooledTransport(ssl_context)
 
 
 @dataclass(slots=True)
@@ -46,8 +50,8 @@ class _Pool:
 class PooledTransport(httpx.AsyncBaseTransport):
     """Gives each request to the first pool with room, so that sequential requests reuse one connection."""
 
-    def __init__(self, is_secure: bool) -> None:
-        self._ssl = httpx.create_ssl_context() if is_secure else None
+    def __init__(self, ssl_context: ssl.SSLContext | None = None) -> None:
+        self._ssl = ssl_context
         self._pools: list[_Pool] = []
         self._sending = asyncio.Semaphore(SENDING_AT_ONCE)
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from wse_backend import Chunk, Completion, Engine, EnginePool
 
 PROGRESS_STEP = 0.01
+MIN_TOP_P = 1e-6  # servers take 0 for "the likeliest token only", the engine wants that said so
 
 
 class Wafer:
@@ -173,10 +174,10 @@ def _params(request: CallRequest) -> Any:
 
     return SamplingParams(
         temperature=request.temperature,
-        top_p=request.top_p,
+        top_p=max(request.top_p, MIN_TOP_P),
         max_tokens=request.max_tokens,
         stop=request.stop,
-        seed=request.seed,
+        seed=None if request.seed is None else request.seed % 2**64,
     )
 
 

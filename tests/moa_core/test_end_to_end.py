@@ -100,6 +100,12 @@ def test_run_that_cannot_fit_is_refused_before_the_first_token(wafer):
     assert events[-1].trace.calls == ()
 
 
+def test_values_that_servers_take_are_taken_in_process(wafer):
+    agent = Agent("s", MODEL, "", 1.0, 4, top_p=0.0, seed=-3)
+
+    assert isinstance(list(run_sync(MoAConfig(summarizer=agent), "Hi", wafer))[-1], RunFinished)
+
+
 async def test_plan_counts_with_the_models_own_tokenizer(wafer):
     made = await plan(small(), "What is the capital of France?", wafer)
 

@@ -309,6 +309,20 @@ async def test_closing_run_early_cancels_every_call_and_leaves_no_task(moa, scri
     assert asyncio.all_tasks() == before
 
 
+async def test_leaving_the_loop_early_leaves_no_task(moa, scripted):
+    provider = scripted({"m": "x", "sum": "s"})
+    provider.gate = asyncio.Event()
+    before = asyncio.all_tasks()
+    async for _ in run(moa(["m"] * 3), "hi", provider):
+        if provider.running:
+            break
+
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert provider.running == 0
+    assert asyncio.all_tasks() == before
+
+
 async def test_cancelling_the_consumer_cancels_every_call(moa, scripted):
     provider = scripted({"m": "x", "sum": "s"})
     provider.gate = asyncio.Event()

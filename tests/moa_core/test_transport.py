@@ -112,7 +112,7 @@ async def test_connection_that_the_server_closed_meanwhile_is_not_used_again():
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as closing:
         url = f"http://127.0.0.1:{closing.sockets[0].getsockname()[1]}"
-        async with httpx.AsyncClient(transport=PooledTransport(is_secure=False)) as client:
+        async with httpx.AsyncClient(transport=PooledTransport()) as client:
             for _ in range(3):
                 assert (await client.get(url)).text == "ok"
                 await asyncio.sleep(0.05)
@@ -132,7 +132,7 @@ async def test_large_bodies_arrive_whole_in_both_directions():
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as large:
         url = f"http://127.0.0.1:{large.sockets[0].getsockname()[1]}"
-        client = httpx.AsyncClient(transport=PooledTransport(is_secure=False))
+        client = httpx.AsyncClient(transport=PooledTransport())
         async with client, client.stream("POST", url, content=sent) as response:
             await asyncio.sleep(0.1)  # the buffer fills up and reading pauses
             body = await response.aread()
@@ -153,6 +153,6 @@ def test_transport_depends_on_the_address(monkeypatch):
     for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
 
-    assert isinstance(open_transport(httpx.URL("http://example.org")), PooledTransport)
+    assert isinstance(open_transport(httpx.URL("http://example.org"), None), PooledTransport)
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-    assert isinstance(open_transport(httpx.URL("http://example.org")), httpx.AsyncHTTPTransport)
+    assert isinstance(open_transport(httpx.URL("http://example.org"), None), httpx.AsyncHTTPTransport)
