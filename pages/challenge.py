@@ -92,7 +92,9 @@ def judge(attempt: Attempt, challenge: Challenge) -> None:
 def make_attempt(challenge: Challenge) -> None:
     """Run the agents on the challenge, then grade what they wrote."""
     request = challenge_request(challenge)
-    attempt = Attempt(len(session.attempts) + 1, challenge.name, Turn(request))
+    number = len(session.attempts) + 1
+    turn = Turn(request, title=f"{challenge.title}, attempt {number}")
+    attempt = Attempt(number, challenge.name, turn)
     session.attempts.append(attempt)
     with suppress(*Shown), running(session, attempt.turn):
         tidy_after_stop(attempt.turn)

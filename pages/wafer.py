@@ -6,7 +6,7 @@ from pages.ui.layout import page_body, row
 from pages.ui.measured import measured_models
 from pages.ui.run_report import show_calls, show_layer_charts, show_totals
 from pages.ui.session import init_session
-from pages.ui.text import as_plain
+from pages.ui.text import as_plain, shortened
 
 session = init_session()
 
@@ -22,9 +22,7 @@ with page_body():
         st.info("There is no run yet. Ask your agents something first.", icon=":material/timer:")
         st.page_link("pages/chat.py", label="Go to the chat", icon=":material/forum:")
     else:
-        st.markdown(
-            f"**The last run:** {as_plain(run.question[:160])}{'…' if len(run.question) > 160 else ''}"
-        )
+        st.markdown(f"**The last run:** {as_plain(shortened(run.name, 160))}")
         show_totals(run)
         if measured_models(run.records):
             st.subheader("Measured on this machine")

@@ -6,7 +6,7 @@ import streamlit as st
 
 from moa_core import errors as moa
 from moa_core.errors import MoAError
-from pages.ui.text import as_plain
+from pages.ui.text import as_plain, capitalised
 from wse_backend import errors as wse
 from wse_backend.errors import WseError
 
@@ -91,7 +91,7 @@ def show_problem(error: Exception) -> None:
     """The error, its own words, and the next step."""
     title, step = advice(error)
     said = (
-        _lines(str(error))
+        _lines(capitalised(str(error)))
         if isinstance(error, Shown)
         else f"An unexpected {type(error).__name__} ended the run."
     )

@@ -147,7 +147,10 @@ def _loading_text(load: backend.Load) -> str:
     """What the progress bar stands for."""
     stage = STAGE_NAMES.get(load.stage, load.stage)
     amount = f" · {size(load.done)} of {size(load.total)}" if load.total > 1e6 else ""
-    return f"{as_plain(load.model)}: {as_plain(stage)}{amount}"
+    name = (
+        "" if stage[:1].isupper() else f"{load.model}: "
+    )  # the fetcher's sentences name the model themselves
+    return f"{as_plain(name + stage)}{amount}"
 
 
 def draw_turn_layers(turn: Turn, *, expanded: bool) -> None:

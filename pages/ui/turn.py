@@ -47,6 +47,7 @@ class Turn:
     """
 
     question: str
+    title: str = ""
     layers: list[LayerView] = field(default_factory=list)
     answer: str = ""
     reasoning: str = ""
@@ -123,6 +124,11 @@ class Turn:
         for call in self.calls:
             if call.state in ("waiting", "writing"):
                 call.state, call.note = "stopped", ""
+
+    @property
+    def name(self) -> str:
+        """What to call the run: its title, else its question."""
+        return self.title or self.question
 
     @property
     def records(self) -> tuple[CallRecord, ...]:
