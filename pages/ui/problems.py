@@ -53,6 +53,11 @@ _ADVICE: tuple[tuple[tuple[type[Exception], ...], str, str], ...] = (
         "Check the network connection and try again, or choose a model that is already here.",
     ),
     (
+        (wse.BrokenGGUF, wse.Unsupported, wse.BrokenTemplate),
+        "This model file cannot be used",
+        "Replace the file, or choose another model on the Agents page.",
+    ),
+    (
         (wse.OutOfMemory,),
         "The model does not fit into memory",
         "Choose a smaller model, or close what else is running.",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from moa_core import MoAConfig
@@ -99,6 +102,25 @@ def test_an_unknown_model_without_a_cloud_is_refused(app: App) -> None:
     app.use(setup("no-such-model", summarizer="no-such-model")).ask("Go")
     assert "no-such-model" in app.at.error[0].value
     assert "Agents page" in app.at.error[0].value
+
+
+def test_a_broken_model_file_is_named_with_what_is_wrong(
+    app: App, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "torn.gguf").write_bytes(b"GGUF\x03\x00")
+    monkeypatch.setenv("WSE_MODEL_DIR", str(tmp_path))
+    app.use(MoAConfig(summarizer=setup("echo", summarizer="torn.gguf").summarizer)).ask("Go")
+    assert "This model file cannot be used" in app.text
+    assert "torn.gguf" in app.at.error[0].value
+
+
+@pytest.mark.slow
+def test_a_question_longer_than_the_context_is_refused_with_both_numbers(app: App) -> None:
+    app.at.default_timeout = 240  # the kernels may have to be compiled first
+    app.use(MoAConfig(summarizer=MoAConfig.default().summarizer)).ask("word " * 20_000)
+    assert "This does not fit into the model's context" in app.text
+    assert re.search(r"2\d[ ,.]?\d{3} tokens", app.at.error[0].value)
+    assert len(app.session.turns[0].question) == 100_000
 
 
 def test_an_emptied_layer_is_refused_before_the_run(cloud: Cloud, app: App) -> None:
