@@ -1,0 +1,88 @@
+"""The classroom competition: rounds, participants, submissions, grades, boards."""
+
+from grader.competition.archive import backup, restore, to_csv, to_json
+from grader.competition.boards import KINDS, BoardRow, Boards, Kind
+from grader.competition.database import Database
+from grader.competition.door import Door, is_same_password
+from grader.competition.errors import (
+    AlreadyThere,
+    BadBackup,
+    BadNickname,
+    CompetitionError,
+    Disqualified,
+    NicknameTaken,
+    NotASubmission,
+    NotFound,
+    NotOpen,
+    Refused,
+    RoundFull,
+    StoreError,
+    StoreFull,
+    StoreUnavailable,
+    TooLarge,
+    TooMany,
+    TooSoon,
+    WrongCode,
+)
+from grader.competition.limits import Limits
+from grader.competition.nicknames import clean_nickname, skeleton
+from grader.competition.records import (
+    VISIBILITIES,
+    Generation,
+    GradingJob,
+    Participant,
+    Provenance,
+    Round,
+    Submission,
+    Visibility,
+    now_ms,
+)
+from grader.competition.referee import Referee, grade_text
+from grader.competition.store import Store
+
+__all__ = [
+    "KINDS",
+    "VISIBILITIES",
+    "AlreadyThere",
+    "BadBackup",
+    "BadNickname",
+    "BoardRow",
+    "Boards",
+    "CompetitionError",
+    "Database",
+    "Disqualified",
+    "Door",
+    "Generation",
+    "GradingJob",
+    "Kind",
+    "Limits",
+    "NicknameTaken",
+    "NotASubmission",
+    "NotFound",
+    "NotOpen",
+    "Participant",
+    "Provenance",
+    "Referee",
+    "Refused",
+    "Round",
+    "RoundFull",
+    "Store",
+    "StoreError",
+    "StoreFull",
+    "StoreUnavailable",
+    "Submission",
+    "TooLarge",
+    "TooMany",
+    "TooSoon",
+    "Visibility",
+    "WrongCode",
+    "backup",
+    "clean_nickname",
+    "grade_text",
+    "is_same_password",
+    "now_ms",
+    "restore",
+    "skeleton",
+    "to_csv",
+    "to_json",
+]

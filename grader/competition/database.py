@@ -70,7 +70,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A connection in one write transaction, committed to the disk when the block ends. Raises StoreError.
+        """A connection in one write transaction, on the disk when the block ends. Raises StoreError.
 
         IntegrityError passes through: what it means is known to whoever wrote the statement.
         """
@@ -158,7 +158,7 @@ def _make_folder(folder: Path) -> None:
 
 @contextmanager
 def translated(action: str) -> Iterator[None]:
-    """Foreign errors as ours, with the cause chained; their texts may name hosts and users, so ours do not."""
+    """Foreign errors as ours, cause chained; their texts may name hosts and users, so ours do not."""
     try:
         yield
     except IntegrityError:

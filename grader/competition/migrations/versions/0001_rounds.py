@@ -17,7 +17,7 @@ APPEND_ONLY = ("submissions", "grades")
 
 
 def upgrade() -> None:
-    """Make the first tables."""
+    """Make the first tables. `sqlite_autoincrement`: an id is never given twice, as on PostgreSQL."""
     op.create_table(
         "rounds",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -33,6 +33,7 @@ def upgrade() -> None:
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_rounds"),
         sa.UniqueConstraint("uid", name="uq_rounds_uid"),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "participants",
@@ -49,6 +50,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["round_id"], ["rounds.id"], name="fk_participants_round_id", ondelete="CASCADE"
         ),
+        sqlite_autoincrement=True,
     )
     op.create_index(
         "uq_participants_round_id_skeleton", "participants", ["round_id", "skeleton"], unique=True
@@ -83,6 +85,7 @@ def _create_submissions() -> None:
         sa.ForeignKeyConstraint(
             ["participant_id"], ["participants.id"], name="fk_submissions_participant_id", ondelete="CASCADE"
         ),
+        sqlite_autoincrement=True,
     )
     op.create_index(
         "uq_submissions_participant_id_attempt_key",
@@ -113,6 +116,7 @@ def _create_grades() -> None:
         sa.ForeignKeyConstraint(
             ["supersedes_id"], ["grades.id"], name="fk_grades_supersedes_id", ondelete="CASCADE"
         ),
+        sqlite_autoincrement=True,
     )
     first = sa.text("supersedes_id IS NULL")
     op.create_index("uq_grades_supersedes_id", "grades", ["supersedes_id"], unique=True)

@@ -1,0 +1,143 @@
+"""Participants: they join with a nickname and come back with their code; the host may take them out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+
+from grader.competition.codes import hash_code, is_code, new_code
+from grader.competition.database import Database
+from grader.competition.door import Door
+from grader.competition.errors import NicknameTaken, NotFound, NotOpen, Refused, RoundFull, WrongCode
+from grader.competition.limits import REASON_CHARS, Limits
+from grader.competition.models import ParticipantRow
+from grader.competition.nicknames import clean_nickname, skeleton
+from grader.competition.records import Participant
+from grader.competition.rounds import find_round
+
+_COLUMNS = (
+    ParticipantRow.id,
+    ParticipantRow.round_id,
+    ParticipantRow.number,
+    ParticipantRow.nickname,
+    ParticipantRow.created_ms,
+    ParticipantRow.disqualified_ms,
+    ParticipantRow.disqualified_reason,
+)
+# Compared with when there is no such nickname, so that the answer takes as long as for a wrong code.
+_NOBODY = f"{'00' * 16}:{'00' * 32}"
+
+
+class Participants:
+    """The participants of all rounds. Thread-safe. Everything raises StoreError when the database fails."""
+
+    def __init__(self, database: Database, limits: Limits, clock: Callable[[], int]) -> None:
+        self._database = database
+        self._limits = limits
+        self._clock = clock
+        self._door = Door()
+
+    def join(self, round_id: int, nickname: str) -> tuple[Participant, str]:
+        """A new participant, and the code to come back with: it is told here once and kept nowhere.
+
+        Raises BadNickname, NicknameTaken, NotOpen when the round is over, RoundFull, NotFound.
+        """
+        nickname = clean_nickname(nickname)
+        code = new_code()
+        values: dict[str, Any] = {
+            "nickname": nickname,
+            "skeleton": skeleton(nickname),
+            "code_hash": hash_code(code),
+        }
+        with self._database.writing() as connection:
+            found = find_round(connection, round_id, lock=True)
+            now = self._clock()
+            if found.state(now) == "closed":
+                raise NotOpen("this round is over; nobody can join it any more")
+            number = self._next_number(connection, round_id, now)
+            self._refuse_taken(connection, round_id, nickname)
+            values |= {"round_id": round_id, "number": number, "created_ms": now}
+            row = connection.execute(sa.insert(ParticipantRow).values(values).returning(*_COLUMNS)).one()
+        return Participant(**row._mapping), code
+
+    def come_back(self, round_id: int, nickname: str, code: str) -> Participant:
+        """The participant of this nickname and code. Raises WrongCode, or Refused after too many tries."""
+        looks = skeleton(nickname[:200])
+        key = f"{round_id}/{looks}"
+        wait_s = self._door.wait_s(key)
+        if wait_s > 0:
+            raise Refused(f"too many wrong codes for this nickname; try again in {wait_s:.0f} s")
+        with self._database.reading() as connection:
+            query = sa.select(*_COLUMNS, ParticipantRow.code_hash).where(
+                ParticipantRow.round_id == round_id, ParticipantRow.skeleton == looks
+            )
+            row = connection.execute(query).one_or_none()
+        expected = row.code_hash if row is not None else _NOBODY
+        if not self._door.attempt(lambda: is_code(code[:100], expected), key) or row is None:
+            raise WrongCode
+        return _from(row._mapping)
+
+    def get(self, participant_id: int) -> Participant:
+        """Raises NotFound."""
+        with self._database.reading() as connection:
+            return find_participant(connection, participant_id)
+
+    def of_round(self, round_id: int) -> list[Participant]:
+        """Everybody in the round, in the order in which they joined."""
+        query = sa.select(*_COLUMNS).where(ParticipantRow.round_id == round_id)
+        with self._database.reading() as connection:
+            return [_from(row._mapping) for row in connection.execute(query.order_by(ParticipantRow.number))]
+
+    def disqualify(self, participant_id: int, reason: str) -> Participant:
+        """Take somebody off the boards; the reason is shown to them. Raises Refused without one."""
+        reason = " ".join("".join(c if c.isprintable() else " " for c in reason).split())
+        if not 0 < len(reason) <= REASON_CHARS:
+            raise Refused(f"a disqualification has a reason of 1 to {REASON_CHARS} characters")
+        values = {"disqualified_ms": self._clock(), "disqualified_reason": reason}
+        return self._change(participant_id, values)
+
+    def reinstate(self, participant_id: int) -> Participant:
+        """Put somebody back on the boards."""
+        return self._change(participant_id, {"disqualified_ms": None, "disqualified_reason": None})
+
+    def _change(self, participant_id: int, values: dict[str, Any]) -> Participant:
+        with self._database.writing() as connection:
+            find_participant(connection, participant_id)
+            statement = sa.update(ParticipantRow).where(ParticipantRow.id == participant_id)
+            row = connection.execute(statement.values(values).returning(*_COLUMNS)).one()
+            return _from(row._mapping)
+
+    def _next_number(self, connection: sa.Connection, round_id: int, now: int) -> int:
+        recent = sa.func.count().filter(ParticipantRow.created_ms > now - 60_000)
+        query = sa.select(sa.func.coalesce(sa.func.max(ParticipantRow.number), 0), sa.func.count(), recent)
+        highest, n_all, n_recent = connection.execute(query.where(ParticipantRow.round_id == round_id)).one()
+        if n_all >= self._limits.participants_per_round:
+            raise RoundFull(f"this round is full: it has {n_all:,} participants")
+        if n_recent >= self._limits.joins_per_round_per_minute:
+            raise RoundFull("very many people are joining this round right now; try again in a minute")
+        return int(highest) + 1
+
+    @staticmethod
+    def _refuse_taken(connection: sa.Connection, round_id: int, nickname: str) -> None:
+        """The round's row is locked, so nobody can take the name between this look and the insert."""
+        query = sa.select(ParticipantRow.nickname).where(
+            ParticipantRow.round_id == round_id, ParticipantRow.skeleton == skeleton(nickname)
+        )
+        holder = connection.execute(query).scalar_one_or_none()
+        if holder is not None:
+            raise NicknameTaken(nickname, holder)
+
+
+def _from(row: sa.RowMapping) -> Participant:
+    return Participant(**{column.key: row[column.key] for column in _COLUMNS})
+
+
+def find_participant(connection: sa.Connection, participant_id: int, *, lock: bool = False) -> Participant:
+    """The participant with this id; lock: their other submissions wait until the transaction ends."""
+    query = sa.select(*_COLUMNS).where(ParticipantRow.id == participant_id)
+    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
+    if row is None:
+        raise NotFound("participant", participant_id)
+    return _from(row._mapping)

@@ -1,0 +1,197 @@
+"""Submissions and their grades: only ever added, never changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import aliased
+
+from grader.competition.database import Database
+from grader.competition.errors import Disqualified, NotFound, NotOpen, TooMany, TooSoon
+from grader.competition.limits import Limits
+from grader.competition.models import GradeRow, RoundRow, SubmissionRow
+from grader.competition.participants import find_participant
+from grader.competition.records import (
+    Generation,
+    GradingJob,
+    Participant,
+    Provenance,
+    Round,
+    Submission,
+    storable,
+)
+from grader.competition.rounds import find_round
+
+_LATER = aliased(GradeRow)
+_SUMMARY = (
+    SubmissionRow.id,
+    SubmissionRow.round_id,
+    SubmissionRow.participant_id,
+    SubmissionRow.created_ms,
+    SubmissionRow.tokens,
+    SubmissionRow.duration_ms,
+    GradeRow.score,
+    GradeRow.max_score,
+    GradeRow.id.label("grade_id"),
+)
+_MINUTE_MS = 60_000
+
+
+def with_current_grade(*columns: Any) -> sa.Select[Any]:
+    """A query over submissions and the grade of each that no other supersedes; NULLs where there is none."""
+    is_superseded = sa.exists().where(_LATER.supersedes_id == GradeRow.id)
+    current = sa.and_(GradeRow.submission_id == SubmissionRow.id, ~is_superseded)
+    return sa.select(*columns).select_from(SubmissionRow).outerjoin(GradeRow, current)
+
+
+class Submissions:
+    """The submissions of all rounds. Thread-safe. Everything raises StoreError when the database fails."""
+
+    def __init__(self, database: Database, limits: Limits, clock: Callable[[], int]) -> None:
+        self._database = database
+        self._limits = limits
+        self._clock = clock
+
+    def add(self, participant_id: int, generation: Generation) -> Submission:
+        """Store a generation; when this returns, it is on the disk. Grading is another step.
+
+        Sending the same attempt again returns what was stored the first time, whatever the rules say by then.
+        Raises TooLarge, NotASubmission, Disqualified, NotOpen, TooMany, TooSoon, NotFound.
+        """
+        columns = generation.to_columns()
+        with self._database.writing() as connection:
+            participant = find_participant(connection, participant_id, lock=True)
+            key = generation.attempt_key
+            query = with_current_grade(*_SUMMARY).where(
+                SubmissionRow.participant_id == participant_id, SubmissionRow.attempt_key == key
+            )
+            stored = connection.execute(query).one_or_none()
+            if stored is not None:
+                return Submission(**stored._mapping)
+            now = self._clock()
+            self._check_rules(connection, participant, find_round(connection, participant.round_id), now)
+            columns |= {
+                "round_id": participant.round_id,
+                "participant_id": participant_id,
+                "created_ms": now,
+            }
+            statement = sa.insert(SubmissionRow).values(columns).returning(SubmissionRow.id)
+            submission_id = connection.execute(statement).scalar_one()
+        return Submission(
+            submission_id,
+            participant.round_id,
+            participant_id,
+            now,
+            columns["tokens"],
+            columns["duration_ms"],
+            None,
+            None,
+            None,
+        )
+
+    def _check_rules(
+        self, connection: sa.Connection, participant: Participant, rules: Round, now: int
+    ) -> None:
+        if participant.is_disqualified:
+            raise Disqualified(participant.disqualified_reason or "")
+        state = rules.state(now)
+        if state != "open":
+            reason = "is over" if state == "closed" else "has not begun"
+            raise NotOpen(f"this round {reason}; nothing can be submitted now")
+        mine = SubmissionRow.participant_id == participant.id
+        recent = SubmissionRow.created_ms > now - _MINUTE_MS
+        query = sa.select(
+            sa.func.count(),
+            sa.func.max(SubmissionRow.created_ms),
+            sa.func.count().filter(recent),
+            sa.func.min(SubmissionRow.created_ms).filter(recent),
+        )
+        n_mine, last_ms, n_recent, oldest_ms = connection.execute(query.where(mine)).one()
+        if rules.submission_limit is not None and n_mine >= rules.submission_limit:
+            raise TooMany(rules.submission_limit)
+        if last_ms is not None and now - last_ms < rules.cooldown_s * 1000:
+            wait_s = rules.cooldown_s - (now - last_ms) / 1000
+            raise TooSoon(wait_s, f"this round has a pause of {rules.cooldown_s} s between two submissions")
+        most = self._limits.submissions_per_participant_per_minute
+        if n_recent >= most:
+            raise TooSoon((oldest_ms + _MINUTE_MS - now) / 1000, f"at most {most} submissions a minute")
+        in_round = sa.select(sa.func.count()).where(SubmissionRow.round_id == rules.id, recent)
+        if connection.execute(in_round).scalar_one() >= self._limits.submissions_per_round_per_minute:
+            raise TooSoon(10, "the whole class is submitting right now")
+
+    def of_participant(self, participant_id: int) -> list[Submission]:
+        """Somebody's submissions with their current grades, the oldest first."""
+        return self._list(SubmissionRow.participant_id == participant_id)
+
+    def of_round(self, round_id: int) -> list[Submission]:
+        """A round's submissions with their current grades, the oldest first."""
+        return self._list(SubmissionRow.round_id == round_id)
+
+    def _list(self, condition: sa.ColumnElement[bool]) -> list[Submission]:
+        query = with_current_grade(*_SUMMARY).where(condition)
+        with self._database.reading() as connection:
+            rows = connection.execute(query.order_by(SubmissionRow.created_ms, SubmissionRow.id))
+            return [Submission(**row._mapping) for row in rows]
+
+    def provenance(self, submission_id: int) -> Provenance:
+        """How a submission came about. Raises NotFound."""
+        columns = (SubmissionRow.__table__, GradeRow.report)
+        with self._database.reading() as connection:
+            query = with_current_grade(*columns).where(SubmissionRow.id == submission_id)
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise NotFound("submission", submission_id)
+        return Provenance(
+            row.id,
+            row.participant_id,
+            row.config,
+            tuple(json.loads(row.messages)),
+            row.generation_seed,
+            row.backend,
+            tuple(json.loads(row.models)),
+            row.reply,
+            row.code,
+            None if row.report is None else json.loads(row.report),
+        )
+
+    def waiting(self, round_id: int | None = None, *, again: bool = False) -> list[GradingJob]:
+        """The submissions without a grade, the oldest first; again: all of them, for a regrade."""
+        query = with_current_grade(
+            SubmissionRow.id.label("submission_id"),
+            SubmissionRow.participant_id,
+            SubmissionRow.round_id,
+            SubmissionRow.code,
+            RoundRow.challenge,
+            RoundRow.seed,
+            GradeRow.id.label("supersedes_id"),
+        ).join(RoundRow, RoundRow.id == SubmissionRow.round_id)
+        if not again:
+            query = query.where(GradeRow.id.is_(None))
+        if round_id is not None:
+            query = query.where(SubmissionRow.round_id == round_id)
+        with self._database.reading() as connection:
+            rows = connection.execute(query.order_by(SubmissionRow.created_ms, SubmissionRow.id))
+            return [GradingJob(**row._mapping) for row in rows]
+
+    def add_grade(self, job: GradingJob, report: Mapping[str, Any], duration_s: float) -> bool:
+        """Store a grade that supersedes the one `job` names; False when another was faster or it is gone."""
+        values = {
+            "submission_id": job.submission_id,
+            "supersedes_id": job.supersedes_id,
+            "created_ms": self._clock(),
+            "seed": job.seed,
+            "score": float(report["score"]),
+            "max_score": float(report["max_score"]),
+            "report": storable(json.dumps(report, ensure_ascii=False)),
+            "duration_ms": round(duration_s * 1000),
+        }
+        try:
+            with self._database.writing() as connection:
+                connection.execute(sa.insert(GradeRow).values(values))
+        except IntegrityError:
+            return False
+        return True
