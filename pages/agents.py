@@ -9,12 +9,13 @@ from moa_core.config import MAX_CYCLES, MAX_TEMPERATURE
 from pages.ui import backend
 from pages.ui.draft import AgentDraft, LayerDraft
 from pages.ui.layout import page_body, row
-from pages.ui.problems import show_problem
+from pages.ui.plan_table import show_plan
 from pages.ui.session import init_session
-from pages.ui.text import as_plain
+from pages.ui.text import as_plain, capitalised
 
 MAX_TOKENS_LIMIT = 32_768
 NAME_CHARS = 80
+SAMPLE_QUESTION = "Why is the sky blue?"
 PROMPT_HELP = (
     "What the model is told before the question. `{helper_response}` stands for the answers of the layer "
     "before; without it they are appended."
@@ -272,14 +273,21 @@ with page_body():
 
     draw_toolbar(config)
     if import_problem := st.session_state.get("agents_import_problem"):
-        show_problem(import_problem)
+        st.error(
+            f"{as_plain(capitalised(str(import_problem)))}\n\n"
+            "The setup is as it was. Correct the text and import it again.",
+            title="The configuration was not imported",
+            icon=":material/error:",
+        )
     if cloud_problem:
         st.warning(
             as_plain(cloud_problem), title="The cloud's models are not listed", icon=":material/cloud_off:"
         )
         st.button("Ask again", key="agents_relist", on_click=backend.forget_listing)
     if problem:
-        st.warning(as_plain(str(problem)), title="The setup is not complete", icon=":material/build:")
+        st.warning(
+            as_plain(capitalised(str(problem))), title="The setup is not complete", icon=":material/build:"
+        )
     notes = (*st.session_state["agents_notes"], *(config.notes if config else ()))
     for note in notes:
         st.caption(f":material/info: {as_plain(note)}")
@@ -304,3 +312,7 @@ with page_body():
             draw_model(draft.summarizer, choices)
         draw_prompt_and_limits(draft.summarizer)
     st.caption(f"{backend.describe(list(choices.values()))} to choose from.")
+
+    if config:
+        st.subheader("What each call may receive")
+        show_plan(config, SAMPLE_QUESTION)

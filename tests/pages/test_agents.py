@@ -83,7 +83,7 @@ def test_an_uploaded_configuration_with_a_surprise_is_noted(agents: App) -> None
 @pytest.mark.parametrize(
     ("pasted", "said"),
     [
-        ("{", "not valid JSON"),
+        ("{", "Not valid JSON"),
         ("[1, 2]", "expected a JSON object"),
         ('{"format": "moa-config", "version": 1, "summarizer": {"name": "S", "temperature": "hot"}}', "hot"),
     ],
@@ -143,3 +143,19 @@ def test_start_over_brings_the_first_setup_back(agents: App) -> None:
     agents.session.draft.layers.clear()
     agents.run().click("agents_reset")
     assert agents.session.draft.to_config() == MoAConfig.default()
+
+
+def test_the_tokens_of_every_call_are_counted_before_a_run(cloud: Cloud, app: App) -> None:
+    app.use(setup("say:hello", "think", summarizer="echo")).open("agents").click("agents_count")
+    table = app.at.dataframe[0].value
+    assert list(table["agent"]) == ["Agent 1", "Agent 2", "Summarizer"]
+    assert list(table["fits"]) == [True, True, True]  # the server says that its models hold 4096 tokens
+    assert "Partly estimated" in app.text
+
+
+def test_a_setup_that_cannot_fit_is_refused_with_the_remedies(cloud: Cloud, app: App) -> None:
+    app.use(setup("say:hello", "think", summarizer="echo"))
+    app.session.draft.summarizer.max_tokens = 4000
+    app.open("agents").click("agents_count")
+    assert "This does not fit into the model's context" in app.text
+    assert "smaller max_tokens" in app.at.error[0].value.replace("\\", "")
