@@ -86,6 +86,7 @@ def load(config: MoAConfig) -> None:
     """Replace the setup and its widgets."""
     draft.load(config)
     st.session_state["agents_notes"] = config.notes
+    st.session_state["agents_import_problem"] = None
 
 
 def reset() -> None:

@@ -73,7 +73,7 @@ def draw_public_cases(challenge: Challenge) -> None:
         st.caption("Input")
         st.code(json.dumps(case.input, indent=1), language="json", height=260)
     with right:
-        st.caption("Right answer")
+        st.caption("The reference's answer")
         st.code(json.dumps(case.expected, indent=1), language="json", height=260)
 
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.ui.layout import PAGE_WIDTH_PX, page_body, row
 from pages.ui.problems import Shown, show_problem
-from pages.ui.run_report import show_calls, show_layer_charts, show_totals
+from pages.ui.run_report import show_calls, show_layer_charts, show_timeline, show_totals
 from pages.ui.session import init_session
 from pages.ui.setup import setup_line
 from pages.ui.stream import ANSWER_CAPTION, draw_turn_layers, play, running, tidy_after_stop
@@ -119,6 +119,8 @@ def draw_measures(turn: Turn, number: int, *, is_last: bool) -> None:
             st.page_link(
                 "pages/wafer.py", label="See prefill and decode on the Wafer page", icon=":material/memory:"
             )
+        elif turn.state != "failed":
+            show_timeline(turn, key=f"chat_timeline_{number}")
 
 
 def answer(question: str) -> None:

@@ -66,7 +66,8 @@ def call_timeline(rows: Sequence[Mapping[str, Any]], *, height_px: int | None = 
             base=base,
             name=label,
             orientation="h",
-            hovertemplate="%{x:.2f} s<extra>%{fullData.name}</extra>",
+            customdata=width,
+            hovertemplate="%{customdata:.2f} s<extra>%{fullData.name}</extra>",
         )
     figure.update_layout(barmode="overlay", bargap=0.3, height=height_px or 90 + 34 * len(rows))
     figure.update_xaxes(title="Seconds since the run started", rangemode="tozero")

@@ -14,7 +14,7 @@ from pages.ui.text import as_plain
 PLAN_KEY = "agents_plan"
 
 _COLUMNS = {
-    "layer": st.column_config.NumberColumn("Layer", width="small"),
+    "layer": st.column_config.TextColumn("Layer", width="small"),
     "agent": st.column_config.TextColumn("Agent"),
     "model": st.column_config.TextColumn("Model"),
     "prompt_tokens": st.column_config.NumberColumn("Prompt", help="Prompt and question", format="localized"),
@@ -50,6 +50,9 @@ def show_plan(config: MoAConfig, question: str) -> None:
 def draw_plan(plan: Plan, question: str) -> None:
     """The table, and in words whether the run fits."""
     table = plan.to_dataframe()
+    table["layer"] = [
+        "Summarizer" if call.role == "summarizer" else f"Layer {call.layer}" for call in plan.calls
+    ]
     st.dataframe(
         table,
         hide_index=True,

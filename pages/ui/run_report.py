@@ -61,6 +61,29 @@ def show_calls(turn: Turn) -> None:
     st.caption("Every call of this run, measured on this machine. Agents of a layer run at the same time.")
 
 
+def show_timeline(turn: Turn, *, key: str) -> None:
+    """When each call waited and wrote; for runs whose calls carry no times per layer."""
+    rows = [
+        {
+            "name": f"{record.agent}, layer {record.layer}" if record.role != "summarizer" else record.agent,
+            "start_s": record.start_s,
+            "first_token_s": record.first_token_s,
+            "end_s": record.end_s,
+        }
+        for record in turn.records
+    ]
+    st.plotly_chart(
+        charts.call_timeline(rows),
+        config=charts.CHART_CONFIG,
+        key=key,
+        alt="When each call of this run waited for its first token and when it wrote",
+    )
+    st.caption(
+        "A layer starts when the slowest agent of the layer before it is done. Measured on this machine, the way "
+        "to the cloud and back included."
+    )
+
+
 def show_layer_charts(turn: Turn, *, key: str, phases: tuple[str, ...] = ("decode",)) -> bool:
     """Stacked bars per transformer layer for each phase; False when no call of the run was in-process."""
     models = measured_models(turn.records)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -143,3 +144,12 @@ def test_what_a_model_writes_has_no_power_over_the_page(cloud: Cloud, app: App) 
     answer = next(m.value for m in app.at.markdown if "costs" in m.value)
     assert answer == r"!\[x](https://example.org/x.png) costs \$1 and \$2"
     assert not any(m.allow_html for m in app.at.markdown)
+
+
+def test_a_run_in_the_cloud_shows_when_each_call_waited_and_wrote(cloud: Cloud, app: App) -> None:
+    app.use(setup("echo", "say:two")).ask("Go")
+    figure = json.loads(app.at.get("plotly_chart")[0].proto.spec)
+    assert [list(bar["y"]) for bar in figure["data"]] == [
+        ["Agent 1, layer 1", "Agent 2, layer 1", "Summarizer"]
+    ] * 2
+    assert figure["layout"]["xaxis"]["title"]["text"] == "Seconds since the run started"
