@@ -126,9 +126,10 @@ class KeyLimiter:
             now = time.monotonic()
             if self._queue[0] is not ticket:
                 return POLL_S
+            closed_s = self._opens_at(now) - now
+            if closed_s > max_wait_s:
+                raise RateLimited(f"the key's allowance is used up for another {closed_s:.0f} s", closed_s)
             delay_s = self._delay_s(now)
-            if delay_s > max_wait_s:
-                raise RateLimited(f"the key's allowance is used up for another {delay_s:.0f} s", delay_s)
             if delay_s > 0.0:
                 return delay_s
             self._queue.popleft()

@@ -303,7 +303,7 @@ class OpenAICompatible:
     def _open_client(self) -> httpx.AsyncClient:
         if self._ssl is None and self._chat_url.scheme == "https":
             self._ssl = httpx.create_ssl_context()
-        # hpack logs every header it encodes at DEBUG, the key among them.
+        # At DEBUG hpack logs the headers as it encodes them, the key among them.
         logging.getLogger("hpack").setLevel(logging.INFO)
         return httpx.AsyncClient(
             base_url=self.base_url,

@@ -26,14 +26,15 @@ Answer = str | CallFailed | Exception
 class Scripted:
     """Answers each model from its queue (the last answer stays), word by word; remembers what it was asked.
 
-    gate: calls wait for it before their first word. running and most_running count calls at the same time.
+    gate: calls wait for it before their first word. running and most_running count calls at the same
+    time, finished those that came to their end.
     """
 
     def __init__(self, answers: Mapping[str, Answer | Sequence[Answer]], name: str = "scripted") -> None:
         self.name = name
         self.history: list[CallRequest] = []
         self.gate: asyncio.Event | None = None
-        self.running = self.most_running = 0
+        self.running = self.most_running = self.finished = 0
         self._answers = {k: list(v) if isinstance(v, list | tuple) else [v] for k, v in answers.items()}
 
     async def models(self) -> list[str]:
@@ -52,6 +53,7 @@ class Scripted:
             for i, word in enumerate(answer.split(" ")):
                 yield Delta(text=word if i == 0 else f" {word}")
                 await asyncio.sleep(0)
+            self.finished += 1
             yield Delta(
                 finish=Finish(usage=TokenUsage(prompt_tokens=1, completion_tokens=len(answer.split())))
             )

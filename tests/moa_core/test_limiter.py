@@ -10,7 +10,8 @@ from moa_core.providers.limiter import Limiters
 
 
 @pytest.fixture
-def limiter():
+def limiter(monkeypatch):
+    monkeypatch.setattr("moa_core.providers.limiter.POLL_S", 600.0)  # nobody is saved by looking again
     return Limiters().for_key("http://x", "secret-key", "m")
 
 
@@ -154,3 +155,11 @@ def test_sessions_on_other_threads_take_turns(limiter):
 
     assert not any(thread.is_alive() for thread in threads)
     assert most[0] == 1
+
+
+async def test_everybody_in_the_queue_goes_when_a_block_ends(limiter):
+    limiter.block(0.1)
+
+    await asyncio.wait_for(asyncio.gather(*(limiter.acquire(5.0) for _ in range(20))), 10)
+
+    assert limiter.expected_wait_s() == 0.0

@@ -285,6 +285,21 @@ def test_conversation_without_a_question_is_refused(play, moa, scripted, message
         play(moa(), messages, scripted({"sum": "s"}))
 
 
+def test_stream_that_just_ends_is_no_answer(play, moa, scripted):
+    class Ending(scripted):
+        async def stream(self, request):
+            async for delta in super().stream(request):
+                if request.model == "sum" or delta.finish is None:
+                    yield delta
+
+    events = play(moa(["m1"]), "hi", Ending({"m1": "half an answer", "sum": "s"}))
+
+    (failed,) = of(events, AgentFailed)
+    assert "incomplete" in failed.message
+    assert failed.partial == "half an answer"
+    assert isinstance(events[-1], RunFailed)
+
+
 def test_no_provider_is_refused(play, moa):
     with pytest.raises(ConfigError, match="no provider"):
         play(moa(), "hi", [])
@@ -355,6 +370,7 @@ def test_closing_run_sync_early_cancels_every_call_and_ends_its_thread(moa, scri
     events.close()
 
     assert provider.running == 0
+    assert provider.finished == 0
     assert "moa-run" not in [thread.name for thread in threading.enumerate()]
 
 

@@ -76,6 +76,8 @@ async def test_http2_is_used_where_offered_and_its_logs_hold_no_key(secure_addre
     assert len(set(answers)) == 5
     assert "HTTP/2" in caplog.text
     assert KEY not in caplog.text
+    # hpack would log the encoded headers, which anybody can decode.
+    assert [record.name for record in caplog.records if record.name.startswith("hpack")] == []
 
 
 async def test_certificate_that_nobody_trusts_is_refused(secure_address, monkeypatch):
