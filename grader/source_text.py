@@ -15,7 +15,7 @@ _SMART = str.maketrans(
 )
 _PROMPT = re.compile(r"^\s*(>>>|\.\.\.)( |$)")
 _CONTINUES = re.compile(r"^(else|elif|except|finally|case)\b|^[)\]}]")
-_NUMBERED = re.compile(r"^\s*\d+\s*[|:]?( |$)")
+_NUMBERED = re.compile(r"^\s*\d+(?:\s?[|:])?( |$)")
 _STARTS = ("def ", "async def ", "class ", "import ", "from ", "@")
 _KEPT = (
     ast.FunctionDef,

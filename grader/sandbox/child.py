@@ -14,6 +14,7 @@ import random
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import CodeType, ModuleType, TracebackType
 from typing import Any, NoReturn
 
@@ -81,15 +82,21 @@ class _Child:
             view = view[os.write(self.out_fd, view) :]
 
     def serve(self) -> int:
+        """Everything one child does; returns its exit code."""
         layers = apply_layers(self.header["layers"], self.header["limits"], keep=(self.out_fd,))
-        if "audit hook" in self.header["layers"]:
-            guard.install_audit_hook(self.refuse_event)
-            layers.append("audit hook")
-        self.send({"layers": layers})
-        tree = self.look(self.header["source"])
-        if tree is None:
+        hooked = "audit hook" in self.header["layers"]
+        self.send({"layers": [*layers, "audit hook"] if hooked else layers})
+        self.arm()
+        program = self.read(self.header["source"])
+        if program is None:
             return 0
-        self.run(tree)
+        if hooked:  # only now: the compiler opens a broken source's file to quote from it
+            guard.install_audit_hook(self.refuse_event)
+        sys.stdout = sys.stderr = guard.Sink()
+        if self.header["check"]:
+            self.run_check(program)
+        else:
+            self.run_calls(program)
         self.send({"done": True})
         return 0
 
@@ -98,101 +105,82 @@ class _Child:
         self.send({"refused": event})
         os._exit(0)
 
-    def look(self, source: str) -> ast.Module | None:
-        """Parse and check the source; say what was found; None when it must not run."""
+    # reading
+
+    def read(self, source: str) -> _Program | None:
+        """Parse, check and compile the source; say what was found; None when it must not run."""
         try:
-            tree = ast.parse(source, SUBMISSION, feature_version=(3, 11))
+            tree = _parse(source)
+            found = policy.check(tree) if self.header["policy"] else policy.Verdict()
+            self.send({"policy": self.findings(tree, found)})
+            if found.refused or not self.defines_function(tree):
+                return None
+            counted = any(line[:1] == b"#" for line in self.calls)
+            return _Program(
+                _compile(instrument.prepare(_without(tree, found.unused))),
+                _compile(instrument.instrument(instrument.prepare(_parse_again(source))))
+                if counted
+                else None,
+            )
         except SyntaxError as exc:
             self.send({"syntax": {"line": exc.lineno or 0}})
-            return None
         except (ValueError, RecursionError, MemoryError, OverflowError):
             self.send({"syntax": {"line": 0}})
-            return None
-        try:
-            found = policy.check(tree)
-        except RecursionError:
-            self.send({"syntax": {"line": 0}})
-            return None
-        if not self.header["policy"]:
-            found = policy.Verdict()
-        name = self.header["function"]
-        defined = any(
-            isinstance(
-                node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Assign | ast.ImportFrom | ast.If | ast.Try
-            )
-            and name in _names_bound(node)
-            for node in tree.body
-        )
-        self.send(
-            {
-                "policy": {
-                    "refused": [[each.line, each.reason] for each in found.refused[:10]],
-                    "notes": [[each.line, each.reason] for each in found.notes[:10]],
-                    "defined": defined,
-                }
-            }
-        )
-        if found.refused or not defined:
-            return None
-        dropped = set(map(id, found.unused))
-        if dropped:
-            _Drop(dropped).visit(tree)
-        return tree
+        return None
+
+    def findings(self, tree: ast.Module, found: policy.Verdict) -> dict[str, Any]:
+        """What the policy says, as plain data."""
+        return {
+            "refused": [[each.line, each.reason] for each in found.refused[:10]],
+            "notes": [[each.line, each.reason] for each in found.notes[:10]],
+            "defined": self.defines_function(tree),
+        }
+
+    def defines_function(self, tree: ast.Module) -> bool:
+        """Whether some top-level statement binds the function's name."""
+        return any(self.header["function"] in _names_bound(node) for node in tree.body)
 
     # running
 
-    def run(self, tree: ast.Module) -> None:
+    def run_calls(self, program: _Program) -> None:
+        """Make the calls in order, each group with CPU time of its own."""
         sys.setrecursionlimit(RECURSION_LIMIT + 40)
-        sys.stdout = sys.stderr = guard.Sink()
         counted = [line[:1] == b"#" for line in self.calls]
-        self.arm()
-        if self.header.get("check"):
-            self.run_check(tree)
-            return
-        plain: Any = None
-        if not counted or not all(counted):
-            plain = self.load(instrument.prepare(tree), {})
-        function: Any = plain
+        plain: Any = self.execute(program.plain, {}) if not all(counted) else None
         group: bytes | None = None
         steps = 0
-        ticking: Any = None
         for index, line in enumerate(self.calls):
             mark, this_group, growth, text = line.split(b"\t", 3)
             if this_group != group:
                 group = this_group
                 self.arm()
                 random.seed(0)
-            if mark == b"#":
-                if ticking is None:
-                    sys.setrecursionlimit(RECURSION_LIMIT * 3)
-                    ticking = _Ticking(
-                        self, instrument.instrument(instrument.prepare(_parse(self.header["source"], tree)))
-                    )
+            if mark == b"#" and program.counted is not None:
+                sys.setrecursionlimit(RECURSION_LIMIT * 3)
                 budget = int(float(growth) * steps) if float(growth) and steps > 0 else FIRST_BUDGET
-                function = ticking.function(budget, index)
-                self.call(index, function, text, ticking)
-                steps = ticking.steps
+                counter = self.counter(budget, index)
+                names = {TICK: counter.tick, SCAN: counter.scan, f"{SCAN}in__": counter.scan_in}
+                self.call(index, self.execute(program.counted, names, quiet=True), text, counter)
+                steps = counter.steps
             else:
                 self.call(index, plain, text, None)
+
+    def counter(self, budget: int, index: int) -> instrument.Counter:
+        """A step counter that ends the process, with a word to the judge, when the budget is used up."""
+
+        def exhausted() -> NoReturn:
+            self.send({"call": index, "steps": -1, "budget": budget})
+            os._exit(0)
+
+        return instrument.Counter(budget, exhausted)
 
     def arm(self) -> None:
         """Give the next group of cases its CPU time; the kernel ends the process when it is used up."""
         if hasattr(signal, "setitimer"):
             signal.setitimer(signal.ITIMER_PROF, float(self.header["limits"]["cpu_s"]))
 
-    def load(self, tree: ast.Module, extra: Mapping[str, Any], quiet: bool = False) -> Any:
+    def execute(self, code: CodeType, extra: Mapping[str, Any], quiet: bool = False) -> Any:
         """Execute the submission's module and return the function; ends the process when there is none."""
-        return self.execute(self.compile(tree), extra, quiet)
-
-    def compile(self, tree: ast.Module) -> CodeType:
-        """The submission's code; ends the process when the compiler refuses it."""
-        try:
-            return compile(tree, SUBMISSION, "exec", dont_inherit=True)
-        except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as exc:
-            self.send({"syntax": {"line": getattr(exc, "lineno", 0) or 0}})
-            os._exit(0)
-
-    def execute(self, code: CodeType, extra: Mapping[str, Any], quiet: bool) -> Any:
         module = ModuleType(SUBMISSION)
         space = module.__dict__
         reduced = guard.make_builtins(self.modules) if self.header["guard"] else dict(vars(builtins))
@@ -212,7 +200,9 @@ class _Child:
             os._exit(0)
         return function
 
-    def call(self, index: int, function: Callable[..., Any], text: bytes, ticking: _Ticking | None) -> None:
+    def call(
+        self, index: int, function: Callable[..., Any], text: bytes, counter: instrument.Counter | None
+    ) -> None:
         """Make one call and tell the judge what came of it."""
         args = json.loads(text)
         before = wire.fingerprint(args)
@@ -223,8 +213,8 @@ class _Child:
             answer["error"] = describe_error(exc)
         else:
             self.put(answer, "value", value)
-        if ticking is not None:
-            answer["steps"] = ticking.steps
+        if counter is not None:
+            answer["steps"] = counter.steps
         if wire.fingerprint(args) != before:
             answer["mutated"] = True
         self.send(answer)
@@ -239,10 +229,10 @@ class _Child:
         except Exception:
             answer[key] = ["x", "unreadable value"]
 
-    def run_check(self, tree: ast.Module) -> None:
+    def run_check(self, program: _Program) -> None:
         """HumanEval's way: the pack's own `check(candidate)`, with the candidate's results made plain
         first."""
-        function = self.load(instrument.prepare(tree), {})
+        function = self.execute(program.plain, {})
 
         def candidate(*args: Any, **kwargs: Any) -> Any:
             return wire.plain_copy(function(*args, **kwargs))
@@ -257,29 +247,12 @@ class _Child:
         self.send({"call": 0, "error": error} if error else {"call": 0, "value": True})
 
 
-class _Ticking:
-    """The counted twin of the submission."""
+@dataclass(frozen=True)
+class _Program:
+    """A submission's code, and its twin whose steps are counted (None where nothing is counted)."""
 
-    def __init__(self, child: _Child, tree: ast.Module) -> None:
-        self.child = child
-        self.code = child.compile(tree)
-        self.counter: instrument.Counter | None = None
-
-    def function(self, budget: int, index: int) -> Any:
-        """A freshly loaded function whose steps are counted up to the budget."""
-
-        def exhausted() -> None:
-            self.child.send({"call": index, "steps": -1, "budget": budget})
-            os._exit(0)
-
-        self.counter = counter = instrument.Counter(budget, exhausted)
-        extra = {TICK: counter.tick, SCAN: counter.scan, f"{SCAN}in__": counter.scan_in}
-        return self.child.execute(self.code, extra, quiet=True)
-
-    @property
-    def steps(self) -> int:
-        """Steps since the function was loaded."""
-        return self.counter.steps if self.counter else 0
+    plain: CodeType
+    counted: CodeType | None
 
 
 class _Drop(ast.NodeTransformer):
@@ -295,12 +268,24 @@ class _Drop(ast.NodeTransformer):
         return ast.copy_location(ast.Pass(), node) if id(node) in self.dropped else node
 
 
-def _parse(source: str, tree: ast.Module) -> ast.Module:
+def _parse(source: str) -> ast.Module:
+    return ast.parse(source, SUBMISSION, feature_version=(3, 11))
+
+
+def _parse_again(source: str) -> ast.Module:
     """A second tree of the same source, with the same imports left out."""
-    fresh = ast.parse(source, SUBMISSION, feature_version=(3, 11))
-    unused = policy.check(fresh).unused
-    result: ast.Module = _Drop(set(map(id, unused))).visit(fresh)
-    return result
+    tree = _parse(source)
+    return _without(tree, policy.check(tree).unused)
+
+
+def _without(tree: ast.Module, dropped: list[ast.stmt]) -> ast.Module:
+    if dropped:
+        _Drop(set(map(id, dropped))).visit(tree)
+    return tree
+
+
+def _compile(tree: ast.Module) -> CodeType:
+    return compile(tree, SUBMISSION, "exec", dont_inherit=True)
 
 
 def _names_bound(node: ast.stmt) -> set[str]:
