@@ -1,6 +1,6 @@
 """What a run takes beyond its critical path, against a local server that answers after a fixed time.
 
-    python bench/orchestration.py [--latency 0.5] [--repeat 3]
+    PYTHONPATH=. python bench/orchestration.py [--latency 0.5] [--repeat 3]
 
 The server is the one of the tests, in a process of its own. The critical path is one latency per layer, and
 one for the summarizer. Prints one table; the fastest and the median of the repetitions.

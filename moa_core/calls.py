@@ -153,38 +153,52 @@ async def _stream_once(
 ) -> bool:
     """Stream one request into `progress`; False when it was cut off because of its thinking budget."""
     budget = call.agent.thinking_budget
-    splitter = ThinkSplitter()
-    extra_reasoning: list[str] = []
-    waited = 0
-    progress.n_thinking = 0
+    reader = _Reader(progress)
+    n_attempts = 0
     async with aclosing(_as_generator(provider, _request(call, messages))) as deltas:
         async for delta in deltas:
             if delta.wait is not None:
-                progress.attempts += max(0, delta.wait.attempts - waited)
-                waited = max(waited, delta.wait.attempts)
+                progress.attempts += max(0, delta.wait.attempts - n_attempts)
+                n_attempts = max(n_attempts, delta.wait.attempts)
                 show_wait(delta.wait)
                 continue
-            answer, thinking = splitter.feed(delta.text) if delta.text else ("", "")
-            if delta.reasoning:
-                extra_reasoning.append(delta.reasoning)
-            thinking += delta.reasoning
-            if delta.finish is not None:
-                rest = splitter.finish()
-                answer, thinking = answer + rest[0], thinking + rest[1]
-                progress.finish = delta.finish
-            if (answer or thinking) and progress.first_token_s is None:
-                progress.first_token_s = progress.clock()
-            progress.text = splitter.text
-            progress.reasoning = "".join(extra_reasoning) + splitter.reasoning
+            answer, thinking = reader.take(delta)
             if answer or thinking:
                 show(answer, thinking)
-            if thinking:
-                progress.n_thinking += _count(delta, thinking)
             if delta.finish is not None:
                 return True
             if budget is not None and progress.n_thinking > budget and not progress.text.strip():
                 return False
     raise IncompleteAnswer("the stream ended early; what came so far is incomplete")
+
+
+class _Reader:
+    """Keeps `progress` up to date with one stream: answer and thinking apart, tokens counted, times taken."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._splitter = ThinkSplitter()
+        self._told = ""  # thinking that the provider itself kept apart
+        progress.n_thinking = 0
+
+    def take(self, delta: Delta) -> tuple[str, str]:
+        """The answer text and the thinking that `delta` adds."""
+        progress, splitter = self._progress, self._splitter
+        answer, thinking = splitter.feed(delta.text) if delta.text else ("", "")
+        if delta.reasoning:
+            self._told += delta.reasoning
+            thinking += delta.reasoning
+        if delta.finish is not None:
+            rest = splitter.finish()
+            answer, thinking = answer + rest[0], thinking + rest[1]
+            progress.finish = delta.finish
+        if thinking:
+            progress.n_thinking += _count(delta, thinking)
+        if (answer or thinking) and progress.first_token_s is None:
+            progress.first_token_s = progress.clock()
+        progress.text = splitter.text
+        progress.reasoning = self._told + splitter.reasoning
+        return answer, thinking
 
 
 async def _as_generator(provider: Provider, request: CallRequest) -> Any:

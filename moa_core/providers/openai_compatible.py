@@ -35,6 +35,7 @@ from moa_core.providers.transport import open_transport
 CEREBRAS_URL = "https://api.cerebras.ai/v1"
 MAX_ERROR_BYTES = 64 * 1024
 DRAIN_S = 0.05
+USER_AGENT = "moa-workshop (httpx)"  # some services turn away requests that do not say who asks
 LIST_ATTEMPTS = 2  # somebody waits for the list in front of an empty page
 # Fields that some servers refuse by name; the request is then sent once more without them.
 DROPPABLE = ("response_format", "stream_options", "seed", "top_p", "stop")
@@ -295,7 +296,11 @@ class OpenAICompatible:
         return self._limiters.for_key(self.base_url, self._key.reveal(), model)
 
     def _headers(self) -> dict[str, str]:
-        headers = {"accept": "text/event-stream, application/json", "content-type": "application/json"}
+        headers = {
+            "accept": "text/event-stream, application/json",
+            "content-type": "application/json",
+            "user-agent": USER_AGENT,
+        }
         if self._key.reveal():
             headers["authorization"] = f"Bearer {self._key.reveal()}"
         return headers
