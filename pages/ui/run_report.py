@@ -65,7 +65,7 @@ def show_timeline(turn: Turn, *, key: str) -> None:
     """When each call waited and wrote; for runs whose calls carry no times per layer."""
     rows = [
         {
-            "name": f"{record.agent}, layer {record.layer}" if record.role != "summarizer" else record.agent,
+            "name": record.agent + ("" if record.role == "summarizer" else f", layer {record.layer}"),
             "start_s": record.start_s,
             "first_token_s": record.first_token_s,
             "end_s": record.end_s,
@@ -79,8 +79,8 @@ def show_timeline(turn: Turn, *, key: str) -> None:
         alt="When each call of this run waited for its first token and when it wrote",
     )
     st.caption(
-        "A layer starts when the slowest agent of the layer before it is done. Measured on this machine, the way "
-        "to the cloud and back included."
+        "A layer starts when the slowest agent of the layer before it is done. Measured on this machine, the "
+        "way to the cloud and back included."
     )
 
 

@@ -78,7 +78,7 @@ class LiveTurn:
     def _open_layer(self, layer: LayerView) -> None:
         with self._frame:
             for call, (body, foot) in zip(
-                layer.calls, draw_layer_frame(layer, self._turn.n_layers), strict=True
+                layer.calls, draw_layer_frame(layer, self._turn.n_layers, is_live=True), strict=True
             ):
                 self._slots[call.layer, call.index] = body
                 self._feet[call.layer, call.index] = foot
@@ -163,16 +163,20 @@ def draw_turn_layers(turn: Turn, *, expanded: bool) -> None:
     icon = ":material/check:" if turn.state == "done" else ":material/error:"
     with st.expander(label, type="compact", icon=icon, expanded=expanded):
         for layer in turn.layers:
-            for call, (body, foot) in zip(layer.calls, draw_layer_frame(layer, turn.n_layers), strict=True):
+            for call, (body, foot) in zip(
+                layer.calls, draw_layer_frame(layer, turn.n_layers, is_live=False), strict=True
+            ):
                 draw_card_body(body, foot, call, find_record(turn.records, call))
 
 
-def draw_layer_frame(layer: LayerView, n_layers: int) -> Iterator[tuple[DeltaGenerator, DeltaGenerator]]:
+def draw_layer_frame(
+    layer: LayerView, n_layers: int, *, is_live: bool
+) -> Iterator[tuple[DeltaGenerator, DeltaGenerator]]:
     """A caption and one card per call; yields the places for its text and for the line under it."""
     title = f" · {as_plain(layer.title)}" if layer.title else ""
     st.caption(f"Layer {layer.number} of {n_layers}{title}")
     columns = min(len(layer.calls), MAX_CARDS_PER_ROW)
-    is_short = all(
+    is_short = not is_live and all(
         call.state not in ("waiting", "writing") and len(call.text) < SHORT_CHARS for call in layer.calls
     )
     frames = []
@@ -181,7 +185,7 @@ def draw_layer_frame(layer: LayerView, n_layers: int) -> Iterator[tuple[DeltaGen
             with st.container(border=True, gap="xsmall", height="stretch"):
                 st.markdown(f"**{as_plain(call.agent)}**")
                 height = "content" if is_short else CARD_HEIGHT_PX
-                body = st.container(height=height, border=False, autoscroll=True).empty()
+                body = st.container(height=height, border=False, autoscroll=is_live).empty()
                 frames.append((body, st.empty()))
     return iter(frames)
 
