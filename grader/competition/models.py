@@ -7,7 +7,19 @@ Migrations make the tables (see `migrations/`); a test compares what they make w
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, Integer, MetaData, String, Text, false, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    false,
+    text,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 NAMES = {
@@ -122,7 +134,7 @@ class GradeRow(Base):
     supersedes_id: Mapped[int | None] = mapped_column(ForeignKey("grades.id", ondelete="CASCADE"))
     created_ms: Mapped[int] = mapped_column(BigInteger)
     seed: Mapped[int] = mapped_column(BigInteger)
-    score: Mapped[float] = mapped_column()
-    max_score: Mapped[float] = mapped_column()
+    score: Mapped[float] = mapped_column(Double)
+    max_score: Mapped[float] = mapped_column(Double)
     report: Mapped[str] = mapped_column(Text)
     duration_ms: Mapped[int] = mapped_column(Integer)

@@ -109,7 +109,7 @@ class Referee:
             started.append(line.popleft())
             self._busy.add(participant_id)
             if line:
-                self._lines[participant_id] = line  # at the end: everybody else comes first
+                self._lines[participant_id] = line
         return started
 
     def _start(self, jobs: list[GradingJob]) -> None:
@@ -138,6 +138,9 @@ class Referee:
     def _finish(self, job: GradingJob, problem: str | None) -> None:
         with self._idle:
             self._busy.discard(job.participant_id)
+            line = self._lines.pop(job.participant_id, None)
+            if line:
+                self._lines[job.participant_id] = line  # behind everybody who came meanwhile
             self._known.discard(job.submission_id)
             if problem is None:
                 self._failed.pop(job.submission_id, None)

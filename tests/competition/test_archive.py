@@ -1,0 +1,147 @@
+"""A round as a file: restored elsewhere as it was; damaged files change nothing; tables for spreadsheets."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+
+import pytest
+
+from grader.competition import AlreadyThere, BadBackup, Round, Store, backup, restore, to_csv, to_json
+from tests.competition.conftest import Clock
+from tests.competition.samples import generation, job, join, open_round, report, scored
+
+
+@pytest.fixture
+def played(store: Store, clock: Clock) -> Round:
+    """A round with two people, three submissions, a regrade, one that waits, and a disqualification."""
+    open_round(store, title="Another one")  # so that ids differ when it is restored
+    made = open_round(store, submission_limit=9)
+    ada, bob = join(store, made, "Ada"), join(store, made, "=HYPERLINK(1)")
+    mistaken = scored(store, ada, "a1", 100)
+    clock.wait(1)
+    scored(store, bob, "b1", 60)
+    store.submissions.add_grade(job(store, mistaken), report(40), 0.1)
+    store.submissions.add(bob.id, generation("b2"))
+    return store.rounds.get(made.id)
+
+
+def board(store: Store, made: Round) -> list[tuple[str, float, int]]:
+    return [(row.nickname, row.value, row.created_ms) for row in store.boards.board(made.id)]
+
+
+def test_a_restored_round_is_the_same(store: Store, played: Round) -> None:
+    file, before = backup(store, played.id), board(store, played)
+    again_before = json.loads(to_json(store, played.id))
+    store.rounds.delete(played.id)
+    restored = restore(store, file)
+    assert (restored.uid, restored.title, restored.submission_limit) == (played.uid, "Morning", 9)
+    assert restored.id != played.id
+    assert board(store, restored) == before
+    assert [len(store.submissions.of_round(restored.id)), len(store.submissions.waiting(restored.id))] == [
+        3,
+        1,
+    ]
+    again = json.loads(to_json(store, restored.id))
+    for line in (*again["submissions"], *again_before["submissions"]):
+        del line["submission"]
+    assert again == again_before
+
+
+def test_participants_come_back_to_a_restored_round(store: Store) -> None:
+    made = open_round(store)
+    code = store.participants.join(made.id, "Ada")[1]
+    file = backup(store, made.id)
+    store.rounds.delete(made.id)
+    restored = restore(store, file)
+    assert store.participants.come_back(restored.id, "Ada", code).nickname == "Ada"
+
+
+def test_a_round_moves_from_sqlite_to_the_other_database(
+    store: Store, played: Round, tmp_path: object
+) -> None:
+    embedded = Store.open(f"sqlite:///{tmp_path}/moved.sqlite3")
+    restored = restore(embedded, backup(store, played.id))
+    assert board(embedded, restored) == board(store, played)
+    with pytest.raises(AlreadyThere):
+        restore(embedded, backup(embedded, restored.id))
+    embedded.close()
+
+
+def test_a_round_that_is_there_is_not_restored_over(store: Store, played: Round) -> None:
+    with pytest.raises(AlreadyThere, match="Morning"):
+        restore(store, backup(store, played.id))
+    assert len(store.rounds.all()) == 2
+
+
+def repacked(file: bytes, old: bytes, new: bytes) -> bytes:
+    text = gzip.decompress(file)
+    assert old in text
+    return gzip.compress(text.replace(old, new))
+
+
+def test_a_changed_score_is_noticed(store: Store, played: Round) -> None:
+    file = repacked(backup(store, played.id), b'"score": 60', b'"score": 99')
+    store.rounds.delete(played.id)
+    with pytest.raises(BadBackup, match="checksum"):
+        restore(store, file)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda file: b"",
+        lambda file: b"PK\x03\x04 not a backup",
+        lambda file: file[: len(file) // 2],
+        lambda file: gzip.compress(b"[]"),
+        lambda file: gzip.compress(b'{"format": "other", "version": 9}\n{}'),
+        lambda file: repacked(file, b"moa-competition-round", b"moa-competition-chaos"),
+    ],
+    ids=["empty", "another kind", "cut off", "a list", "another format", "renamed"],
+)
+def test_a_file_that_is_no_backup_changes_nothing(store: Store, played: Round, damage: object) -> None:
+    file = damage(backup(store, played.id))  # type: ignore[operator]
+    store.rounds.delete(played.id)
+    with pytest.raises(BadBackup):
+        restore(store, file)
+    assert len(store.rounds.all()) == 1
+
+
+def test_a_backup_that_does_not_fit_together_leaves_nothing_behind(store: Store, played: Round) -> None:
+    """Its checksum is right, so only the database can notice."""
+    import hashlib
+
+    head, _, payload = gzip.decompress(backup(store, played.id)).partition(b"\n")
+    data = json.loads(payload)
+    data["grades"][-1]["submission_id"] = 10_000
+    payload = json.dumps(data).encode()
+    head = json.dumps({**json.loads(head), "sha256": hashlib.sha256(payload).hexdigest()}).encode()
+    store.rounds.delete(played.id)
+    with pytest.raises(BadBackup, match="does not fit together"):
+        restore(store, gzip.compress(head + b"\n" + payload))
+    assert len(store.rounds.all()) == 1
+
+
+def test_a_bomb_is_not_unpacked(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("grader.competition.archive.MAX_BACKUP_BYTES", 10_000)
+    with pytest.raises(BadBackup, match="larger than a round can be"):
+        restore(store, gzip.compress(b" " * 5_000_000))
+
+
+def test_the_table_has_current_grades_and_no_formulas(store: Store, played: Round) -> None:
+    lines = list(csv.DictReader(io.StringIO(to_csv(store, played.id))))
+    assert [(line["nickname"], line["score"], line["n_grades"]) for line in lines] == [
+        ("Ada", "40.0", "2"),
+        ("'=HYPERLINK(1)", "60.0", "1"),
+        ("'=HYPERLINK(1)", "", "0"),
+    ]
+    assert lines[0]["created"] == "2027-01-15T08:00:00.000+00:00"
+
+
+def test_the_export_has_everything_to_make_a_generation_again(store: Store, played: Round) -> None:
+    first = json.loads(to_json(store, played.id))["submissions"][0]
+    assert (first["config"], first["generation_seed"]) == ({"agents": ["a1"]}, 7)
+    assert first["messages"] == [{"role": "user", "content": "Write it."}]
+    assert "calculate_user_metrics" in first["code"]

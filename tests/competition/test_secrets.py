@@ -1,0 +1,128 @@
+"""Codes and the host's password: compared safely, never kept, never written anywhere."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import re
+from pathlib import Path
+
+import pytest
+
+from grader.competition import (
+    Door,
+    Refused,
+    Store,
+    WrongCode,
+    backup,
+    is_same_password,
+    to_csv,
+    to_json,
+)
+from grader.competition.codes import hash_code, is_code, new_code
+from grader.competition.door import FREE_TRIES
+from tests.competition.samples import open_round, scored
+
+
+class SecondHand:
+    """Seconds that go by only when a test says so."""
+
+    s = 0.0
+
+    def __call__(self) -> float:
+        return self.s
+
+
+def test_a_code_is_readable_and_never_the_same() -> None:
+    codes = {new_code() for _ in range(200)}
+    assert len(codes) == 200
+    assert all(re.fullmatch(r"([2-9A-HJKMNP-TV-Z]{4}-){2}[2-9A-HJKMNP-TV-Z]{4}", code) for code in codes)
+
+
+def test_a_code_is_taken_however_it_is_typed() -> None:
+    hashed = hash_code("K7QM-2XRD-9FHB")
+    assert is_code("k7qm 2xrd 9fhb", hashed)
+    assert not is_code("K7QM-2XRD-9FHC", hashed)
+    assert not is_code("", hashed)
+
+
+def test_the_same_code_is_hashed_differently_each_time() -> None:
+    assert hash_code("K7QM-2XRD-9FHB") != hash_code("K7QM-2XRD-9FHB")
+
+
+def test_the_code_brings_its_owner_back_and_nobody_else(store: Store) -> None:
+    made = open_round(store)
+    ada, code = store.participants.join(made.id, "Ada")
+    other = store.participants.join(made.id, "Bob")[1]
+    assert store.participants.come_back(made.id, " ada ", code.lower()) == ada
+    for nickname, wrong in (("Ada", other), ("Nobody", code), ("Ada", "")):
+        with pytest.raises(WrongCode):
+            store.participants.come_back(made.id, nickname, wrong)
+
+
+def test_guessing_a_code_has_to_wait(store: Store) -> None:
+    made = open_round(store)
+    code = store.participants.join(made.id, "Ada")[1]
+    for _ in range(FREE_TRIES):
+        with pytest.raises(WrongCode):
+            store.participants.come_back(made.id, "Ada", "2222-2222-2222")
+    with pytest.raises(Refused, match="too many wrong codes"):
+        store.participants.come_back(made.id, "Аda", code)  # a lookalike opens no second door
+
+
+def test_a_door_waits_after_five_wrong_tries_for_everybody() -> None:
+    clock = SecondHand()
+    door = Door(clock)
+    assert [door.attempt(lambda: False) for _ in range(4)] == [False] * 4
+    assert door.wait_s() == 0
+    door.attempt(lambda: False)
+    assert door.wait_s() == 30
+    assert not door.attempt(lambda: True)  # not even the right one
+    clock.s = 30
+    assert not door.attempt(lambda: False)
+    assert door.wait_s() == 60
+    clock.s = 90
+    assert door.attempt(lambda: True)
+    assert (door.wait_s(), door.attempt(lambda: True)) == (0, True)
+
+
+def test_a_wait_never_grows_beyond_a_quarter_of_an_hour() -> None:
+    clock = SecondHand()
+    door = Door(clock)
+    for _ in range(40):
+        door.attempt(lambda: False)
+        clock.s += door.wait_s()
+    door.attempt(lambda: False)
+    assert door.wait_s() == 900
+
+
+@pytest.mark.parametrize(
+    ("given", "expected", "is_same"),
+    [("s3cret", "s3cret", True), ("s3cre", "s3cret", False), ("S3CRET", "s3cret", False), ("", "", False)],
+)
+def test_passwords_are_compared_as_they_are_and_an_empty_one_opens_nothing(
+    given: str, expected: str, is_same: bool
+) -> None:
+    assert is_same_password(given, expected) is is_same
+
+
+def test_a_code_is_in_no_file_no_export_and_no_log(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    made = open_round(store)
+    ada, code = store.participants.join(made.id, "Ada")
+    scored(store, ada, "a1", 50)
+    store.participants.come_back(made.id, "Ada", code)
+    with store.database.reading() as connection:
+        hashed = connection.exec_driver_sql("SELECT code_hash FROM participants").scalar_one()
+    store.close()
+    plain = code.replace("-", "")
+    files = b"".join(file.read_bytes() for file in tmp_path.iterdir() if file.is_file())
+    saved = gzip.decompress(backup(store, made.id))
+    exports = (to_csv(store, made.id) + to_json(store, made.id)).encode()
+    for text in (files, saved, exports, caplog.text.encode(), repr(ada).encode()):
+        assert code.encode() not in text
+        assert plain.encode() not in text
+    assert hashed.encode() not in exports + caplog.text.encode() + repr(ada).encode()
+    assert hashed.encode() in saved
