@@ -6,6 +6,7 @@ import ast
 import builtins
 import html
 import re
+import symtable
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -119,7 +120,8 @@ def _piece(text: str, node: ast.stmt) -> Piece:
     lines = text.split("\n")[first - 1 : node.end_lineno]
     if node.col_offset and not getattr(node, "decorator_list", []):
         lines[0] = lines[0].encode()[node.col_offset :].decode("utf-8", "replace")
-    return Piece("\n".join(lines), node, frozenset(_binds(node)), frozenset(_uses(node)))
+    own = "\n".join(lines)
+    return Piece(own, node, frozenset(_binds(node)), frozenset(_uses(own, node)))
 
 
 def _binds(node: ast.stmt) -> Iterator[str]:
@@ -143,11 +145,26 @@ def _binds(node: ast.stmt) -> Iterator[str]:
                     yield part.id
 
 
-def _uses(node: ast.stmt) -> Iterator[str]:
+def _uses(text: str, node: ast.stmt) -> Iterator[str]:
+    """Names a statement looks up outside of itself; parameters and local variables are not among them."""
+    try:
+        tables = [symtable.symtable(text, "reply", "exec")]
+    except (
+        SyntaxError,
+        ValueError,
+        RecursionError,
+        MemoryError,
+    ):  # `return` outside a function, for instance
+        tables = []
+        yield from (part.id for part in ast.walk(node) if isinstance(part, ast.Name))
+    while tables:
+        table = tables.pop()
+        tables += table.get_children()
+        for symbol in table.get_symbols():
+            if symbol.is_referenced() and (symbol.is_global() or table.get_type() == "module"):
+                yield symbol.get_name()
     for part in ast.walk(node):
-        if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load):
-            yield part.id
-        elif isinstance(part, ast.Constant) and isinstance(part.value, str) and part.value.isidentifier():
+        if isinstance(part, ast.Constant) and isinstance(part.value, str) and part.value.isidentifier():
             yield part.value  # a name in a text annotation
 
 

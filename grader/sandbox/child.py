@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 from grader.sandbox import guard, instrument, policy, wire
 from grader.sandbox.guard import SUBMISSION
 from grader.sandbox.layers import apply_layers
-from grader.sandbox.names import SCAN, TICK, VARS
+from grader.sandbox.names import SCAN, TICK, TYPE, VARS
 
 RECURSION_LIMIT = 1000
 CHECK = "check"
@@ -184,7 +184,7 @@ class _Child:
         module = ModuleType(SUBMISSION)
         space = module.__dict__
         reduced = guard.make_builtins(self.modules) if self.header["guard"] else dict(vars(builtins))
-        space["__builtins__"] = {**reduced, VARS: guard.guarded_vars, **extra}
+        space["__builtins__"] = {**reduced, VARS: guard.guarded_vars, TYPE: type, **extra}
         sys.modules[SUBMISSION] = module
         problem = None
         try:

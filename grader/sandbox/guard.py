@@ -6,11 +6,12 @@ import builtins
 import dataclasses
 import functools
 import importlib
+import io
 import random
 import sys
 import warnings
 from collections.abc import Callable, Mapping
-from types import BuiltinFunctionType, ModuleType
+from types import BuiltinFunctionType, MappingProxyType, ModuleType, SimpleNamespace
 from typing import Any, NoReturn
 
 from grader.sandbox.names import (
@@ -19,6 +20,7 @@ from grader.sandbox.names import (
     HARMLESS_DUNDERS,
     LOGGING_FORMATTER,
     MISSING_BUILTINS,
+    PARTIAL_MODULES,
     PUBLIC_UNDERSCORE,
     SYS_NAMES,
 )
@@ -173,6 +175,20 @@ _LOADED_LATE = (_STRPTIME, "linecache", "traceback")
 """Modules that allowed ones import at their first use, when it is too late to read files."""
 
 
+_PARTS: Mapping[str, Any] = {
+    "StringIO": io.StringIO,
+    "BytesIO": io.BytesIO,
+    "SimpleNamespace": SimpleNamespace,
+    "MappingProxyType": MappingProxyType,
+    "TestCase": object,
+}
+
+
+def _do_nothing(*args: Any, **kwargs: Any) -> str:
+    """Stands in for what would print, test or look at the stack."""
+    return ""
+
+
 _STAND_INS: Mapping[str, Mapping[str, Any]] = {
     "operator": {"attrgetter": guarded_attrgetter, "methodcaller": guarded_methodcaller},
     "functools": {"update_wrapper": guarded_update_wrapper, "wraps": guarded_wraps},
@@ -192,6 +208,10 @@ def load_modules() -> dict[str, ModuleType]:
         if name != "sys":
             copies[name] = _copy_module(importlib.import_module(name))
     copies["sys"] = _copy_sys()
+    for name, public in PARTIAL_MODULES.items():
+        copies[name] = ModuleType(name, None)
+        for each in sorted(public):
+            setattr(copies[name], each, _PARTS.get(each, _do_nothing))
     copies["collections"].abc = copies["collections.abc"]  # type: ignore[attr-defined]
     for module, stand_ins in _STAND_INS.items():
         vars(copies[module]).update(stand_ins)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from itertools import chain, repeat
 from typing import Any
 
-from grader.sandbox.names import SCAN, TICK, VARS
+from grader.sandbox.names import SCAN, TICK, TYPE, VARS
 
 _WALKING_CALLS = frozenset(
     [
@@ -92,7 +92,7 @@ def _then(exhausted: Callable[[], None]) -> Iterator[None]:
 
 
 def prepare(tree: ast.Module) -> ast.Module:
-    """Send every `__dict__` through the guard; counts nothing. Changes the tree in place."""
+    """Send every `__dict__` and `__class__` through a guard; counts nothing. Changes the tree in place."""
     changed: ast.Module = ast.fix_missing_locations(_Guarded().visit(tree))
     return changed
 
@@ -106,8 +106,9 @@ def instrument(tree: ast.Module) -> ast.Module:
 class _Guarded(ast.NodeTransformer):
     def visit_Attribute(self, node: ast.Attribute) -> Any:
         self.generic_visit(node)
-        if node.attr == "__dict__" and isinstance(node.ctx, ast.Load):
-            return _located(_call(VARS, node.value), node)
+        guards = {"__dict__": VARS, "__class__": TYPE}
+        if node.attr in guards and isinstance(node.ctx, ast.Load):
+            return _located(_call(guards[node.attr], node.value), node)
         return node
 
 

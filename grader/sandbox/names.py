@@ -14,14 +14,23 @@ ALLOWED_MODULES = _words(
 )
 """Importable in a submission. Each is handed out as a copy that holds its public names only."""
 
+PARTIAL_MODULES = {
+    "io": _words("StringIO BytesIO"),
+    "types": _words("SimpleNamespace MappingProxyType"),
+    "traceback": _words("print_exc format_exc print_stack print_exception"),
+    "doctest": _words("testmod"),
+    "unittest": _words("TestCase main"),
+}
+"""Importable with these names only; what would print, test or look at the stack does nothing."""
+
 FORBIDDEN_MODULES = _words(
-    """os posix nt io codecs subprocess multiprocessing threading _thread concurrent asyncio socket ssl
+    """os posix nt codecs subprocess multiprocessing threading _thread concurrent asyncio socket ssl
     select selectors signal ctypes _ctypes cffi mmap gc inspect importlib imp pkgutil runpy builtins
-    types atexit pty tty termios fcntl resource shutil tempfile pathlib glob pickle marshal shelve dbm
-    sqlite3 code codeop ast dis symtable tokenize traceback linecache faulthandler trace tracemalloc pdb
+    atexit pty tty termios fcntl resource shutil tempfile pathlib glob pickle marshal shelve dbm
+    sqlite3 code codeop ast dis symtable tokenize linecache faulthandler trace tracemalloc pdb
     bdb cProfile profile timeit weakref sysconfig site platform urllib http ftplib smtplib webbrowser
     xmlrpc pwd grp grader moa_core wse_backend pages _io _socket _posixsubprocess _testcapi
-    _xxsubinterpreters _interpreters xxlimited unittest doctest zipimport zipfile tarfile getpass secrets
+    _xxsubinterpreters _interpreters xxlimited zipimport zipfile tarfile getpass secrets
     uuid"""
 )
 """Reach outside the process or into the interpreter: using one is a forbidden move, importing it unused is
@@ -76,5 +85,5 @@ SYS_NAMES = _words(
 )
 """What the submission's `sys` has, beside stand-ins for stdout, stderr, argv, exit and setrecursionlimit."""
 
-TICK, SCAN, VARS = "__moa_tick__", "__moa_scan__", "__moa_vars__"
+TICK, SCAN, VARS, TYPE = "__moa_tick__", "__moa_scan__", "__moa_vars__", "__moa_type__"
 """Names only the instrumentation writes; the policy refuses every double-underscore name it does not know."""

@@ -18,6 +18,7 @@ from grader.sandbox.names import (
     FORBIDDEN_NAMES,
     HARMLESS_DUNDERS,
     LOGGING_FORMATTER,
+    PARTIAL_MODULES,
     PUBLIC_UNDERSCORE,
 )
 
@@ -71,7 +72,6 @@ class _Visitor(ast.NodeVisitor):
             for alias in node.names
         }
         self.records = _record_classes(tree)
-        self.harmless: set[int] = set()
 
     def refuse(self, node: ast.AST, reason: str) -> None:
         self.verdict.refused.append(Finding(getattr(node, "lineno", 0), reason))
@@ -116,7 +116,7 @@ class _Visitor(ast.NodeVisitor):
         self.check_available(node, module)
 
     def check_available(self, node: ast.AST, module: str) -> None:
-        if module not in ALLOWED_MODULES:
+        if module not in ALLOWED_MODULES and module not in PARTIAL_MODULES:
             self.note(node, f"`{module}` is not available here; only parts of the standard library are")
 
     # names and attributes
@@ -129,11 +129,8 @@ class _Visitor(ast.NodeVisitor):
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         name = node.attr
-        if name == "__name__" and isinstance(node.value, ast.Attribute) and node.value.attr == "__class__":
-            self.harmless.add(id(node.value))
-        if id(node) not in self.harmless:
-            self.check_attribute(node, name)
-            self.check_module_attribute(node, name)
+        self.check_attribute(node, name)
+        self.check_module_attribute(node, name)
         self.generic_visit(node)
 
     def check_module_attribute(self, node: ast.Attribute, name: str) -> None:
@@ -148,7 +145,8 @@ class _Visitor(ast.NodeVisitor):
         if _is_denied(name, owner) and name not in _EVERYDAY & self.own:
             self.refuse(node, f"`.{name}` leads into the interpreter's insides")
         elif _DUNDER.fullmatch(name):
-            if name not in HARMLESS_DUNDERS and name != "__dict__":
+            reads = isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)
+            if name not in HARMLESS_DUNDERS and not (reads and name in _READABLE):
                 self.refuse(node, f"`.{name}` walks into the interpreter's insides")
         elif _is_hidden(name) and name not in self.own | PUBLIC_UNDERSCORE:
             self.refuse(node, f"`.{name}` is private to the object it belongs to")
@@ -234,6 +232,9 @@ class _Visitor(ast.NodeVisitor):
 
 _EVERYDAY = frozenset({"mro", "Formatter", "get_field", "displayhook"})
 """Denied names that are also plausible names for a submission's own attributes or texts."""
+
+_READABLE = frozenset({"__class__", "__dict__", "__annotations__"})
+"""May be read, not set: the instrumented source sends the first two through guards."""
 
 _SYS_DENIED = frozenset({"modules", "monitoring", "path_importer_cache"})
 _BUILTIN_PATTERNS = frozenset(

@@ -122,6 +122,8 @@ TABLE = {
         ),
         6,
     ),
+    "return_outside_a_function": (fenced(GOOD + "\nreturn f(3)"), 6),
+    "parameter_named_like_a_global": (fenced("x = [1]\n\n" + GOOD + "\nprint(f(x))"), 6),
     "emoji_and_accents": (
         f"Voilà ✨\n{fenced('def f(x):' + chr(10) + '    # été' + chr(10) + '    return x * 2')}🎉",
         6,
