@@ -1,12 +1,16 @@
-"""Where the time of the last run went: milliseconds per transformer layer, by operation."""
+"""A model on a wafer: the last run beside it, where each layer lives, where time goes, what it costs."""
 
 import streamlit as st
 
+from pages.ui import wafer_sections as sections
 from pages.ui.layout import page_body, row
 from pages.ui.measured import measured_models
-from pages.ui.run_report import show_calls, show_layer_charts, show_totals
 from pages.ui.session import init_session
-from pages.ui.text import as_plain, shortened
+from pages.ui.wafer_choice import choose
+from pages.ui.wafer_run import show_run
+from wse_backend.errors import WseError
+
+TABS = ["Your run", "Floorplan", "Latency", "Scaling", "Algorithms", "Users and cost", "Evidence"]
 
 session = init_session()
 
@@ -14,24 +18,40 @@ with page_body():
     with row():
         st.title("Wafer")
     st.caption(
-        "A model is a stack of transformer layers, and every token passes through all of them. These charts "
-        "show how long each layer took in your last run, split by operation."
+        "A wafer-scale chip keeps a whole model in the SRAM of some 900,000 small processing elements "
+        "(PEs), so no token waits for memory. Lay a model out on it, see where the time goes, and compare "
+        "it with the run that your agents just made."
     )
     run = session.last_run
-    if run is None or not run.records:
-        st.info("There is no run yet. Ask your agents something first.", icon=":material/timer:")
-        st.page_link("pages/chat.py", label="Go to the chat", icon=":material/forum:")
-    else:
-        st.markdown(f"**The last run:** {as_plain(shortened(run.name, 160))}")
-        show_totals(run)
-        if measured_models(run.records):
-            st.subheader("Measured on this machine")
-            show_layer_charts(run, key="wafer", phases=("prefill", "decode"))
-        else:
-            st.info(
-                "All calls of this run went to the cloud, which reports no times per layer. Choose "
-                "in-process models on the Agents page to see them.",
-                icon=":material/cloud:",
-            )
-        st.subheader("The calls")
-        show_calls(run)
+    run_models = list(dict.fromkeys(record.model for record in run.records)) if run else []
+    setting = placement = None
+    try:
+        setting = choose(measured_models(run.records) if run and measured_models(run.records) else run_models)
+        placement = setting.placement()
+        sections.show_summary(setting, placement)
+    except WseError as exc:
+        sections.show_refusal(exc)
+        placement = None
+    tabs = dict(zip(TABS, st.tabs(TABS, on_change="rerun", key="wafer_tab"), strict=True))
+    for name, tab in tabs.items():
+        if not tab.open:
+            continue
+        with tab:
+            if name == "Evidence":
+                sections.show_evidence()
+            elif setting is None:
+                st.caption("Choose another model above.")
+            elif name == "Your run":
+                show_run(run, setting)
+            elif name == "Algorithms":
+                sections.show_algorithms(setting)
+            elif placement is None:
+                st.caption("There is nothing to draw until the setting above is possible.")
+            elif name == "Floorplan":
+                sections.show_floorplan(setting, placement)
+            elif name == "Latency":
+                sections.show_layers(setting, placement)
+            elif name == "Scaling":
+                sections.show_curves(setting, placement)
+            else:
+                sections.show_cost(placement, setting)

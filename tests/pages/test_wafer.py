@@ -1,4 +1,4 @@
-"""The Wafer page, and the whole way on real weights."""
+"""The Wafer page: its tabs, its refusals, and the whole way on real weights."""
 
 from __future__ import annotations
 
@@ -10,19 +10,117 @@ import pytest
 from moa_core import MoAConfig
 from tests.pages.harness import App, Cloud, setup
 
-
-def test_without_a_run_the_page_says_where_to_start(app: App) -> None:
-    assert "There is no run yet" in app.open("wafer").text
+TABS = ("Your run", "Floorplan", "Latency", "Scaling", "Algorithms", "Users and cost", "Evidence")
 
 
-def test_a_run_in_the_cloud_has_no_times_per_layer(cloud: Cloud, app: App) -> None:
+def charts(app: App) -> list[str]:
+    """The names of all figures' series on the page, one string per figure."""
+    figures = [json.loads(chart.proto.spec) for chart in app.at.get("plotly_chart")]
+    return [", ".join(str(trace.get("name", "")) for trace in figure["data"]) for figure in figures]
+
+
+def choose(app: App, **values: object) -> App:
+    """Open the page with these controls set, as if somebody had."""
+    for key, value in values.items():
+        app.at.session_state[f"wafer_{key}"] = value
+    return app.run()
+
+
+def test_without_a_run_the_page_says_where_to_start_and_shows_the_modelled_half(app: App) -> None:
+    app.open("wafer")
+    assert "There is no run yet" in app.text
+    assert charts(app) == [
+        "Norms, Q, K, V projections, Attention, Output projection, Feed-forward",
+        "Modelled",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tab", "series"),
+    [
+        ("Floorplan", "Weights, KV cache, Buffers"),
+        ("Latency", "Compute, Hops, Routing stages, Fixed overhead"),
+        ("Scaling", "Modelled"),
+        ("Algorithms", "SUMMA, Cannon, MeshGEMM"),
+        ("Users and cost", "One user, All users"),
+        ("Evidence", "Decode, Prefill, GEMV"),
+    ],
+)
+def test_every_tab_draws_its_charts_and_no_other(app: App, tab: str, series: str) -> None:
+    app.open("wafer")
+    choose(app, tab=tab)
+    assert series in charts(app)
+    assert "There is no run yet" not in app.text
+
+
+@pytest.mark.parametrize("curve", ["grid", "context", "wafers", "batch"])
+def test_every_curve_is_drawn_in_captioned_charts(app: App, curve: str) -> None:
+    app.open("wafer")
+    choose(app, tab="Scaling", curve=curve)
+    n_charts = len(app.at.get("plotly_chart"))
+    assert n_charts == (2 if curve in ("grid", "wafers") else 1)
+    assert len([caption for caption in app.at.caption if "tokens" in caption.value]) > n_charts
+
+
+def test_a_model_too_large_for_the_wafers_says_how_many_would_do(app: App) -> None:
+    app.open("wafer")
+    choose(app, model="llama3.1-70b", count=1)
+    assert "bytes" in app.at.error[0].value
+    assert "Choose 4 wafers" in app.at.error[0].value  # 141 GB in fp16 over 44 GB of SRAM
+    choose(app, count=4)
+    assert not app.at.error
+
+
+@pytest.mark.parametrize(
+    ("controls", "said"),
+    [
+        ({"context": 0}, "context is 0; allowed: 1 to"),
+        ({"mapping": "shared", "side": 950}, "a grid of 950 x 950 PEs does not lie on WSE-3"),
+        ({"prompt": 0}, "prompt_tokens is 0"),
+    ],
+    ids=["context of zero", "grid too large", "prompt of zero"],
+)
+def test_a_setting_out_of_range_is_refused_with_its_numbers(
+    app: App, controls: dict[str, object], said: str
+) -> None:
+    app.open("wafer")
+    choose(app, **controls)
+    refusals = [error.value.replace("\\", "") for error in app.at.error]
+    assert any(said in refusal for refusal in refusals)
+    assert all("\n\n" in refusal for refusal in refusals)  # each with its next step
+
+
+def test_a_density_that_leaves_no_wafer_usable_is_refused(app: App) -> None:
+    app.open("wafer")
+    choose(app, tab="Floorplan", density=500.0)
+    assert "is usable at 500 defects/cm2" in app.at.error[0].value
+    assert charts(app) == ["With spare PEs, Without, 400 drawn wafers"]
+
+
+def test_a_placement_on_four_wafers_has_a_tab_for_each(app: App) -> None:
+    app.open("wafer")
+    choose(app, tab="Floorplan", model="llama3.1-70b")
+    labels = [tab.label for tab in app.at.tabs]
+    assert sorted(labels) == sorted([*TABS, "Wafer 1", "Wafer 2", "Wafer 3", "Wafer 4"])
+    assert len(charts(app)) == 3  # the map and the SRAM of the open tab only, and the yield
+
+
+def test_a_price_below_the_cost_of_a_full_pipeline_never_pays(app: App) -> None:
+    app.open("wafer")
+    choose(app, tab="Users and cost")
+    assert "pay for the machines at 0.6 USD" in app.text
+    choose(app, price=0.01)
+    assert "never pay at this price" in app.text
+
+
+def test_a_run_in_the_cloud_is_replayed_but_has_no_times_per_layer(cloud: Cloud, app: App) -> None:
     app.use(setup("echo")).ask("Go").open("wafer")
     assert "reports no times per layer" in app.text
-    assert not app.at.get("plotly_chart")
+    assert charts(app) == ["Measured, Modelled"]
 
 
 @pytest.mark.slow
-def test_a_run_on_real_weights_is_measured_layer_by_layer(app: App) -> None:
+def test_a_run_on_real_weights_is_measured_here_and_modelled_there(app: App) -> None:
     config = MoAConfig.default()
     layers = [
         replace(layer, agents=[replace(a, max_tokens=6) for a in layer.agents]) for layer in config.layers
@@ -33,8 +131,12 @@ def test_a_run_on_real_weights_is_measured_layer_by_layer(app: App) -> None:
     assert app.session.turns[0].state == "done"
     assert app.session.turns[0].answer.strip() != ""
     assert len(app.at.get("plotly_chart")) == 1
-    charts = app.open("wafer").at.get("plotly_chart")
-    assert len(charts) == 2
-    figure = json.loads(charts[1].proto.spec)
-    assert [len(trace["x"]) for trace in figure["data"]] == [30] * 5  # SmolLM2-135M has 30 layers
-    assert "Measured on this machine" in app.text
+    figures = [json.loads(chart.proto.spec) for chart in app.open("wafer").at.get("plotly_chart")]
+    assert len(figures) == 3
+    for figure in figures[:2]:
+        assert [len(trace["x"]) for trace in figure["data"]] == [30] * 5  # SmolLM2-135M has 30 layers
+    axes = [figure["layout"]["yaxis"]["title"]["text"] for figure in figures[:2]]
+    assert axes == ["Milliseconds per layer", "Microseconds per layer"]
+    machines = [name for trace in figures[2]["data"] for name in trace["y"]]
+    assert machines == ["This machine", "One CS-3", "Four CS-3", "A100 80 GB", "H100 SXM"]
+    assert app.at.selectbox(key="wafer_model").value == "smollm2-135m"
