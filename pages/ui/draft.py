@@ -9,9 +9,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from moa_core import Agent, MoAConfig
 from moa_core.config import Layer
+
+T = TypeVar("T")
 
 NEW_AGENT_PROMPT = "You are a helpful assistant. Answer the question clearly and correctly."
 NEXT_LAYER_PROMPT = (
@@ -187,7 +190,7 @@ def _free_name(name: str, layer: LayerDraft) -> str:
     return next(candidate for candidate in candidates if candidate not in taken)
 
 
-def _move(items: list, item: object, step: int) -> None:
+def _move(items: list[T], item: T, step: int) -> None:
     place = items.index(item)
     items.remove(item)
     items.insert(max(0, min(len(items), place + step)), item)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Literal
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -184,7 +185,7 @@ def draw_layer_frame(
         for call in layer.calls:
             with st.container(border=True, gap="xsmall", height="stretch"):
                 st.markdown(f"**{as_plain(call.agent)}**")
-                height = "content" if is_short else CARD_HEIGHT_PX
+                height: Literal["content"] | int = "content" if is_short else CARD_HEIGHT_PX
                 body = st.container(height=height, border=False, autoscroll=is_live).empty()
                 frames.append((body, st.empty()))
     return iter(frames)

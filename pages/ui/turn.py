@@ -11,6 +11,9 @@ from moa_core import events
 from moa_core.trace import CallRecord, Trace
 
 State = Literal["running", "done", "stopped", "failed"]
+CallEvent = (
+    events.AgentStarted | events.AgentWaiting | events.AgentDelta | events.AgentFinished | events.AgentFailed
+)
 CallState = Literal["waiting", "writing", "done", "failed", "stopped"]
 
 
@@ -83,7 +86,7 @@ class Turn:
                 return self._apply_to_call(event)
         return None
 
-    def _apply_to_call(self, event: events.Event) -> CallView:
+    def _apply_to_call(self, event: CallEvent) -> CallView:
         call = self._call(event)
         match event:
             case events.AgentStarted():
@@ -102,7 +105,7 @@ class Turn:
                 self.finished_calls.append(event.call)
         return call
 
-    def _call(self, event: events.Event) -> CallView:
+    def _call(self, event: CallEvent) -> CallView:
         """The view of the event's call; the summarizer's stands apart from the layers."""
         for layer in self.layers:
             if layer.number == event.layer:
