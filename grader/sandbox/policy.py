@@ -122,9 +122,8 @@ class _Visitor(ast.NodeVisitor):
     # names and attributes
 
     def visit_Name(self, node: ast.Name) -> None:
-        if node.id in FORBIDDEN_NAMES or (
-            _DUNDER.fullmatch(node.id) and node.id not in HARMLESS_DUNDERS and node.id != "__file__"
-        ):
+        is_taken = node.id in FORBIDDEN_NAMES and node.id not in self.bound
+        if is_taken or (_DUNDER.fullmatch(node.id) and node.id not in HARMLESS_DUNDERS):
             self.refuse(node, f"`{node.id}` is not allowed in a submission")
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
