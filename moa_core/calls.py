@@ -1,19 +1,22 @@
 """One call of a run: stream it, separate thinking, hold it to its schema and its thinking budget."""
 
+import json
 from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from moa_core.config import Agent
 from moa_core.errors import CallFailed, EmptyAnswer, IncompleteAnswer, InvalidStructure, ThinkingBudgetSpent
+from moa_core.form import Field, fill_form, form_of, read_field
 from moa_core.prompts import Message
 from moa_core.providers.base import CallRequest, Delta, Finish, Provider, Wait
 from moa_core.reasoning import ThinkSplitter
-from moa_core.structured import parse_structured
+from moa_core.structured import explain_schema, parse_structured
 from moa_core.trace import CallRecord
 
-STRUCTURE_ATTEMPTS = 3
+STRUCTURE_ATTEMPTS = 2
+SHOWN_CHARS = 80
 CHARS_PER_TOKEN = 4  # of English thinking, when a server does not say
 ENOUGH_THINKING = "You have thought enough. Give only the final answer now, without any further thinking."
 
@@ -92,29 +95,90 @@ async def perform(
     show(text, reasoning) and show_wait are called for every piece. Raises CallFailed.
     """
     schema = call.agent.response_schema
+    if schema is None:
+        await _stream_answer(call, messages, provider, progress, show, show_wait)
+        return None
+    asked, fault = explain_schema(messages, schema), ""
     for attempt in range(1, STRUCTURE_ATTEMPTS + 1):
-        await _stream_within_budget(call, messages, provider, progress, show, show_wait)
-        if not progress.text.strip():
-            raise EmptyAnswer(_empty_reason(progress))
-        if schema is None:
-            return None
-        value, fault = parse_structured(progress.text, schema)
-        if fault is None:
+        await _stream_answer(call, asked, provider, progress, show, show_wait)
+        value, said = parse_structured(progress.text, schema)
+        if said is None:
             return value
-        if attempt == STRUCTURE_ATTEMPTS:
-            raise InvalidStructure(f"no valid JSON after {attempt} attempts: {fault}")
+        fault = said
         progress.attempts += 1
         progress.notes.append(f"attempt {attempt} was no valid answer: {fault}")
         show_wait(Wait(f"asked again, because the answer was no valid JSON: {fault}"))
-        messages = (
-            *messages,
+        asked = (
+            *asked,
             {"role": "assistant", "content": progress.text},
             {
                 "role": "user",
                 "content": f"That is not valid: {fault}\nAnswer again with the corrected JSON only.",
             },
         )
-    raise AssertionError("unreachable")
+    return await _fill_form(call, messages, provider, progress, show_wait, fault)
+
+
+async def _fill_form(
+    call: Call,
+    messages: tuple[Message, ...],
+    provider: Provider,
+    progress: Progress,
+    show_wait: ShowWait,
+    fault: str,
+) -> Any:
+    """The structured answer asked for field by field, as the last resort. Raises InvalidStructure."""
+    schema = call.agent.response_schema or {}
+    form = form_of(schema)
+    if form is None:
+        raise InvalidStructure(f"no valid JSON after {STRUCTURE_ATTEMPTS} attempts: {fault}")
+    failed = f"no valid JSON after {STRUCTURE_ATTEMPTS} attempts, nor field by field"
+    answers: dict[Field, Any] = {}
+    for entry in form:
+        show_wait(Wait(f"asked field by field: {entry.name}"))
+        limit = min(entry.max_tokens or call.agent.max_tokens, call.agent.max_tokens)
+        short = replace(call, agent=replace(call.agent, response_schema=None, max_tokens=limit))
+        question = {"role": "user", "content": f"{messages[-1]['content']}\n\n{entry.question}"}
+        asked = (*messages[:-1], question)
+        for _ in range(STRUCTURE_ATTEMPTS):
+            await _stream_answer(short, asked, provider, progress, _show_nobody, show_wait)
+            answers[entry] = read_field(entry, progress.text)
+            if answers[entry] is not None:
+                break
+            again = {"role": "user", "content": entry.question}
+            asked = (*asked, {"role": "assistant", "content": progress.text}, again)
+        else:
+            raise InvalidStructure(f"{failed}: {entry.name}: found no value in {shorten(progress.text)!r}")
+    value = fill_form(answers)
+    progress.text = json.dumps(value, ensure_ascii=False)
+    if (mismatch := parse_structured(progress.text, schema)[1]) is not None:
+        raise InvalidStructure(f"{failed}: {mismatch}")
+    progress.notes.append("the answer was asked for field by field")
+    return value
+
+
+def _show_nobody(text: str, reasoning: str) -> None:
+    """The answers to single fields are no part of what is shown: the whole comes at the end."""
+
+
+def shorten(text: str) -> str:
+    """The beginning of `text`, on one line."""
+    text = " ".join(text.split())
+    return text if len(text) <= SHOWN_CHARS else text[:SHOWN_CHARS] + "…"
+
+
+async def _stream_answer(
+    call: Call,
+    messages: tuple[Message, ...],
+    provider: Provider,
+    progress: Progress,
+    show: Show,
+    show_wait: ShowWait,
+) -> None:
+    """Stream an answer that must not be empty. Raises CallFailed."""
+    await _stream_within_budget(call, messages, provider, progress, show, show_wait)
+    if not progress.text.strip():
+        raise EmptyAnswer(_empty_reason(progress))
 
 
 async def _stream_within_budget(
@@ -191,7 +255,8 @@ class _Reader:
         if delta.finish is not None:
             rest = splitter.finish()
             answer, thinking = answer + rest[0], thinking + rest[1]
-            progress.finish = delta.finish
+            usage = progress.finish.usage + delta.finish.usage  # an answer may take several requests
+            progress.finish = replace(delta.finish, usage=usage)
         if thinking:
             progress.n_thinking += _count(delta, thinking)
         if (answer or thinking) and progress.first_token_s is None:

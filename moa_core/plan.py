@@ -20,6 +20,7 @@ from moa_core.providers.base import Context, Provider, Wait, estimate_tokens
 from moa_core.routing import Router
 from moa_core.stage import SUMMARIZER, Outcome, Part
 from moa_core.strategies import find_strategy
+from moa_core.structured import explain_schema
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -166,9 +167,11 @@ class Rehearsal:
         return self._answer(self.n_layers + 1, part).text
 
     def _answer(self, layer: int, part: Part) -> Outcome:
-        self.calls.append(Rehearsed(layer, part, part.filled(self.config, self.messages)))
+        messages, schema = part.filled(self.config, self.messages), part.agent.response_schema
+        if schema is not None:
+            messages = explain_schema(messages, schema)
+        self.calls.append(Rehearsed(layer, part, messages))
         text = f"\x02{part.agent.max_tokens}\x03"
-        schema = part.agent.response_schema
         return Outcome(part.agent, text, value=None if schema is None else _sample(schema, text))
 
 

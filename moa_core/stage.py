@@ -7,7 +7,6 @@ from typing import Any, Protocol
 from moa_core.config import Agent, MoAConfig
 from moa_core.errors import CallFailed
 from moa_core.prompts import Message, fill_prompt, with_system
-from moa_core.structured import explain_schema
 
 SUMMARIZER = "summarizer"
 
@@ -25,13 +24,12 @@ class Part:
     role: str = "agent"
 
     def filled(self, config: MoAConfig, conversation: Sequence[Message]) -> tuple[Message, ...]:
-        """The messages of the call, its JSON Schema among them when the agent has one."""
+        """The messages of the call, without the JSON Schema that its agent may have."""
         messages = self.messages
         if messages is None:
             prompt = fill_prompt(self.agent.prompt, self.responses, config.reference_prompt)
             messages = with_system(prompt, conversation)
-        schema = self.agent.response_schema
-        return messages if schema is None else explain_schema(messages, schema)
+        return messages
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ the calls of a run, and `context()` (see `Counting`), to say before a run what w
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Protocol, runtime_checkable
 
 from moa_core.prompts import Message
@@ -37,6 +37,11 @@ class TokenUsage:
     completion_tokens: int | None = None
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
+
+    def __add__(self, other: "TokenUsage") -> "TokenUsage":
+        """Both together; what only one of them knows counts as it is."""
+        pairs = [(getattr(self, f.name), getattr(other, f.name)) for f in fields(self)]
+        return TokenUsage(*(b if a is None else a if b is None else a + b for a, b in pairs))
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,8 @@ async def play(moa: Stage) -> str:
 async def _judge(moa: Stage, samples: list[str]) -> list[float]:
     """One score per sample; all equal, with a note, when the judge fails."""
     score = {"type": "number", "minimum": 0, "maximum": 10}
-    scores = {"type": "array", "items": score, "minItems": len(samples), "maxItems": len(samples)}
+    what = {"description": "the score of the answers above, in their order"}
+    scores = {"type": "array", "items": score, "minItems": len(samples), "maxItems": len(samples), **what}
     schema = {"type": "object", "properties": {"scores": scores}, "required": ["scores"]}
     judge = referee(moa.config, "judge", JUDGE_PROMPT, schema)
     answers = number_responses(samples)

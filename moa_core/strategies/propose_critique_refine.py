@@ -19,8 +19,13 @@ OPTIONS = {
 VERDICT = {
     "type": "object",
     "properties": {
-        "score": {"type": "number", "minimum": 0, "maximum": 10},
-        "critique": {"type": "string"},
+        "score": {
+            "type": "number",
+            "minimum": 0,
+            "maximum": 10,
+            "description": "the score of the answer above",
+        },
+        "critique": {"type": "string", "description": "what must be improved in the answer above"},
     },
     "required": ["score", "critique"],
 }

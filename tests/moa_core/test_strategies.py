@@ -67,7 +67,7 @@ def test_best_of_n_judges_only_the_samples_that_came(play, scripted):
 
 
 @pytest.mark.parametrize(
-    "answer", [ServerFailed("down"), "nonsense", scores(1)], ids=["down", "no JSON", "too few"]
+    "answer", [ServerFailed("down"), "nonsense", scores()], ids=["down", "no JSON", "too few"]
 )
 def test_best_of_n_without_a_verdict_takes_the_first_and_says_so(play, scripted, answer):
     provider = scripted({"sampler": ["one", "two"], "judge": answer})
