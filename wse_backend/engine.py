@@ -17,7 +17,7 @@ from wse_backend.gguf_file import GGUFFile, open_gguf
 from wse_backend.kernels.attention import BLOCK_POSITIONS
 from wse_backend.machine import memory_available_bytes
 from wse_backend.sampling import SamplingParams
-from wse_backend.scheduler import MAX_WAITING, Generation, Scheduler
+from wse_backend.scheduler import KEEP_IDLE_S, MAX_WAITING, Generation, Scheduler
 from wse_backend.threads import shared_team
 from wse_backend.tokenizer import Tokenizer
 from wse_backend.transformer import MAX_LOGIT_ROWS, Row, Transformer, block_bytes
@@ -45,10 +45,12 @@ class Engine:
         kv_cache_bytes: int,
         progress: Progress | None = None,
         max_waiting: int = MAX_WAITING,
+        keep_idle_s: float = KEEP_IDLE_S,
     ) -> None:
         """Use `Engine.load`, or an `EnginePool`, unless the file is open and its memory planned already.
 
-        max_waiting: how many requests may queue before new ones are refused with QueueFull.
+        max_waiting: how many requests may queue before new ones are refused with QueueFull; keep_idle_s:
+        how long an idle engine keeps its prefix cache before it gives the memory back.
         """
         self.name = name
         self.path = gguf.path
@@ -63,7 +65,7 @@ class Engine:
         self._tokenizer = Tokenizer.from_gguf(gguf)
         self._template = ChatTemplate.from_gguf(gguf, self._tokenizer)
         self._transformer = Transformer(gguf, n_blocks, shared_team(), progress)
-        self._scheduler = Scheduler(name, self._transformer, self._tokenizer, max_waiting)
+        self._scheduler = Scheduler(name, self._transformer, self._tokenizer, max_waiting, keep_idle_s)
         self._warm_up(progress)
 
     @classmethod

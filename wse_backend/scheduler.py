@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 MAX_WAITING = 512  # requests in the queue before new ones are refused
 PASS_TARGET_S = 0.06  # while others decode, a pass takes prefill rows for about so long
 MIN_PREFILL_ROWS = 16
+KEEP_IDLE_S = 600.0  # so long an idle engine keeps its prefix cache
 
 OnChunk = Callable[[Chunk], None]
 
@@ -122,9 +123,15 @@ class Scheduler:
     """Admits, advances and retires the sequences of one transformer."""
 
     def __init__(
-        self, name: str, transformer: Transformer, tokenizer: Tokenizer, max_waiting: int = MAX_WAITING
+        self,
+        name: str,
+        transformer: Transformer,
+        tokenizer: Tokenizer,
+        max_waiting: int = MAX_WAITING,
+        keep_idle_s: float = KEEP_IDLE_S,
     ) -> None:
         self.name = name
+        self._keep_idle_s = keep_idle_s
         self._max_waiting = max_waiting
         self._transformer = transformer
         self._tokenizer = tokenizer
@@ -221,8 +228,14 @@ class Scheduler:
 
     def _await_work(self) -> bool:
         """Wait until there is something to do; False when closed."""
+
+        def has_work() -> bool:
+            return bool(self._is_closed or self._alone or self._waiting or self._running)
+
         with self._condition:
-            self._condition.wait_for(lambda: self._is_closed or self._alone or self._waiting or self._running)
+            if not self._condition.wait_for(has_work, self._keep_idle_s):
+                self._transformer.pool.clear_unused()  # nobody came back: the memory goes to others
+                self._condition.wait_for(has_work)
             return not self._is_closed
 
     def _run_alone(self) -> None:

@@ -67,7 +67,15 @@ class _FairLock:
             self._condition.notify_all()
 
 
-@cache
+_making = threading.Lock()
+
+
 def shared_team() -> ThreadTeam:
     """The process's team, one thread per core; made at its first use."""
+    with _making:  # `cache` alone would let two threads make one each
+        return _team()
+
+
+@cache
+def _team() -> ThreadTeam:
     return ThreadTeam(n_cores())

@@ -67,7 +67,7 @@ def test_a_long_prompt_does_not_stall_a_running_answer(engine: Engine) -> None:
     meanwhile = sum(name == "answer" for name, _ in watcher.events[3:first_of_long])
     passes = watcher.completion("long").timing.prefill.passes
     assert passes > 5  # the prompt was cut into chunks
-    assert meanwhile >= passes - 2  # and each pass also gave the running answer its token
+    assert meanwhile > 0.8 * passes  # and nearly each pass also gave the running answer its token
 
 
 def test_whoever_floods_the_engine_does_not_starve_the_others(engine: Engine) -> None:
@@ -114,6 +114,22 @@ def test_admission_waits_for_cache_blocks_instead_of_growing(smollm2_path: Path)
         assert engine._transformer.pool.n_used == 0  # everything was given back
     finally:
         engine.close()
+
+
+def test_an_idle_engine_gives_its_cache_back_and_answers_the_same(smollm2_path: Path) -> None:
+    gguf = open_gguf(smollm2_path)
+    engine = Engine("short memory", gguf, 200 * block_bytes(gguf), keep_idle_s=0.2)
+    question = ask("Is this remembered? " + "It is rather long. " * 12)
+    params = SamplingParams(temperature=0, max_tokens=8)
+    try:
+        first = engine.generate(question, params)
+        threading.Event().wait(1.5)
+        again = engine.generate(question, params)
+    finally:
+        engine.close()
+    assert first.usage.prompt_tokens > 64
+    assert again.usage.cached_tokens == 0
+    assert again.token_ids == first.token_ids
 
 
 def test_logits_that_could_never_fit_are_refused_with_both_numbers(smollm2_path: Path) -> None:
