@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 MODELS = ("smollm2-135m", "qwen2.5-coder-0.5b")
 N_THREADS = 2
-PREFILL_TOKENS, DECODE_TOKENS = 400, 128
+PREFILL_TOKENS, SHORT_TOKENS, DECODE_TOKENS = 400, 80, 128
 TURN_PROMPT_TOKENS, TURN_NEW_TOKENS, TURN_AGENTS, TURN_LAYERS = 300, 128, 3, 2
 REPEATS = 3  # of each figure inside one process; the best of them counts: the rest is other processes' noise
 WORDS = (
@@ -63,9 +63,9 @@ class Ours:
         while True:
             found = [{"role": "user", "content": prompt_text(number, n_words)}]
             over = self.engine.count_tokens(found) - n_tokens
-            if over <= 0:
+            if over <= 0 or n_words == 0:
                 return found
-            n_words -= max(1, over // 2)
+            n_words = max(0, n_words - max(1, over // 2))
 
     def run(self, requests: list[tuple[int, int]], n_new: int) -> tuple[float, float, int]:
         """Answer (number, prompt tokens) together: seconds to the last first token, in all, new tokens."""
@@ -112,7 +112,7 @@ def measure(engine: Ours | LlamaCpp, base: int) -> dict[str, float]:
         number = base + 100 * repeat
         _, seconds, _ = engine.run([(number, PREFILL_TOKENS)], 1)
         prefill.append(PREFILL_TOKENS / seconds)
-        first, seconds, new = engine.run([(number + 1, 40)], DECODE_TOKENS)
+        first, seconds, new = engine.run([(number + 1, SHORT_TOKENS)], DECODE_TOKENS)
         decode.append((new - 1) / (seconds - first))
     began, new = perf_counter(), 0
     for layer in turn_requests(base):
@@ -145,7 +145,7 @@ def worker(options: argparse.Namespace) -> None:
             ours.run([(n, 1900) for n in range(8)], 148)
             figures = {}
         else:
-            ours.run([(9999, 40)], 8)
+            ours.run([(9999, SHORT_TOKENS)], 8)
             figures = measure(ours, options.base)
         load_s = ours.load_s
     elif options.worker == "ids":
@@ -166,7 +166,7 @@ def requests_of(base: int) -> list[tuple[int, int]]:
     """Every (number, prompt tokens) that `measure` will ask for."""
     found = []
     for repeat in range(REPEATS):
-        found += [(base + 100 * repeat, PREFILL_TOKENS), (base + 100 * repeat + 1, 40)]
+        found += [(base + 100 * repeat, PREFILL_TOKENS), (base + 100 * repeat + 1, SHORT_TOKENS)]
     found += [request for layer in turn_requests(base) for request in layer]
     return found
 
