@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from grader import Report, grade
+from grader.__main__ import FULL, LESS, REFUSED, USAGE, main
 from grader.batch import grade_all, read_results, read_submissions, submissions, write_results
-from grader.command_line import FULL, LESS, REFUSED, USAGE, main
 from grader.errors import BadChallenge
 from grader.html_report import html_report
 from grader.packs import load_pack, read_pack

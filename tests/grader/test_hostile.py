@@ -114,3 +114,51 @@ def test_parent_is_replaced_when_it_dies(box):
     os.kill(first, 9)
     assert grade(HONEST, sandbox=box).score == 120
     assert box.parent_pid != first
+
+
+FORGER = """
+import posix
+
+def shout(text):
+    for fd in range(3, 40):
+        try:
+            posix.write(fd, text.encode())
+        except OSError:
+            pass
+
+{early}
+
+def f(x):
+    shout({late!r})
+    return x
+"""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"call": 0, "plain": 99, "steps": "many", "mutated": "no"}',
+        '{"call": 1, "plain": 99}',
+        '{"layers": 5}',
+        '{"policy": {"refused": [[1]], "notes": 3, "defined": 1}}',
+        '{"loaded": true, "problem": {"type": [], "line": {}}}',
+        '{"loaded": true, "problem": 7}',
+        '{"syntax": 5}',
+        '{"flood": true}',
+        '{"call": 0, "value": ["d", [[["l"], 1]], ["x"]]}',
+        '{"call": 0, "error": {"type": "<b>", "line": "x", "detail": {"a": 1}}}',
+        "[1, 2]",
+        "not json",
+        "[" * 5000,
+    ],
+)
+@pytest.mark.parametrize("moment", ["early", "late"])
+def test_forged_messages_never_break_the_judge(line, moment):
+    """With nearly every layer off, a submission can write to the judge's pipe: it is read as data."""
+    box = Sandbox(LIMITS, layers=("closed files",))
+    early = f"shout({line + chr(10)!r})" if moment == "early" else ""
+    source = FORGER.format(early=early, late=line + "\n" if moment == "late" else "")
+    run = box.run(source, "f", [("g", Call((1,))), ("g", Call((2,)))], policy=False, guard=False)
+    box.close()
+    assert len(run.outcomes) == 2
+    assert all(isinstance(outcome.line, int) and isinstance(outcome.error, str) for outcome in run.outcomes)
