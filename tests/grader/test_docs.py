@@ -1,0 +1,56 @@
+"""What the documents show is what the code does."""
+
+import json
+import re
+from pathlib import Path
+
+import grader
+from grader import challenges
+from grader.__main__ import main
+from grader.sandbox.limits import ALL_LAYERS, Limits
+
+ROOT = Path(__file__).resolve().parents[2]
+DOC = (ROOT / "docs" / "grader.md").read_text(encoding="utf-8")
+HOWTO = (ROOT / "docs" / "challenges-howto.md").read_text(encoding="utf-8")
+
+
+def test_every_public_name_exists():
+    assert [name for name in grader.__all__ if not hasattr(grader, name)] == []
+    assert sorted(grader.__all__) == grader.__all__
+
+
+def test_commands_of_the_table_exist(capsys):
+    commands = set(re.findall(r"`python -m grader (\w+)", DOC))
+    assert commands == {"score", "batch", "challenges", "report", "import"}
+    try:
+        main(["--help"])
+    except SystemExit as exc:
+        assert exc.code == 0
+    listed = capsys.readouterr().out
+    assert all(f"    {name} " in listed for name in commands)
+
+
+def test_layers_and_limits_of_the_table_are_those_of_the_code():
+    assert [layer for layer in ALL_LAYERS if layer not in DOC] == []
+    limits = Limits()
+    clock = f"{limits.cpu_s:g} s of CPU per check, {limits.silence_s:g} s without a word, {limits.wall_s:g} s in all"
+    assert clock in DOC
+
+
+def test_the_pack_in_the_howto_works(tmp_path, capsys):
+    line = re.search(r"```json\n(.*?)\n```", HOWTO, re.DOTALL).group(1)
+    assert json.loads(line)["task_id"] == "Course/1"
+    pack, kept, answer = tmp_path / "tasks.jsonl", tmp_path / "pack.jsonl", tmp_path / "answer.py"
+    pack.write_text(line)
+    answer.write_text("def smallest(numbers):\n    return sorted(numbers)[0]\n")
+    assert main(["import", str(pack), "--output", str(kept)]) == 0
+    assert main(["score", str(answer), "--pack", str(kept), "--challenge", "Course/1"]) == 0
+    assert "1 of 1 tasks pass" in capsys.readouterr().out
+
+
+def test_there_are_three_challenges_of_different_kinds():
+    assert [(task.name, task.max_score) for task in challenges()] == [
+        ("user_metrics", 120),
+        ("free_slots", 100),
+        ("parse_duration", 100),
+    ]
