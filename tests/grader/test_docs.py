@@ -4,6 +4,8 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 import grader
 from grader import challenges
 from grader.__main__ import main
@@ -22,19 +24,18 @@ def test_every_public_name_exists():
 def test_commands_of_the_table_exist(capsys):
     commands = set(re.findall(r"`python -m grader (\w+)", DOC))
     assert commands == {"score", "batch", "challenges", "report", "import"}
-    try:
+    with pytest.raises(SystemExit) as ended:
         main(["--help"])
-    except SystemExit as exc:
-        assert exc.code == 0
-    listed = capsys.readouterr().out
-    assert all(f"    {name} " in listed for name in commands)
+    assert ended.value.code == 0
+    listed = {line.split()[0] for line in capsys.readouterr().out.splitlines() if line.startswith("    ")}
+    assert commands <= listed
 
 
 def test_layers_and_limits_of_the_table_are_those_of_the_code():
     assert [layer for layer in ALL_LAYERS if layer not in DOC] == []
     limits = Limits()
-    clock = f"{limits.cpu_s:g} s of CPU per check, {limits.silence_s:g} s without a word, {limits.wall_s:g} s in all"
-    assert clock in DOC
+    assert f"{limits.cpu_s:g} s of CPU per check, {limits.silence_s:g} s without a word" in DOC
+    assert f"{limits.wall_s:g} s in all" in DOC
 
 
 def test_the_pack_in_the_howto_works(tmp_path, capsys):
