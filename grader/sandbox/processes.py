@@ -57,6 +57,31 @@ class Watch:
         return min(self.last_word + self.silence_s, self.deadline) - time.monotonic()
 
 
+class Messages:
+    """The complete lines a child wrote, read as they come; a broken or foreign line ends the reading."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.found: list[dict[str, Any]] = []
+        self._left = limit_bytes
+        self._open = b""
+        self._is_reading = True
+
+    def feed(self, part: bytes) -> bool:
+        """Take more of the child's output; False when it is too much."""
+        self._left -= len(part)
+        *lines, self._open = (self._open + part).split(b"\n")
+        for line in lines if self._is_reading else ():
+            try:
+                message = json.loads(line)
+            except (ValueError, RecursionError):
+                message = None
+            if not isinstance(message, dict):
+                self._is_reading = False
+                break
+            self.found.append(message)
+        return self._left >= 0
+
+
 class WarmParent:
     def __init__(self, layers: Sequence[str]) -> None:
         ours, theirs = socket.socketpair()
@@ -123,15 +148,16 @@ class WarmParent:
                 raise ParentGone("the sandbox process ended unexpectedly") from exc
             for end in (request_read, result_write, status_write):
                 end.close()
-            data, in_time = _exchange(request, request_write, result_read, watch)
+            messages = Messages(watch.output_bytes)
+            in_time = _exchange(request, request_write, result_read, watch, messages)
             if not in_time:
                 with suppress(OSError), self._send:
                     self._control.sendall(b"K" + number.to_bytes(4, "big"))
             status = _read_status(status_read.fd)
-        messages = _messages(data)
-        if messages and "layers" in messages[0]:
-            messages[0]["layers"] = [*self.layers, *messages[0]["layers"]]
-        return Attempt(messages, status["exit"] if in_time else "timeout", status["cpu_s"])
+        found = messages.found
+        if found and "layers" in found[0]:
+            found[0]["layers"] = [*self.layers, *found[0]["layers"]]
+        return Attempt(found, status["exit"] if in_time else "timeout", status["cpu_s"])
 
 
 def _end(control: socket.socket, process: subprocess.Popen[bytes]) -> None:
@@ -170,25 +196,19 @@ def _pipe(stack: ExitStack) -> tuple[_End, _End]:
     return read, write
 
 
-def _exchange(request: bytes, to: _End, source: _End, watch: Watch) -> tuple[bytes, bool]:
+def _exchange(request: bytes, to: _End, source: _End, watch: Watch, messages: Messages) -> bool:
     """Write the request and read the results side by side; False when the clock ran out first.
 
     A short breath after each read lets results gather: a child writes hundreds of lines, and waking for
-    each of
-    them would take the processor away from it.
+    each of them would take the processor away from it.
     """
     os.set_blocking(to.fd, False)
     rest = memoryview(request)
-    parts: list[bytes] = []
-    size = 0
     poll = select.poll()
     poll.register(source.fd, select.POLLIN)
     poll.register(to.fd, select.POLLOUT)
-    while True:
-        left_ms = watch.left_s * 1000
-        if left_ms <= 0:
-            return b"".join(parts), False
-        for fd, _ in poll.poll(left_ms):
+    while watch.left_s > 0:
+        for fd, _ in poll.poll(watch.left_s * 1000):
             watch.heard()
             if fd != source.fd:
                 rest = _write_some(to, rest)
@@ -198,12 +218,11 @@ def _exchange(request: bytes, to: _End, source: _End, watch: Watch) -> tuple[byt
                 continue
             part = os.read(fd, 1 << 20)
             if not part:
-                return b"".join(parts), True
-            parts.append(part)
-            size += len(part)
-            if size > watch.output_bytes:
-                return b"".join(parts), False
+                return True
+            if not messages.feed(part):
+                return False
             time.sleep(_BREATH_S)
+    return False
 
 
 def _write_some(to: _End, rest: memoryview) -> memoryview:
@@ -227,20 +246,6 @@ def _read_status(fd: int) -> dict[str, Any]:
     return status
 
 
-def _messages(data: bytes) -> list[dict[str, Any]]:
-    """The complete lines a child wrote; a broken or foreign line ends the reading."""
-    found = []
-    for line in data.split(b"\n")[:-1]:
-        try:
-            message = json.loads(line)
-        except (ValueError, RecursionError):
-            break
-        if not isinstance(message, dict):
-            break
-        found.append(message)
-    return found
-
-
 def spawn(request: bytes, layers: Sequence[str], watch: Watch) -> Attempt:
     """A fresh interpreter for one run, killed from outside when its time is up."""
     command = [sys.executable, "-s", "-S", "-P", str(HOST), "once", ",".join(layers)]
@@ -254,4 +259,6 @@ def spawn(request: bytes, layers: Sequence[str], watch: Watch) -> Attempt:
         process.kill()
         data, _ = process.communicate()
         ending = "timeout"
-    return Attempt(_messages(data[: watch.output_bytes]), ending)
+    messages = Messages(watch.output_bytes)
+    messages.feed(data)
+    return Attempt(messages.found, ending)
