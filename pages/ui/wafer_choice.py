@@ -67,7 +67,7 @@ def choose(run_models: list[str]) -> Setting:
     names = model_names(run_models)
     if st.session_state.get("wafer_model") not in names:
         st.session_state["wafer_model"] = names[0] if run_models and names[0] in run_models else FIRST_PRESET
-    with st.grid(4, min_column_width=200):
+    with st.grid(4, min_column_width=150):
         model = st.selectbox(
             "Model",
             names,

@@ -71,11 +71,13 @@ def grid_chart(setting: Setting, phase: str) -> Chart:
         else f"{phase.capitalize()} is fastest on {sides[best]} x {sides[best]} PEs ({top})"
         + (": arithmetic outweighs distance, so PEs pay." if phase == "prefill" else ".")
     )
+    measured_for = "llama3-8b and qwen2-72b on WSE-2, 4,096 tokens"
+    elsewhere = "" if rows else f" Hardware measurements exist for {measured_for}."
     return Chart(
         f"{phase.capitalize()} on grids of every size",
         with_legend_below(figure),
         f"{story} {tokens:,} tokens, one request, all layers on one grid; SRAM left aside. Teeth come from "
-        "tiles that are rounded up to whole elements.",
+        f"tiles that are rounded up to whole elements.{elsewhere}",
         f"Curve of {what.lower()} over the grid's side, best at {sides[best]}",
         ("modelled", "measured") if rows else ("modelled",),
     )
@@ -84,7 +86,7 @@ def grid_chart(setting: Setting, phase: str) -> Chart:
 def context_chart(setting: Setting, placement: Placement) -> Chart:
     """Tokens/s of one user over the context, wafer and GPU."""
     longest = placement.max_context
-    contexts = np.unique(np.geomspace(128, max(longest, 256), CONTEXT_POINTS).astype(int))
+    contexts = np.unique(np.geomspace(min(128, longest), longest, CONTEXT_POINTS).astype(int))
     speed = [1 / pipeline(placement, int(tokens), 1).token_s for tokens in contexts]
     needed = gpu.needed_gpus(setting.model, gpu.H100, longest)
     on_gpu = [1 / gpu.decode_seconds(setting.model, gpu.H100, needed, int(tokens)) for tokens in contexts]

@@ -19,6 +19,7 @@ from wse_backend.timing.fitted import RESIDUALS
 from wse_backend.wafer import WSE2, WSE3
 
 CONTEXT = 4096
+PHASES = {"decode": "Decode", "prefill": "Prefill", "gemv": "GEMV"}
 
 CONSTANT_NOTES = {
     "dispatch": "one vector instruction started, or one element of a shifted tile taken in and passed on",
@@ -59,7 +60,7 @@ def calibration_rows() -> list[dict[str, Any]]:
     """Every row of hardware measurements beside the model's answer, for a table."""
     return [
         {
-            "phase": {"decode": "Decode", "prefill": "Prefill", "gemv": "GEMV"}[row.phase],
+            "phase": PHASES[row.phase],
             "model": row.model,
             "grid": f"{row.grid} x {row.grid}" if row.grid else "best",
             "predicted": row.predicted,
@@ -80,18 +81,19 @@ def mean_error(phase: str) -> float:
 def error_chart() -> Chart:
     """Percent that the model is off, row by row."""
     figure = go.Figure()
-    for phase in ("decode", "prefill", "gemv"):
+    for phase, name in PHASES.items():
         rows = [row for row in RESIDUALS if row.phase == phase]
         figure.add_bar(
-            x=[f"{row.model}<br>{row.grid or 'best grid'}" for row in rows],
-            y=[round(100 * row.error, 3) for row in rows],
-            name={"decode": "Decode", "prefill": "Prefill", "gemv": "GEMV"}[phase],
-            hovertemplate="%{y:+.2f} %",
+            y=[f"{name}, {row.model}, {row.grid or 'best grid'}" for row in rows],
+            x=[round(100 * row.error, 3) for row in rows],
+            orientation="h",
+            name=name,
+            hovertemplate="%{x:+.2f} %",
         )
-    figure.add_hline(y=0, line={"width": 1, "color": NEUTRAL})
-    figure.update_layout(height=340, bargap=0.3, barmode="group")
-    figure.update_xaxes(type="category", tickangle=-40, showgrid=False, tickfont={"size": 11})
-    figure.update_yaxes(title="Predicted over measured (%)", range=[-5, 5], ticksuffix=" ")
+    figure.add_vline(x=0, line={"width": 1, "color": NEUTRAL})
+    figure.update_layout(height=440, bargap=0.3, barmode="overlay")
+    figure.update_xaxes(title="Predicted over measured (%)", range=[-5, 5], ticksuffix=" %")
+    figure.update_yaxes(autorange="reversed", type="category", showgrid=False, ticksuffix=" ")
     worst = max(RESIDUALS, key=lambda row: abs(row.error))
     return Chart(
         "How far the model is off, row by row",

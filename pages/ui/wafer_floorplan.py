@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from pages.ui.charts import with_legend_below
-from pages.ui.wafer_chart import Chart, kib, log_axis
+from pages.ui.wafer_chart import NEUTRAL, Chart, kib, log_axis
 from pages.ui.wafer_setting import MAPPING_NOTES, Setting
 from wse_backend.defects import DefectMap, expected_yield, yield_of
 from wse_backend.floorplan import Floorplan, floorplan
@@ -16,8 +16,17 @@ VIEWS = {"layer": "layers", "sram": "SRAM in use", "defects": "defects"}
 CELL_PES = 10  # a cell of the map stands for 10 x 10 PEs
 MARKED_CELLS_LIMIT = 1200  # more defects than that are seen in their own view only
 STRIP_PES = 34  # width of the spares' strip and of the gap before it; not to scale
-OUTLINE = "rgba(127, 127, 127, 0.75)"  # neutral: visible on light and on dark
+COLOR_BAR = {
+    "orientation": "h",
+    "thickness": 10,
+    "len": 0.7,
+    "x": 0,
+    "xanchor": "left",
+    "y": 1.01,
+    "yanchor": "bottom",
+}
 DRAWN = 400
+MAP_HEIGHT_PX = 640
 
 
 def region_label(region: Region) -> str:
@@ -43,11 +52,11 @@ def floorplan_chart(placement: Placement, wafer: int, defects: DefectMap | None,
         figure.add_trace(_spares(plan, placement))
         if view != "defects" and 0 < np.count_nonzero(plan.defects) <= MARKED_CELLS_LIMIT:
             figure.add_trace(_defect_marks(plan))
-    bar = {"layer": "Layer", "sram": "% of 48 KB", "defects": "Defective<br>PEs"}[view]
+    bar = {"layer": "Layer", "sram": "SRAM in use, % of 48 KB", "defects": "Defective PEs in a cell"}[view]
     figure.update_layout(
-        coloraxis={"colorbar": {"title": {"text": bar}, "thickness": 12, "len": 0.6, "x": 1.01}},
-        coloraxis2={"showscale": False, "cmin": 0, "cmax": spec.spare_columns * plan.cell_pes[1]},
-        height=560,
+        coloraxis={"colorbar": COLOR_BAR | {"title": {"text": bar, "side": "top"}}},
+        coloraxis2={"showscale": False, "cmin": 0, "cmax": max(2, int(plan.spares.max()))},
+        height=MAP_HEIGHT_PX,
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
         showlegend=False,
     )
@@ -58,17 +67,24 @@ def floorplan_chart(placement: Placement, wafer: int, defects: DefectMap | None,
         title="PE column (spares at the right)" if defects is not None else "PE column",
         range=[0, end],
         constrain="domain",
+        constraintoward="left",
         showgrid=False,
         zeroline=False,
-        tickvals=list(range(0, spec.columns + 1, 100)),
+        tickvals=list(range(0, spec.columns + 1, 200)),
+        tickangle=0,
     )
     figure.update_yaxes(
-        title="PE row", range=[spec.rows, 0], scaleanchor="x", constrain="domain", showgrid=False
+        title="PE row",
+        range=[spec.rows, 0],
+        scaleanchor="x",
+        constrain="domain",
+        constraintoward="top",
+        showgrid=False,
     )
     layers = [region for region in plan.regions if region.layers]
     first, last = layers[0].layers[0], layers[-1].layers[-1]
     used = max(layers, key=lambda region: region.bytes_per_pe)
-    spares = "" if defects is None else f" {found} defective PEs are bypassed by spares of their rows."
+    spares = "" if defects is None else f" Spares at the right replace {found} defective PEs."
     return Chart(
         f"Wafer {wafer + 1} of {placement.wafers}: {VIEWS[view]}",
         figure,
@@ -123,7 +139,7 @@ def _outlines(plan: Floorplan) -> go.Scatter:
         top, bottom = region.y, region.y + region.height
         x += [left, right, right, left, left, None]
         y += [top, top, bottom, bottom, top, None]
-    return go.Scatter(x=x, y=y, mode="lines", line={"width": 1, "color": OUTLINE}, hoverinfo="skip")
+    return go.Scatter(x=x, y=y, mode="lines", line={"width": 1, "color": NEUTRAL}, hoverinfo="skip")
 
 
 def _spares(plan: Floorplan, placement: Placement) -> go.Heatmap:
@@ -148,7 +164,7 @@ def _defect_marks(plan: Floorplan) -> go.Scatter:
         y=(rows + 0.5) * plan.cell_pes[1],
         customdata=plan.defects[rows, columns],
         mode="markers",
-        marker={"symbol": "x", "size": 7, "line": {"width": 1, "color": "rgba(255, 255, 255, 0.9)"}},
+        marker={"symbol": "x", "size": 6, "line": {"width": 1, "color": "rgba(255, 255, 255, 0.9)"}},
         hovertemplate="%{customdata} defective PE in this cell, bypassed<extra></extra>",
     )
 
@@ -167,8 +183,8 @@ def sram_chart(placement: Placement, wafer: int) -> Chart:
             orientation="h",
             hovertemplate="%{x:.1f} KB",
         )
-    figure.add_vline(x=limit, line={"dash": "dash", "width": 1.5, "color": OUTLINE})
-    figure.update_layout(barmode="stack", bargap=0.15, height=560, hovermode="y unified")
+    figure.add_vline(x=limit, line={"dash": "dash", "width": 1.5, "color": NEUTRAL})
+    figure.update_layout(barmode="stack", bargap=0.15, height=MAP_HEIGHT_PX, hovermode="y unified")
     figure.update_xaxes(title="KB per PE (the line: 48 KB)", rangemode="tozero")
     figure.update_yaxes(
         title="Region (layers)", autorange="reversed", type="category", showgrid=False, dtick=_every(names)

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from pages.ui.charts import GROUP_NAMES, layer_bars, tick_step, with_legend_below
 from pages.ui.measured import PhaseTotal
+from pages.ui.text import capitalised
 from pages.ui.wafer_chart import Chart, duration, rate
 from wse_backend import OP_GROUPS
 from wse_backend.economics import pipeline
@@ -146,8 +147,9 @@ def _cause_story(timing: PlacedTiming) -> str:
             "arithmetic: a wafer has no memory to wait for, so what is left to pay is the way."
         )
     return (
-        f"{causes['compute'] / whole:.0%} is arithmetic and {causes['overhead'] / whole:.0%} the fixed cost "
-        "of its compute-shift steps; neighbours are two hops apart, so distance hardly counts."
+        f"{causes['compute'] / whole:.0%} is arithmetic, {causes['hops'] / whole:.0%} goes into tiles on "
+        f"their way to the neighbour, never more than two hops off, {causes['overhead'] / whole:.0%} into "
+        "starting the steps."
     )
 
 
@@ -191,7 +193,7 @@ def measured_chart(total: PhaseTotal) -> Chart:
         f"{total.tokens_per_pass:.0f} prompt tokens"
     )
     return Chart(
-        "Here",
+        "Here: this machine",
         layer_bars(total.layers_ms_per_pass, LAYER_GROUPS, y_title="Milliseconds per layer"),
         f"{what[:1].upper()}{what[1:]}; mean over {total.passes:,} passes of your run.",
         f"Measured milliseconds per transformer layer of {total.model}, stacked by operation",
@@ -207,12 +209,13 @@ def modelled_chart(timing: PlacedTiming, placement: Placement) -> Chart:
     figure = layer_bars(table, LAYER_GROUPS, y_title=f"{_unit_title(unit)} per layer")
     figure.update_traces(hovertemplate=f"%{{y:.3g}} {unit}")
     what = "one token" if timing.phase == "decode" else f"a prompt of {timing.tokens:,} tokens"
-    machine = f"{placement.wafers} x {placement.spec.name}" if placement.wafers > 1 else placement.spec.name
+    name = placement.spec.name
+    machine = f"{placement.wafers} x {name}" if placement.wafers > 1 else f"one {name}"
     return Chart(
-        "There",
+        f"There: {machine}",
         figure,
-        f"A {machine} would take {duration(timing.seconds)} for {what}; the same layers, the same "
-        "operations.",
+        f"{capitalised(machine)} would take {duration(timing.seconds)} for {what}; the same layers, the "
+        "same operations.",
         f"Modelled {unit} per transformer layer of {placement.model.name} on {machine}, stacked by operation",
     )
 

@@ -10,7 +10,9 @@ import plotly.graph_objects as go
 
 from moa_core.trace import CallRecord
 from pages.ui.wafer_chart import Chart, duration, log_axis
+from wse_backend.errors import DoesNotFit
 from wse_backend.gpu import A100, H100, GpuSpec, needed_gpus
+from wse_backend.placement import place
 from wse_backend.replay import Call, Machine, Replay, replay
 from wse_backend.shapes import ModelShape
 from wse_backend.wafer import WSE3, WaferSpec
@@ -51,6 +53,9 @@ def calls_of(records: Sequence[CallRecord]) -> dict[str, list[Call]]:
 def machines_for(graph: Graph, spec: WaferSpec) -> list[tuple[str, Machine]]:
     """The wafer systems and the GPUs; where one GPU does not hold the model, also the fewest that do."""
     machines = [("One CS-3", Machine(WSE3)), ("Four CS-3", Machine(WSE3, 4))]
+    most = max(_wafers(shape, calls) for shape, calls in graph)
+    if most > 4:
+        machines.append((f"{most} x CS-3", Machine(WSE3, most)))
     if spec != WSE3:
         machines.insert(0, (f"One CS-2 ({spec.name})", Machine(spec)))
     for gpu in (A100, H100):
@@ -62,7 +67,19 @@ def machines_for(graph: Graph, spec: WaferSpec) -> list[tuple[str, Machine]]:
 
 
 def _needed(shape: ModelShape, gpu: GpuSpec, calls: Sequence[Call]) -> int:
-    return needed_gpus(shape, gpu, max(call.prompt_tokens + call.completion_tokens for call in calls))
+    return needed_gpus(shape, gpu, _longest(calls))
+
+
+def _wafers(shape: ModelShape, calls: Sequence[Call]) -> int:
+    """The fewest wafers that hold the model; 1 when no number does, which the replay then explains."""
+    try:
+        return place(shape, WSE3, _longest(calls)).wafers
+    except DoesNotFit:
+        return 1
+
+
+def _longest(calls: Sequence[Call]) -> int:
+    return max(call.prompt_tokens + call.completion_tokens for call in calls)
 
 
 def replay_bars(graph: Graph, spec: WaferSpec) -> list[Bar]:
@@ -107,7 +124,7 @@ def machines_chart(bars: Sequence[Bar], what: str) -> Chart:
         figure.add_scatter(
             y=[bar.machine for bar in refused],
             x=[low / 2.5] * len(refused),
-            text=["does not fit"] * len(refused),
+            text=[f"does not fit; {bar.note.rpartition('; ')[2]}" for bar in refused],
             mode="text",
             textposition="middle right",
             showlegend=False,
@@ -116,7 +133,9 @@ def machines_chart(bars: Sequence[Bar], what: str) -> Chart:
         )
     high = max((bar.seconds or 1.0 for bar in timed), default=1.0)
     figure.update_layout(bargap=0.35, barmode="overlay", height=110 + 44 * len(bars), showlegend=True)
-    log_axis(figure.update_xaxes, "Time for the whole run (logarithmic)", low / 3, high * 3, duration)
+    log_axis(
+        figure.update_xaxes, "Time for the whole run (logarithmic)", low / 3, high * 3, "{:,.10g} s".format
+    )
     figure.update_yaxes(
         categoryorder="array",
         categoryarray=[bar.machine for bar in bars],
@@ -148,16 +167,22 @@ def _story(bars: Sequence[Bar]) -> str:
     wafer = wafers[0]
     gpu = min(gpus, key=lambda bar: bar.seconds or 0.0)
     wafer_s, gpu_s = wafer.seconds or 1.0, gpu.seconds or 1.0
+    both = f"It takes {duration(wafer_s)} on {_the(wafer)} and {duration(gpu_s)} on {_the(gpu)}"
     if gpu_s > wafer_s:
         return (
-            f"On {_the(wafer)} it is over {gpu_s / wafer_s:,.1f} times sooner than on {_the(gpu)}: writing "
-            f"takes {duration(wafer.decode_s)} instead of {duration(gpu.decode_s)}, because every token "
-            "makes a GPU read all weights again."
+            f"{both}, {gpu_s / wafer_s:,.1f} times as long: writing alone is {duration(wafer.decode_s)} "
+            f"against {duration(gpu.decode_s)}, because every token makes a GPU read all weights again."
+        )
+    if wafer.decode_s < gpu.decode_s:
+        return (
+            f"{both}: the wafer writes faster ({duration(wafer.decode_s)} against {duration(gpu.decode_s)}) "
+            f"but reads prompts more slowly ({duration(wafer.prefill_s)} against "
+            f"{duration(gpu.prefill_s)}), and that decides this run."
         )
     return (
-        f"On {_the(gpu)} it would be over {wafer_s / gpu_s:,.1f} times sooner than on {_the(wafer)}: so "
-        "small a model is read from a GPU's memory in no time, while distance on the wafer costs the same. "
-        "Choose a larger model above (and note that the GPU's kernel launches are not counted)."
+        f"{both}: so small a model is read from a GPU's memory in no time (its kernel launches, which would "
+        "show, are not counted), while distance on the wafer costs the same. Choose a larger model above to "
+        "replay the same calls with it."
     )
 
 

@@ -11,7 +11,7 @@ from pages.ui.measured import PhaseTotal, measured_models, phase_total
 from pages.ui.run_report import show_calls, show_totals
 from pages.ui.text import as_plain, shortened
 from pages.ui.turn import Turn
-from pages.ui.wafer_chart import show_chart
+from pages.ui.wafer_chart import duration, show_chart
 from pages.ui.wafer_choice import shape_of
 from pages.ui.wafer_layers import (
     PlacedTiming,
@@ -149,7 +149,7 @@ def _show_machines(run: Turn | None, setting: Setting) -> None:
     with guarded():
         bars = machines.replay_bars(graph, setting.spec)
         if run is not None:
-            bars.append(_measured_bar(run))
+            bars.append(_measured_bar(run, "" if graph is own else names))
         show_chart(machines.machines_chart(bars, _what(run, graph, n_calls)), "wafer_machines")
         with st.expander("The numbers, and how each machine was used", icon=":material/table:"):
             st.dataframe(
@@ -161,9 +161,10 @@ def _show_machines(run: Turn | None, setting: Setting) -> None:
             )
 
 
-def _measured_bar(run: Turn) -> machines.Bar:
+def _measured_bar(run: Turn, models: str) -> machines.Bar:
+    """The run as it was; models: named where the other bars are another model's."""
     here = bool(measured_models(run.records))
-    label = "This machine" if here else "The cloud, as it was"
+    label = ("This machine" if here else "The cloud, as it was") + (f",<br>{models}" if models else "")
     return machines.Bar(label, run.total_s, 0.0, 0.0, "wall-clock time of your run", "measured")
 
 
@@ -171,4 +172,5 @@ def _what(run: Turn | None, graph: machines.Graph, n_calls: int) -> str:
     names = " and ".join(shape.name for shape, _ in graph)
     tokens = sum(call.completion_tokens for _, calls in graph for call in calls)
     whose = "your run's" if run else "an example's"
-    return f"{n_calls} calls and {tokens:,} written tokens, {whose} call graph, with {names}."
+    measured = f" As it was, it took {duration(run.total_s)}." if run else ""
+    return f"{n_calls} calls and {tokens:,} written tokens, {whose} call graph, with {names}.{measured}"

@@ -79,10 +79,10 @@ def show_summary(setting: Setting, placement: Placement) -> None:
     found = pipeline(placement, prompt_tokens=setting.prompt_tokens)
     used = max(region.bytes_per_pe for region in placement.layer_regions)
     with st.grid(4, min_column_width=150):
-        st.metric("One user gets", rate(1 / found.token_s), border=True)
+        st.metric("Tokens/s of one user", rate(1 / found.token_s).removesuffix(" tokens/s"), border=True)
         st.metric("First token after", duration(found.prefill_s), border=True)
-        st.metric("SRAM of a layer's PE", f"{kib(used)} of 48", border=True)
-        st.metric("Room for", f"{placement.max_context:,} tokens", border=True)
+        st.metric("SRAM per PE, of 48 KB", kib(used), border=True)
+        st.metric("Room for tokens", f"{placement.max_context:,}", border=True)
     st.caption(
         f"Modelled: {as_plain(setting.model.name)} ({parameters(setting.model)}, fp16) on "
         f"{placement.wafers} x {placement.spec.name}: {len(placement.layer_regions)} regions for "

@@ -1,0 +1,228 @@
+"""The Wafer page's figures as data: their size, their numbers and the words around them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from moa_core.trace import CallRecord
+from pages.ui import (
+    wafer_chart,
+    wafer_cost,
+    wafer_curves,
+    wafer_evidence,
+    wafer_floorplan,
+    wafer_layers,
+    wafer_machines,
+)
+from pages.ui.wafer_chart import FIGURE_LIMIT_BYTES, MARKS, Chart
+from pages.ui.wafer_setting import Setting, preset_for
+from wse_backend.economics import Pipeline, pipeline
+from wse_backend.shapes import PRESETS
+from wse_backend.wafer import WSE2, WSE3
+
+PRICES = wafer_cost.Prices(2.5e6, 23.0, 3.0, 0.20, 0.60)
+SETTINGS = {
+    "a small model": Setting(PRESETS["smollm2-135m"], WSE3),
+    "the largest model": Setting(PRESETS["llama3.1-405b"], WSE3, context=32768),
+    "a mixture of experts on WSE-2": Setting(PRESETS["gpt-oss-120b"], WSE2),
+    "one grid for all, many defects": Setting(
+        PRESETS["llama3-8b"], WSE2, mapping="shared", side=660, density_per_cm2=2.0
+    ),
+    "stages on WSE-3, many defects": Setting(
+        PRESETS["llama3-8b"], WSE3, mapping="stage", side=420, density_per_cm2=20.0
+    ),
+}
+
+
+def all_charts(setting: Setting) -> Iterator[Chart]:
+    """Every chart of the page that needs no run."""
+    placement = setting.placement()
+    defects = setting.defects(1)[0]
+    for view in wafer_floorplan.VIEWS:
+        yield wafer_floorplan.floorplan_chart(placement, 0, defects, view)
+    yield wafer_floorplan.sram_chart(placement, placement.layer_regions[-1].wafer)
+    yield wafer_floorplan.yield_chart(setting)
+    for phase in wafer_layers.PHASE_NAMES:
+        timing = wafer_layers.placed_timing(placement, phase, setting.context)
+        yield wafer_layers.cause_chart(timing, placement)
+        yield wafer_layers.operations_chart(timing)
+        yield wafer_layers.modelled_chart(timing, placement)
+        yield wafer_curves.grid_chart(setting, phase)
+    yield wafer_curves.context_chart(setting, placement)
+    yield from wafer_curves.wafers_charts(setting)
+    yield wafer_curves.batch_chart(setting)
+    yield wafer_curves.gemm_chart(setting)
+    yield wafer_curves.allreduce_chart(setting)
+    found = pipeline(placement)
+    yield wafer_cost.streams_chart(found, placement)
+    yield wafer_cost.cost_chart(found, placement, PRICES)
+    graph = [(setting.model, wafer_machines.EXAMPLE_CALLS)]
+    yield wafer_machines.machines_chart(wafer_machines.replay_bars(graph, setting.spec), "An example.")
+    yield wafer_evidence.error_chart()
+    yield wafer_evidence.service_chart()
+
+
+@pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
+def test_every_chart_is_small_captioned_marked_and_has_units(setting: Setting) -> None:
+    charts = list(all_charts(setting))
+    assert len(charts) == 24
+    for chart in charts:
+        assert len(chart.figure.to_json().encode()) <= FIGURE_LIMIT_BYTES, chart.title
+        assert chart.caption.endswith((".", ".)")), chart.title
+        assert any(c.isdigit() for c in chart.caption), chart.title
+        assert len(chart.alt) > 20, chart.title
+        assert chart.marks, chart.title
+        assert set(chart.marks) <= set(MARKS), chart.title
+        assert chart.figure.layout.xaxis.title.text, chart.title
+        assert "nan" not in chart.caption, chart.title
+
+
+def test_the_map_marks_as_many_defects_as_were_drawn() -> None:
+    setting = SETTINGS["a small model"]
+    defects = setting.defects(1)[0]
+    chart = wafer_floorplan.floorplan_chart(setting.placement(), 0, defects, "layer")
+    cells, _, spares, marks = chart.figure.data
+    assert sum(marks.customdata) == defects.per_row.sum()
+    assert np.sum(spares.z) == defects.per_row.sum()
+    # 30 layers in the model's published configuration, numbered from 0
+    assert sorted({int(layer) for layer in np.unique(cells.z[~np.isnan(cells.z)])}) == list(range(30))
+
+
+def test_latency_by_layer_adds_up_to_the_pipeline_of_the_placement() -> None:
+    """Two ways to the same seconds: layer by layer here, region by region in economics."""
+    setting = SETTINGS["the largest model"]
+    placement = setting.placement()
+    found = pipeline(placement, prompt_tokens=512)
+    decode = wafer_layers.placed_timing(placement, "decode", setting.context)
+    prefill = wafer_layers.placed_timing(placement, "prefill", 512)
+    assert decode.seconds == pytest.approx(found.token_s)
+    assert prefill.seconds == pytest.approx(found.prefill_s)
+    assert len(decode.layers) == 126
+    assert [layer.index for layer in decode.layers] == list(range(126))
+
+
+def test_grid_curves_show_the_measured_rows_where_they_were_measured() -> None:
+    chart = wafer_curves.grid_chart(Setting(PRESETS["llama3-8b"], WSE2), "decode")
+    measured = chart.figure.data[1]
+    # WaferLLM (arXiv 2502.04563v3), table 4
+    assert list(zip(measured.x, measured.y, strict=True)) == [(420, 2699.9), (540, 2501.5), (660, 2243.3)]
+    assert chart.marks == ("modelled", "measured")
+    assert wafer_curves.grid_chart(Setting(PRESETS["llama3-8b"], WSE3), "decode").marks == ("modelled",)
+
+
+def test_break_even_is_the_published_example() -> None:
+    """Four systems, 10 million dollars, 100 kW, 3 years, 450 tokens/s: about 250 dollars, 420 streams."""
+    prices = wafer_cost.Prices(2.5e6, 25.0, 3.0, 0.20, 0.60)
+    one_stream = Pipeline(stages_s=(1 / 450,), prefill_s=0.1, held=1)
+    found = wafer_cost.break_even(prices, one_stream, wafers=4)
+    assert found.alone.total_usd == pytest.approx(250, rel=0.02)
+    assert found.streams == pytest.approx(420, rel=0.02)
+    assert not found.is_reached  # one region is full with one stream
+    deep = Pipeline(stages_s=(1 / 450 / 1000,) * 1000, prefill_s=0.1, held=1000)
+    assert wafer_cost.break_even(prices, deep, wafers=4).is_reached
+
+
+def record(
+    layer: int, prompt: int | None, cached: int | None, written: int | None, model: str = "m"
+) -> CallRecord:
+    return CallRecord(
+        layer=layer,
+        agent="a",
+        index=0,
+        role="agent",
+        provider="p",
+        model=model,
+        start_s=0.0,
+        end_s=1.0,
+        prompt_tokens=prompt,
+        cached_tokens=cached,
+        completion_tokens=written,
+    )
+
+
+def test_a_runs_calls_keep_their_layers_tokens_and_models() -> None:
+    records = [record(1, 100, 150, 20), record(1, None, None, None), record(2, 300, None, 0, "n")]
+    found = wafer_machines.calls_of(records)
+    assert list(found) == ["m", "n"]
+    (first,), (second,) = found.values()
+    assert (first.layer, first.prompt_tokens, first.cached_tokens, first.completion_tokens) == (
+        1,
+        100,
+        100,
+        20,
+    )
+    assert (second.layer, second.prompt_tokens, second.cached_tokens, second.completion_tokens) == (
+        2,
+        300,
+        0,
+        0,
+    )
+
+
+def test_a_model_that_one_gpu_cannot_hold_gets_a_bar_for_the_fewest_that_do() -> None:
+    """70.6 billion fp16 weights are 141 GB: more than 80 GB, and less than 90 % of 160 GB."""
+    bars = wafer_machines.replay_bars([(PRESETS["llama3.1-70b"], wafer_machines.EXAMPLE_CALLS)], WSE3)
+    seconds = {bar.machine: bar.seconds for bar in bars}
+    assert [name for name, value in seconds.items() if value is None] == [
+        "One CS-3",
+        "A100 80 GB",
+        "H100 SXM",
+    ]
+    assert list(seconds)[-1] == "2 x H100 SXM"
+    chart = wafer_machines.machines_chart(bars, "")
+    assert "does not fit; 4 would do" in chart.figure.data[-1].text
+
+
+@pytest.mark.parametrize(
+    ("name", "preset"),
+    [
+        ("llama3.1-8b", "llama3.1-8b"),
+        ("llama-3.3-70b", "llama3.3-70b"),
+        ("gpt-oss-120b", "gpt-oss-120b"),
+        ("qwen-3-32b", "qwen3-32b"),
+        ("llama-4-scout-17b-16e-instruct", "llama-4-scout"),
+        ("deepseek-r1-distill-llama-70b", "deepseek-r1-distill-llama-70b"),
+    ],
+)
+def test_a_servers_name_finds_its_preset(name: str, preset: str) -> None:
+    found = preset_for(name)
+    assert found is not None
+    assert found.name == preset
+
+
+@pytest.mark.parametrize("name", ["", "llama", "echo", "gpt-5", "70b"])
+def test_an_unknown_name_finds_none(name: str) -> None:
+    assert preset_for(name) is None
+
+
+@pytest.mark.parametrize(
+    ("value_s", "words"),
+    [(188e-6, "188 µs"), (0.9996e-3, "1.00 ms"), (4.2e-3, "4.20 ms"), (0.0999, "99.9 ms"), (0.1, "0.10 s"),
+     (12.0, "12 s"), (59.4, "59.4 s"), (59.6, "1 min 00 s"), (125.0, "2 min 05 s"), (0.0, "0 µs")],
+)  # fmt: skip
+def test_durations_are_said_in_their_own_unit(value_s: float, words: str) -> None:
+    assert wafer_chart.duration(value_s) == words
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (1, 256, "1 2 5 10 20 50 100 200"),
+        (1, 1e4, "1 10 100 1,000 10,000"),
+        (1e-4, 1e3, "0.0001 0.001 0.01 0.1"),
+    ],
+)
+def test_logarithmic_axes_have_round_ticks(low: float, high: float, said: str) -> None:
+    ticks: dict[str, list[str]] = {}
+    update: Callable[..., None] = ticks.update
+    wafer_chart.log_axis(update, "x", low, high)
+    assert " ".join(ticks["ticktext"]).startswith(said)
+
+
+def test_another_model_on_the_same_hardware_takes_as_few_wafers_as_hold_it() -> None:
+    setting = replace(SETTINGS["the largest model"], wafers=30)
+    assert setting.with_model(PRESETS["smollm2-135m"], 300).placement().wafers == 1
