@@ -11,6 +11,7 @@ from grader.challenge import Challenge
 from grader.errors import GraderError
 from pages.ui.layout import page_body, row
 from pages.ui.problems import Shown, show_problem
+from pages.ui.provenance import seeded
 from pages.ui.report import checks_table, points, show_report, title_of
 from pages.ui.request import challenge_request
 from pages.ui.session import Attempt, init_session
@@ -98,7 +99,8 @@ def make_attempt(challenge: Challenge) -> None:
     session.attempts.append(attempt)
     with suppress(*Shown), running(session, attempt.turn):
         tidy_after_stop(attempt.turn)
-        play(attempt.turn, session.draft.to_config, [{"role": "user", "content": request}])
+        messages = [{"role": "user", "content": request}]
+        play(attempt.turn, lambda: seeded(attempt, session.draft.to_config(), messages), messages)
         if attempt.turn.state == "done":
             with st.spinner("Grading"):
                 judge(attempt, challenge)

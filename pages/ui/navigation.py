@@ -45,6 +45,18 @@ def navigation() -> StreamlitPage:
             icon=":material/memory:",
             help="See where the time of your last run went, layer by layer.",
         ),
+        st.Page(
+            "pages/competition.py",
+            title="Competition",
+            icon=":material/leaderboard:",
+            help="Join a round, submit what your agents wrote, see where you stand.",
+        ),
+        st.Page(
+            "pages/host.py",
+            title="Host",
+            icon=":material/key:",
+            help="Run a round. For teachers: it opens with a password.",
+        ),
     ]
     return st.navigation(pages, position="top")
 

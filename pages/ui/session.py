@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +27,10 @@ class Attempt:
     notes: tuple[str, ...] = ()
     reason: str = ""  # why there is no code, or no report
     report: dict[str, Any] | None = None
+    config: str = ""  # with messages and seed: all it takes to make the generation again
+    messages: tuple[dict[str, str], ...] = ()
+    seed: int | None = None
+    key: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
 @dataclass

@@ -1,0 +1,363 @@
+"""Join a round, submit what your agents wrote, see where you stand."""
+
+import streamlit as st
+
+from grader import challenge as find_challenge
+from grader.competition import CompetitionError, Participant, Round, Submission, now_ms
+from pages.ui import competition_backend as shared
+from pages.ui.charts import CHART_CONFIG
+from pages.ui.competition_charts import scores_over_time
+from pages.ui.competition_view import (
+    KIND_NAMES,
+    board_table,
+    countdown,
+    show_competition_problem,
+    state_badge,
+    when,
+)
+from pages.ui.config_diff import config_diff
+from pages.ui.layout import page_body, row
+from pages.ui.provenance import generation
+from pages.ui.report import points, show_report
+from pages.ui.session import Attempt, init_session
+from pages.ui.text import as_plain, count
+
+session = init_session()
+SEATS = "competition_seats"  # round uid -> participant id: who this browser session is in each round
+CODE = "competition_code"  # (round uid, code) that still has to be shown
+LIVE_S = 4
+ANSWER_KEPT = "Your attempt is kept in this browser session: send it again."
+
+
+def seats() -> dict[str, int]:
+    return st.session_state.setdefault(SEATS, {})
+
+
+def join(found: Round) -> None:
+    """Take part under the nickname that was typed."""
+    try:
+        who, code = shared.store().participants.join(found.id, st.session_state["competition_nickname"])
+    except CompetitionError as exc:
+        st.session_state["competition_problem"] = exc
+        return
+    seats()[found.uid] = who.id
+    st.session_state[CODE] = (found.uid, code)
+    shared.forget()
+
+
+def come_back(found: Round) -> None:
+    """Continue from another browser."""
+    typed = st.session_state["competition_known_nickname"], st.session_state["competition_typed_code"]
+    try:
+        seats()[found.uid] = shared.store().participants.come_back(found.id, *typed).id
+    except CompetitionError as exc:
+        st.session_state["competition_problem"] = exc
+
+
+def submit(who: Participant, attempt: Attempt) -> None:
+    """Store the attempt, then queue it for grading; until it is stored nothing is forgotten."""
+    try:
+        shared.store().submissions.add(who.id, generation(attempt))
+    except CompetitionError as exc:
+        st.session_state["competition_problem"] = exc
+        return
+    st.session_state[f"competition_sent_{who.id}"] = attempt.key
+    shared.forget()
+    shared.referee().pick_up(who.round_id)
+
+
+def forget_code() -> None:
+    st.session_state.pop(CODE, None)
+
+
+def choose_round(rounds: list[Round]) -> Round:
+    """The only round, the one of the address, or the one that is picked."""
+    by_uid = {each.uid: each for each in rounds}
+    asked = st.query_params.get("round")
+    if asked in by_uid and "competition_round" not in st.session_state:
+        st.session_state["competition_round"] = asked
+    if len(rounds) == 1:
+        return rounds[0]
+    chosen = st.selectbox(
+        "Round",
+        list(by_uid),
+        format_func=lambda uid: by_uid[uid].title,
+        key="competition_round",
+        persist_state="session",
+    )
+    return by_uid[chosen]
+
+
+def draw_rules(found: Round) -> None:
+    """What the round is about and what its rules are, in one line."""
+    rules = [as_plain(find_challenge(found.challenge).title)]
+    if found.submission_limit:
+        rules.append(f"{count(found.submission_limit, 'submission')} each")
+    if found.cooldown_s:
+        rules.append(f"{found.cooldown_s} s between two submissions")
+    if found.closes_ms and found.state(now_ms()) == "open":
+        rules.append(f"open until {when(found.closes_ms)}")
+    with row(vertical_alignment="center", gap="small"):
+        state_badge(found)
+        st.caption(" · ".join(rules), width="content")
+
+
+def draw_entrance(found: Round) -> None:
+    """Two ways in: a new nickname, or a nickname and its code."""
+    if found.state(now_ms()) == "closed":
+        st.info("This round is over. If you took part, come back with your code.")
+    new, known = st.columns(2, gap="medium")
+    with new, st.form("competition_join"):
+        st.markdown("**Join**")
+        st.text_input(
+            "Nickname",
+            max_chars=24,
+            key="competition_nickname",
+            help="Shown on the board. Nobody else in the round can have one that looks the same.",
+        )
+        st.form_submit_button(
+            "Join the round",
+            type="primary",
+            icon=":material/login:",
+            on_click=join,
+            args=(found,),
+            disabled=found.state(now_ms()) == "closed",
+        )
+    with known, st.form("competition_back"):
+        st.markdown("**Come back from another browser**")
+        st.text_input("Your nickname", max_chars=24, key="competition_known_nickname")
+        st.text_input("Your code", type="password", max_chars=20, key="competition_typed_code")
+        st.form_submit_button("Come back", icon=":material/key:", on_click=come_back, args=(found,))
+
+
+def draw_code(found: Round) -> None:
+    """The code, until the participant says that it is written down."""
+    uid, code = st.session_state.get(CODE, ("", ""))
+    if uid != found.uid:
+        return
+    with st.container(border=True):
+        st.markdown(
+            "**Write this code down.** It is shown only now, and brings you back from another browser."
+        )
+        st.code(code, language=None, width="content")
+        st.button("I have written it down", on_click=forget_code, key="competition_noted")
+
+
+def last_graded(found: Round) -> Attempt | None:
+    """The newest attempt of this session that has a report."""
+    attempts = [a for a in session.attempts if a.challenge == found.challenge and a.report and a.config]
+    return attempts[-1] if attempts else None
+
+
+def draw_submit(found: Round, who: Participant, mine: list[Submission]) -> None:
+    """The last graded generation, and the button that hands it in."""
+    st.subheader("Submit")
+    if who.is_disqualified:
+        st.error(as_plain(who.disqualified_reason or ""), title="The host has disqualified you")
+        return
+    attempt = last_graded(found)
+    if attempt is None or attempt.report is None:
+        with row(vertical_alignment="center", gap="small"):
+            st.caption(
+                "Nothing to submit yet: let your agents write the function. A submission is what they wrote, "
+                "not what you type.",
+                width="content",
+            )
+            st.page_link("pages/challenge.py", label="To the challenge", icon=":material/trophy:")
+        return
+    is_sent = st.session_state.get(f"competition_sent_{who.id}") == attempt.key
+    left = f" · {found.submission_limit - len(mine)} left" if found.submission_limit else ""
+    st.caption(
+        f"Attempt {attempt.number} of this session: {points(attempt.report['score'])} of "
+        f"{points(attempt.report['max_score'])} points in practice{left}. The round draws cases of its own, "
+        "so its score can differ a little."
+    )
+    with row(vertical_alignment="center", gap="small"):
+        st.button(
+            "Submitted" if is_sent else f"Submit attempt {attempt.number}",
+            type="primary",
+            icon=":material/check:" if is_sent else ":material/send:",
+            key="competition_submit",
+            disabled=is_sent or found.state(now_ms()) != "open",
+            on_click=submit,
+            args=(who, attempt),
+        )
+        st.page_link("pages/agents.py", label="Change the agents", icon=":material/tune:")
+
+
+@st.fragment(run_every=LIVE_S)
+def draw_standing(found: Round, who: Participant, n_graded: int) -> None:
+    """Where I stand, live; redraws the whole page when one of my grades has come in."""
+    try:
+        mine = shared.store().submissions.of_participant(who.id)
+        board = shared.public_board(found) if shared.is_scores_public(found) else ()
+        latest = next((each for each in shared.rounds() if each.id == found.id), None)
+    except CompetitionError as exc:
+        show_competition_problem(exc)
+        return
+    n_now = sum(each.is_graded for each in mine)
+    if n_now != n_graded or latest is None or latest != found:
+        st.rerun()
+    place = next((line.place for line in board if line.participant_id == who.id), None)
+    best = max((each.score for each in mine if each.score is not None), default=None)
+    with row(gap="large"):
+        if shared.is_scores_public(found):
+            of = f" of {len(board)}" if board else ""
+            st.metric("Place", f"{place}{of}" if place else "–", width="content")
+        if shared.is_own_score_shown(found):
+            st.metric("My best", "–" if best is None else points(best), width="content")
+        st.metric("My submissions", len(mine), width="content")
+        left = countdown(found)
+        if left:
+            is_open = found.state(now_ms()) == "open"
+            st.metric("Time left" if is_open else "Opens in", left, width="content")
+    for each in mine:
+        if not each.is_graded:
+            draw_waiting(each)
+
+
+def draw_waiting(submission: Submission) -> None:
+    """A submission that is stored but not graded yet."""
+    ahead, problem = shared.referee().ahead_of(submission.id), shared.referee().problem(submission.id)
+    if problem and ahead is None:
+        st.caption(
+            f":material/error: Stored, but not graded yet: {as_plain(problem)}. The host can try again."
+        )
+    elif ahead is None:
+        shared.referee().pick_up(submission.round_id)
+        st.caption(":material/hourglass_top: Stored. Waiting for its grade.")
+    else:
+        before = f", {count(ahead, 'submission')} of yours before it" if ahead else ""
+        st.caption(f":material/hourglass_top: Stored at {when(submission.created_ms)}. Grading{before}.")
+
+
+def draw_attempts(found: Round, mine: list[Submission]) -> None:
+    """My submissions: their scores over time, the report on one, and what changed between two."""
+    st.subheader("My submissions")
+    max_score = find_challenge(found.challenge).max_score
+    graded = [each for each in mine if each.score is not None]
+    if graded:
+        scores = [each.score or 0.0 for each in graded]
+        st.plotly_chart(
+            scores_over_time(scores, max_score),
+            key="competition_scores",
+            config=CHART_CONFIG,
+            alt=f"Scores of {count(len(scores), 'submission')}, the last {points(scores[-1])}",
+        )
+    names = {each.id: submission_name(number, each) for number, each in enumerate(mine, start=1)}
+    ids = list(names)
+    report_tab, diff_tab = st.tabs(["Report", "What changed"])
+    with report_tab:
+        chosen = st.selectbox(
+            "Submission", ids[::-1], format_func=names.__getitem__, key="competition_shown_report"
+        )
+        provenance = shared.store().submissions.provenance(chosen)
+        if provenance.report:
+            show_report(provenance.report)
+        with st.expander("The code that was submitted", icon=":material/code:"):
+            st.code(provenance.code, language="python", line_numbers=True)
+    with diff_tab:
+        draw_diff(ids, names)
+
+
+def submission_name(number: int, submission: Submission) -> str:
+    score = "waiting for its grade" if submission.score is None else f"{points(submission.score)} points"
+    return f"{number}: {score}, {when(submission.created_ms)}"
+
+
+def draw_diff(ids: list[int], names: dict[int, str]) -> None:
+    """The configurations of two submissions, line by line."""
+    if len(ids) < 2:
+        st.caption("With your second submission you see here what you changed and what it brought.")
+        return
+    left, right = st.columns(2)
+    with left:
+        before = st.selectbox(
+            "From", ids, index=len(ids) - 2, format_func=names.__getitem__, key="competition_diff_from"
+        )
+    with right:
+        after = st.selectbox(
+            "To", ids, index=len(ids) - 1, format_func=names.__getitem__, key="competition_diff_to"
+        )
+    submissions = shared.store().submissions
+    diff = config_diff(submissions.provenance(before).config, submissions.provenance(after).config)
+    if diff:
+        st.code(diff, language="diff", wrap_lines=True)
+    else:
+        st.caption("The same configuration: what differs is chance, the agents were sampled anew.")
+
+
+@st.fragment(run_every=LIVE_S)
+def draw_board(found: Round, mine: int | None) -> None:
+    """The board that everybody sees, live."""
+    st.subheader("Board")
+    if not shared.is_scores_public(found):
+        st.caption("The board is shown when the round is closed.")
+        return
+    kind = st.segmented_control(
+        "Board",
+        list(KIND_NAMES),
+        default="best",
+        required=True,
+        format_func=KIND_NAMES.__getitem__,
+        key="competition_kind",
+        label_visibility="collapsed",
+    )
+    if found.frozen_ms:
+        st.caption(
+            f":material/ac_unit: Frozen since {when(found.frozen_ms)}: later submissions are a surprise."
+        )
+    max_score = find_challenge(found.challenge).max_score
+    try:
+        board_table(shared.public_board(found, kind), found, kind, max_score=max_score, mine=mine)
+    except CompetitionError as exc:
+        show_competition_problem(exc)
+
+
+def my_seat(found: Round) -> Participant | None:
+    """Who this browser session is in the round; None when it has not joined, or was deleted with it."""
+    participant_id = seats().get(found.uid)
+    return None if participant_id is None else shared.store().participants.get(participant_id)
+
+
+def draw_round(found: Round) -> None:
+    """Everything of one round."""
+    draw_rules(found)
+    problem = st.session_state.pop("competition_problem", None)
+    if problem is not None:
+        show_competition_problem(problem, kept=ANSWER_KEPT if my_seat(found) else "")
+    draw_code(found)
+    who = my_seat(found)
+    mine: list[Submission] = []
+    if who is None:
+        draw_entrance(found)
+    else:
+        mine = shared.store().submissions.of_participant(who.id)
+        st.markdown(f"You are **{as_plain(who.nickname)}**.")
+        draw_standing(found, who, sum(each.is_graded for each in mine))
+        draw_submit(found, who, mine)
+    draw_board(found, who.id if who else None)
+    if mine and shared.is_own_score_shown(found):
+        draw_attempts(found, mine)
+
+
+@st.fragment(run_every=LIVE_S)
+def wait_for_round() -> None:
+    """Look again from time to time; the page is drawn anew when the host has made a round."""
+    st.caption("There is no round yet. This page looks for one by itself.")
+    if any(each.state(now_ms()) != "draft" for each in shared.rounds()):
+        st.rerun()
+
+
+with page_body():
+    st.title("Competition")
+    st.caption("Submit what your agents wrote. The best score leads; of equal ones, the earlier.")
+    try:
+        rounds = [each for each in shared.rounds() if each.state(now_ms()) != "draft"]
+        if rounds:
+            draw_round(choose_round(rounds))
+        else:
+            wait_for_round()
+    except CompetitionError as exc:
+        show_competition_problem(exc, kept="Your attempts are kept in this browser session.")
+        st.button("Try again", key="competition_again", icon=":material/refresh:")

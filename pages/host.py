@@ -1,0 +1,181 @@
+"""Run a round: create, open, close, watch, correct, save. Behind HOST_PASSWORD."""
+
+import hashlib
+
+import streamlit as st
+
+from grader.competition import CompetitionError, Round, is_same_password, now_ms
+from pages.ui import competition_backend as shared
+from pages.ui.competition_host import (
+    draw_board,
+    draw_controls,
+    draw_files,
+    draw_participants,
+    draw_restore,
+    draw_submissions,
+    new_round_form,
+)
+from pages.ui.competition_projector import draw_projector
+from pages.ui.competition_view import STATES, show_competition_problem
+from pages.ui.layout import page_body, row
+from pages.ui.session import init_session
+from pages.ui.text import as_plain
+
+session = init_session()
+OPENED = "host_opened"  # a digest of the password that opened the page; another password closes it again
+SECTIONS = {
+    "board": "Board",
+    "participants": "Participants",
+    "submissions": "Submissions",
+    "files": "Files",
+}
+
+
+def digest(password: str) -> str:
+    return hashlib.sha256(password.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def enter(password: str) -> None:
+    """Open the page for this browser session when the password is right; the tries of all are counted."""
+    given = st.session_state["host_password"]
+    if shared.door().attempt(lambda: is_same_password(given, password)):
+        st.session_state[OPENED] = digest(password)
+    else:
+        st.session_state["host_is_wrong"] = True
+    st.session_state["host_password"] = ""
+
+
+def leave() -> None:
+    st.session_state.pop(OPENED, None)
+
+
+def draw_gate(password: str | None) -> None:
+    """What stands here for everybody who is not the host."""
+    if not password:
+        st.info(
+            "This page opens with a password that is not set yet. Put a line such as "
+            '`HOST_PASSWORD = "..."` into `.streamlit/secrets.toml` (on Community Cloud: the app\'s '
+            "secrets), or set the environment variable HOST_PASSWORD, and restart the app.",
+            title="No host password is configured",
+            icon=":material/lock:",
+        )
+        return
+    wait_s = shared.door().wait_s()
+    with st.form("host_gate", width=420):
+        st.text_input("Host password", type="password", key="host_password", max_chars=200)
+        st.form_submit_button(
+            "Enter", type="primary", icon=":material/login:", on_click=enter, args=(password,)
+        )
+    was_wrong = st.session_state.pop("host_is_wrong", False)
+    if wait_s > 0:
+        st.error(f"Too many wrong passwords. Try again in {wait_s:.0f} s.", icon=":material/hourglass_top:")
+    elif was_wrong:
+        st.error("This is not the password.", icon=":material/lock:")
+
+
+def draw_storage_note() -> None:
+    """Where the data is, and what that means."""
+    database = shared.store().database
+    if not database.is_sqlite:
+        st.caption(f":material/database: PostgreSQL: {as_plain(database.place)}")
+        return
+    if shared.is_on_community_cloud():
+        st.warning(
+            "Community Cloud's disk does not survive a restart of the app, and an app that nobody visits is "
+            "restarted. Download the round often (Files), or set `[connections.competition] url` to a "
+            "PostgreSQL database in the app's secrets.",
+            title="This round can be lost",
+            icon=":material/warning:",
+        )
+        return
+    st.caption(f":material/database: SQLite file {as_plain(database.place)} on this machine")
+
+
+def choose_round(rounds: list[Round]) -> Round:
+    """The round to work on."""
+    by_id = {each.id: each for each in rounds}
+    if st.session_state.get("host_round") not in by_id:
+        st.session_state.pop("host_round", None)
+    chosen = st.selectbox(
+        "Round",
+        list(by_id),
+        format_func=lambda number: f"{by_id[number].title} · {STATES[by_id[number].state(now_ms())][0]}",
+        key="host_round",
+        persist_state="session",
+    )
+    return by_id[chosen]
+
+
+def draw_round(found: Round) -> None:
+    """One round: its controls, then one section at a time."""
+    draw_controls(found)
+    section = st.segmented_control(
+        "Section",
+        list(SECTIONS),
+        default="board",
+        required=True,
+        format_func=SECTIONS.__getitem__,
+        key="host_section",
+        label_visibility="collapsed",
+    )
+    if section == "board":
+        draw_board(found)
+    elif section == "participants":
+        draw_participants(found)
+    elif section == "submissions":
+        draw_submissions(session, found)
+    else:
+        draw_files(found)
+
+
+def draw_desk() -> None:
+    """The host's desk: the projector, or the rounds."""
+    rounds = shared.store().rounds.all()
+    view = st.session_state.get("host_view", "desk")
+    with row(vertical_alignment="center"):
+        if view == "desk":
+            st.title("Host")
+        st.segmented_control(
+            "View",
+            ["desk", "projector"],
+            default="desk",
+            required=True,
+            format_func={"desk": "Desk", "projector": "Projector"}.__getitem__,
+            key="host_view",
+            label_visibility="collapsed",
+            persist_state="session",
+        )
+        if view == "desk":
+            st.button("Leave", icon=":material/logout:", on_click=leave, key="host_leave", type="tertiary")
+    if view == "projector" and rounds:
+        shown = st.session_state.get("host_shown_round")
+        draw_projector(shown if any(each.id == shown for each in rounds) else rounds[0].id)
+        return
+    problem = st.session_state.pop("host_problem", None)
+    if problem is not None:
+        show_competition_problem(problem)
+    said = st.session_state.pop("host_said", "")
+    if said:
+        st.success(as_plain(said), icon=":material/check:")
+    draw_storage_note()
+    if rounds:
+        found = choose_round(rounds)
+        st.session_state["host_shown_round"] = found.id
+        draw_round(found)
+    new_round_form(is_expanded=not rounds)
+    draw_restore()
+
+
+with page_body():
+    password = shared.host_password()
+    if not password or st.session_state.get(OPENED) != digest(password):
+        st.title("Host")
+        st.caption("For whoever runs the competition.")
+        draw_gate(password)
+    else:
+        try:
+            draw_desk()
+        except CompetitionError as exc:
+            st.title("Host")
+            show_competition_problem(exc)
+            st.button("Try again", key="host_again", icon=":material/refresh:")

@@ -1,0 +1,493 @@
+"""The parts of the Host page. Every change happens in a callback and says what it did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+import pandas as pd
+import streamlit as st
+
+from grader import challenge as find_challenge
+from grader import challenges
+from grader.competition import (
+    VISIBILITIES,
+    CompetitionError,
+    Participant,
+    Provenance,
+    Round,
+    Visibility,
+    backup,
+    now_ms,
+    restore,
+    to_csv,
+    to_json,
+)
+from pages.ui import competition_backend as shared
+from pages.ui.backend import is_in_process
+from pages.ui.competition_view import (
+    KIND_NAMES,
+    board_table,
+    countdown,
+    show_competition_problem,
+    state_badge,
+    when,
+)
+from pages.ui.layout import row
+from pages.ui.problems import Shown, show_problem
+from pages.ui.provenance import config_of, is_same_text
+from pages.ui.report import points, show_report
+from pages.ui.session import Session
+from pages.ui.stream import play, running
+from pages.ui.text import as_plain, count
+from pages.ui.turn import Turn
+
+LIVE_S = 3
+BACKUP_MB = 200
+MINUTE_S = 60
+VISIBILITY_NAMES: dict[Visibility, str] = {
+    "everyone": "Everybody sees the board",
+    "own": "Only their own scores",
+    "closed": "No scores before the end",
+}
+
+
+def act(said: str, change: Callable[[], object]) -> None:
+    """Make a change; what went wrong, or that it worked, is shown on the next run."""
+    try:
+        change()
+    except CompetitionError as exc:
+        st.session_state["host_problem"] = exc
+        return
+    st.session_state["host_said"] = said
+    shared.forget()
+
+
+def draw_controls(found: Round) -> None:
+    """Open, close, extend, freeze, hide names, visibility."""
+    state, rounds = found.state(now_ms()), shared.store().rounds
+    draw_state(found)
+    with row(gap="small", vertical_alignment="bottom"):
+        if state == "open":
+            st.button(
+                "Close",
+                icon=":material/stop_circle:",
+                key="host_close",
+                on_click=act,
+                args=("The round is closed.", lambda: rounds.close(found.id)),
+            )
+        else:
+            st.button(
+                "Open now" if state != "closed" else "Open again",
+                icon=":material/play_circle:",
+                type="primary",
+                key="host_open",
+                on_click=act,
+                args=("The round is open.", lambda: rounds.open(found.id)),
+            )
+        for minutes in (5, 15):
+            st.button(
+                f"+{minutes} min",
+                key=f"host_extend_{minutes}",
+                help="Until it closes; from now when it has no end or is closed.",
+                on_click=act,
+                args=(
+                    f"The round runs {minutes} min longer.",
+                    lambda minutes=minutes: rounds.extend(found.id, minutes * MINUTE_S),
+                ),
+            )
+        if found.frozen_ms is None:
+            st.button(
+                "Freeze the board",
+                icon=":material/ac_unit:",
+                key="host_freeze",
+                on_click=act,
+                args=("The board stands still for everybody but you.", lambda: rounds.freeze(found.id)),
+            )
+        else:
+            st.button(
+                "Show everything",
+                icon=":material/wb_sunny:",
+                key="host_unfreeze",
+                on_click=act,
+                args=("The board moves again.", lambda: rounds.unfreeze(found.id)),
+            )
+        hidden = found.has_hidden_names
+        st.button(
+            "Show names" if hidden else "Hide names",
+            icon=":material/visibility:" if hidden else ":material/visibility_off:",
+            key="host_names",
+            on_click=act,
+            args=(
+                "Nicknames are shown." if hidden else "Numbers are shown instead of nicknames.",
+                lambda: rounds.hide_names(found.id, not hidden),
+            ),
+        )
+        draw_visibility(found)
+
+
+def draw_visibility(found: Round) -> None:
+    """Who sees scores while the round is open."""
+    key = f"host_visibility_{found.id}"
+
+    def change() -> None:
+        chosen = st.session_state[key]
+        act(
+            f"{VISIBILITY_NAMES[chosen]}.",
+            lambda: shared.store().rounds.set_visibility(found.id, chosen),
+        )
+
+    st.selectbox(
+        "Who sees scores",
+        VISIBILITIES,
+        index=VISIBILITIES.index(found.visibility),
+        format_func=VISIBILITY_NAMES.__getitem__,
+        key=key,
+        on_change=change,
+        label_visibility="collapsed",
+        width=240,
+    )
+
+
+@st.fragment(run_every=LIVE_S)
+def draw_state(found: Round) -> None:
+    """How the round is going, live; a round that ends by its clock redraws the page."""
+    state = found.state(now_ms())
+    if st.session_state.get("host_state") not in (None, (found.uid, state)):
+        st.session_state["host_state"] = (found.uid, state)
+        st.rerun()
+    st.session_state["host_state"] = (found.uid, state)
+    try:
+        n_people, n_submissions = shared.counts(found)
+    except CompetitionError as exc:
+        show_competition_problem(exc)
+        return
+    with row(gap="large", vertical_alignment="center"):
+        state_badge(found)
+        st.metric("Participants", n_people, width="content")
+        st.metric("Submissions", n_submissions, width="content")
+        st.metric("Being graded", shared.referee().n_queued, width="content")
+        left = countdown(found)
+        if left:
+            st.metric("Opens in" if state == "waiting" else "Time left", left, width="content")
+        seed = f"seed {found.seed}"
+        st.caption(f"{as_plain(find_challenge(found.challenge).title)} · {seed}", width="content")
+
+
+@st.fragment(run_every=LIVE_S)
+def draw_board(found: Round) -> None:
+    """The host's board: live, with names, not frozen."""
+    kind = st.segmented_control(
+        "Board",
+        list(KIND_NAMES),
+        default="best",
+        required=True,
+        format_func=KIND_NAMES.__getitem__,
+        key="host_kind",
+        label_visibility="collapsed",
+    )
+    if found.frozen_ms or found.has_hidden_names:
+        st.caption(":material/info: You see names and every submission; the others do not.")
+    try:
+        rows = shared.store().boards.board(found.id, kind)
+    except CompetitionError as exc:
+        show_competition_problem(exc)
+        return
+    named = Round(**{**vars(found), "has_hidden_names": False})
+    board_table(rows, named, kind, max_score=find_challenge(found.challenge).max_score)
+
+
+def draw_participants(found: Round) -> None:
+    """Everybody in the round; one can be disqualified or reinstated."""
+    people = shared.store().participants.of_round(found.id)
+    if not people:
+        st.caption("Nobody has joined yet.")
+        return
+    frame = pd.DataFrame(
+        {
+            "number": [who.number for who in people],
+            "nickname": [who.nickname for who in people],
+            "joined": [when(who.created_ms) for who in people],
+            "disqualified": [who.disqualified_reason or "" for who in people],
+        }
+    )
+    st.dataframe(
+        frame,
+        hide_index=True,
+        height="content" if len(people) <= 12 else 460,
+        column_config={
+            "number": st.column_config.NumberColumn("Player", width="small"),
+            "nickname": st.column_config.TextColumn("Nickname"),
+            "joined": st.column_config.TextColumn("Joined", width="small"),
+            "disqualified": st.column_config.TextColumn("Disqualified because"),
+        },
+        alt=count(len(people), "participant"),
+    )
+    by_id = {who.id: who for who in people}
+    with row(vertical_alignment="bottom"):
+        chosen = st.selectbox(
+            "Participant",
+            list(by_id),
+            format_func=lambda number: by_id[number].nickname,
+            key="host_participant",
+            width=260,
+        )
+        draw_disqualification(by_id[chosen])
+
+
+def draw_disqualification(who: Participant) -> None:
+    """A reason and a button, or the way back."""
+    participants = shared.store().participants
+    if who.is_disqualified:
+        st.button(
+            "Reinstate",
+            icon=":material/undo:",
+            key="host_reinstate",
+            on_click=act,
+            args=(f"{who.nickname} is back on the boards.", lambda: participants.reinstate(who.id)),
+        )
+        return
+    key = f"host_reason_{who.id}"
+    st.text_input("Reason, shown to them", max_chars=300, key=key, width=320)
+    st.button(
+        "Disqualify",
+        icon=":material/block:",
+        key="host_disqualify",
+        on_click=lambda: act(
+            f"{who.nickname} is off the boards.",
+            lambda: participants.disqualify(who.id, st.session_state[key]),
+        ),
+    )
+
+
+def draw_submissions(session: Session, found: Round) -> None:
+    """Regrade all; look at one submission and replay it."""
+    submissions = shared.store().submissions.of_round(found.id)
+    n_waiting = sum(not each.is_graded for each in submissions)
+    with row(vertical_alignment="center"):
+        st.button(
+            "Regrade all",
+            icon=":material/autorenew:",
+            key="host_regrade",
+            help="Grades every submission again; each new grade supersedes the old one, which is kept.",
+            disabled=not submissions,
+            on_click=act,
+            args=("Everything is being graded again.", lambda: shared.referee().regrade(found.id)),
+        )
+        if n_waiting:
+            st.button(
+                f"Grade the {n_waiting} that wait",
+                icon=":material/hourglass_top:",
+                key="host_grade_waiting",
+                on_click=act,
+                args=("They are in the queue.", lambda: shared.referee().pick_up(found.id)),
+            )
+    if not submissions:
+        st.caption("Nothing was submitted yet.")
+        return
+    nicknames = {who.id: who.nickname for who in shared.store().participants.of_round(found.id)}
+    names = {
+        each.id: f"{nicknames[each.participant_id]}, {when(each.created_ms)}: "
+        + ("waiting" if each.score is None else f"{points(each.score)} points")
+        for each in submissions
+    }
+    chosen = st.selectbox(
+        "Submission", list(names)[::-1], format_func=names.__getitem__, key="host_submission"
+    )
+    draw_submission(session, shared.store().submissions.provenance(chosen))
+
+
+def draw_submission(session: Session, provenance: Provenance) -> None:
+    """How a submission came about, its report, and the button that makes it again."""
+    models = ", ".join(as_plain(model) for model in provenance.models)
+    st.caption(f"{models} · {as_plain(provenance.backend)} · seed {provenance.seed}")
+    can_replay = bool(provenance.models) and all(is_in_process(model) for model in provenance.models)
+    is_started = st.button(
+        "Replay",
+        icon=":material/replay:",
+        key="host_replay",
+        disabled=not can_replay,
+        help="Runs the stored configuration, prompt and seed again. In-process models write the same text."
+        if can_replay
+        else "Only what in-process models wrote can be made again to the letter.",
+    )
+    if is_started:
+        draw_replay(session, provenance)
+    report, code, reply, config = st.tabs(["Report", "Code", "Reply", "Configuration and prompt"])
+    with report:
+        if provenance.report:
+            show_report(provenance.report)
+        else:
+            st.caption("It waits for its grade.")
+    with code:
+        st.code(provenance.code, language="python", line_numbers=True)
+    with reply:
+        st.code(provenance.reply, language=None, wrap_lines=True)
+    with config:
+        st.code(provenance.config, language="json", wrap_lines=True, height=320)
+        for message in provenance.messages:
+            st.code(message.get("content", ""), language=None, wrap_lines=True, height=240)
+
+
+def draw_replay(session: Session, provenance: Provenance) -> None:
+    """Run it again before the host's eyes and compare the texts."""
+    turn = Turn("Replay")
+    place = st.container()
+    with suppress(*Shown), running(session, turn), st.expander("The replay", expanded=True):
+        play(turn, lambda: config_of(provenance), provenance.messages)
+    with place:
+        if turn.error is not None:
+            show_problem(turn.error)
+        elif is_same_text(turn.answer, provenance):
+            st.success("The replay wrote the same text, letter by letter.", icon=":material/verified:")
+        else:
+            st.error(
+                "The replay wrote another text. On another kind of processor sums are rounded differently; "
+                "on the machine it came from, it means that this app did not write the submission.",
+                title="Not the same text",
+                icon=":material/warning:",
+            )
+
+
+def draw_files(found: Round) -> None:
+    """Tables to study, the backup, and deletion."""
+    stem = f"round-{found.uid[:8]}"
+    store = shared.store()
+    with row():
+        st.download_button(
+            "Table (CSV)",
+            lambda: to_csv(store, found.id),
+            f"{stem}.csv",
+            "text/csv",
+            icon=":material/table:",
+            key="host_csv",
+        )
+        st.download_button(
+            "Everything (JSON)",
+            lambda: to_json(store, found.id),
+            f"{stem}.json",
+            "application/json",
+            icon=":material/data_object:",
+            key="host_json",
+        )
+        st.download_button(
+            "Backup of the round",
+            lambda: backup(store, found.id),
+            f"{stem}.moa-round.gz",
+            "application/gzip",
+            icon=":material/save:",
+            key="host_backup",
+            type="primary",
+        )
+    st.caption(
+        "The backup restores the round here or elsewhere, and its participants come back with their codes. "
+        "It holds only hashes of them; keep it to yourself all the same."
+    )
+    st.button(
+        "Delete the round",
+        icon=":material/delete:",
+        key="host_delete",
+        on_click=lambda: st.session_state.update(host_deleting=found.id),
+    )
+    if st.session_state.get("host_deleting") == found.id:
+        confirm_delete(found)
+
+
+def confirm_delete(found: Round) -> None:
+    """Deleting takes the round's title, typed."""
+    with st.form("host_confirm", width=420):
+        st.markdown(f"Everything of **{as_plain(found.title)}** is lost. Type its title to delete it.")
+        st.text_input("Title", key="host_typed_title")
+
+        def delete() -> None:
+            if st.session_state["host_typed_title"].strip() != found.title:
+                st.session_state["host_said"] = "Nothing was deleted: that is not the title."
+                return
+            st.session_state.pop("host_deleting", None)
+            act(f"{found.title} is deleted.", lambda: shared.store().rounds.delete(found.id))
+
+        with row():
+            st.form_submit_button("Delete it", type="primary", icon=":material/delete:", on_click=delete)
+            st.form_submit_button("Keep it", on_click=lambda: st.session_state.pop("host_deleting", None))
+
+
+def new_round_form(*, is_expanded: bool) -> None:
+    """The rules of a new round."""
+    with (
+        st.expander("New round", icon=":material/add:", expanded=is_expanded),
+        st.form("host_new", border=False),
+    ):
+        st.text_input("Title", max_chars=80, key="host_title", placeholder="Monday, group A")
+        by_name = {each.name: each.title for each in challenges()}
+        with st.grid(3, min_column_width=220):
+            st.selectbox("Challenge", list(by_name), format_func=by_name.__getitem__, key="host_challenge")
+            st.number_input(
+                "Minutes",
+                0,
+                10_000,
+                0,
+                key="host_minutes",
+                help="From Create and open on. 0: until you close it.",
+            )
+            st.selectbox(
+                "Who sees scores", VISIBILITIES, format_func=VISIBILITY_NAMES.__getitem__, key="host_new_seen"
+            )
+            st.number_input("Submissions each", 0, 1_000, 0, key="host_limit", help="0: no limit.")
+            st.number_input("Seconds between two", 0, 86_400, 10, key="host_cooldown")
+            st.text_input(
+                "Seed of the hidden cases", key="host_seed", placeholder="drawn", help="Empty: one is drawn."
+            )
+        with row():
+            st.form_submit_button(
+                "Create and open",
+                type="primary",
+                icon=":material/play_circle:",
+                on_click=create,
+                args=(True,),
+            )
+            st.form_submit_button("Create", on_click=create, args=(False,))
+
+
+def create(is_opened: bool) -> None:
+    """Make the round that was filled in."""
+    state = st.session_state
+    minutes, seed = state["host_minutes"], state["host_seed"].strip()
+    if seed and not seed.isdecimal():
+        st.session_state["host_said"] = "No round was made: a seed is a whole number."
+        return
+
+    def change() -> None:
+        now = now_ms()
+        made = shared.store().rounds.create(
+            state["host_title"],
+            state["host_challenge"],
+            seed=int(seed) if seed else None,
+            opens_ms=now if is_opened else None,
+            closes_ms=now + minutes * MINUTE_S * 1000 if is_opened and minutes else None,
+            submission_limit=state["host_limit"] or None,
+            cooldown_s=state["host_cooldown"],
+            visibility=state["host_new_seen"],
+        )
+        state["host_round"] = made.id
+
+    act("The round is open." if is_opened else "The round is made.", change)
+
+
+def draw_restore() -> None:
+    """Bring a round back from its backup."""
+    with st.expander("Restore a round", icon=":material/restore_page:"):
+        file = st.file_uploader(
+            "Backup of a round", type=["gz"], max_upload_size=BACKUP_MB, key="host_upload"
+        )
+
+        def bring_back() -> None:
+            if file is not None:
+                act("The round is restored.", lambda: restore(shared.store(), file.getvalue()))
+
+        st.button(
+            "Restore it",
+            icon=":material/restore_page:",
+            key="host_restore",
+            disabled=file is None,
+            on_click=bring_back,
+        )
