@@ -42,7 +42,7 @@ with page_body():
             elif setting is None:
                 st.caption("Choose another model above.")
             elif name == "Your run":
-                show_run(run, setting)
+                show_run(run, setting, placement)
             elif name == "Algorithms":
                 sections.show_algorithms(setting)
             elif placement is None:

@@ -6,6 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from pages.ui.charts import with_legend_below
+from pages.ui.text import count
 from pages.ui.wafer_chart import NEUTRAL, Chart, kib, log_axis
 from pages.ui.wafer_setting import MAPPING_NOTES, Setting
 from wse_backend.defects import DefectMap, expected_yield, yield_of
@@ -60,8 +61,9 @@ def floorplan_chart(placement: Placement, wafer: int, defects: DefectMap | None,
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
         showlegend=False,
     )
-    if view == "sram":
-        figure.update_layout(coloraxis={"cmin": 0, "cmax": 100})
+    if view != "defects":
+        most = 100 if view == "sram" else max(placement.model.n_layers - 1, 1)
+        figure.update_layout(coloraxis={"cmin": 0, "cmax": most})
     end = spec.columns + 2 * STRIP_PES if defects is not None else spec.columns
     figure.update_xaxes(
         title="PE column (spares at the right)" if defects is not None else "PE column",
@@ -88,8 +90,8 @@ def floorplan_chart(placement: Placement, wafer: int, defects: DefectMap | None,
     return Chart(
         f"Wafer {wafer + 1} of {placement.wafers}: {VIEWS[view]}",
         figure,
-        f"Layers {first} to {last} of {placement.model.name} in {len(layers)} regions; the fullest PE of a "
-        f"layer holds {kib(used.bytes_per_pe)} of {kib(spec.sram_bytes_per_pe)}. "
+        f"Layers {first} to {last} of {placement.model.name} in {count(len(layers), 'region')}; the fullest "
+        f"PE of a layer holds {kib(used.bytes_per_pe)} of {kib(spec.sram_bytes_per_pe)}. "
         f"{MAPPING_NOTES[placement.mapping]}{spares} One cell stands for {plan.cell_pes[0]:.0f} x "
         f"{plan.cell_pes[1]:.0f} PEs.",
         f"Map of wafer {wafer + 1}, {spec.columns} by {spec.rows} PEs: layers {first} to {last} in "
@@ -164,7 +166,11 @@ def _defect_marks(plan: Floorplan) -> go.Scatter:
         y=(rows + 0.5) * plan.cell_pes[1],
         customdata=plan.defects[rows, columns],
         mode="markers",
-        marker={"symbol": "x", "size": 6, "line": {"width": 1, "color": "rgba(255, 255, 255, 0.9)"}},
+        marker={
+            "symbol": "x",
+            "size": 6 if len(rows) <= 100 else 4,
+            "line": {"width": 1, "color": "rgba(255, 255, 255, 0.9)"},
+        },
         hovertemplate="%{customdata} defective PE in this cell, bypassed<extra></extra>",
     )
 
@@ -184,7 +190,12 @@ def sram_chart(placement: Placement, wafer: int) -> Chart:
             hovertemplate="%{x:.1f} KB",
         )
     figure.add_vline(x=limit, line={"dash": "dash", "width": 1.5, "color": NEUTRAL})
-    figure.update_layout(barmode="stack", bargap=0.15, height=MAP_HEIGHT_PX, hovermode="y unified")
+    figure.update_layout(
+        barmode="stack",
+        bargap=0.15,
+        height=min(MAP_HEIGHT_PX, 150 + 40 * len(regions)),
+        hovermode="y unified",
+    )
     figure.update_xaxes(title="KB per PE (the line: 48 KB)", rangemode="tozero")
     figure.update_yaxes(
         title="Region (layers)", autorange="reversed", type="category", showgrid=False, dtick=_every(names)

@@ -35,8 +35,11 @@ COLUMNS = {
 QUESTION_CHARS = 160
 
 
-def show_run(run: Turn | None, setting: Setting) -> None:
-    """What the last run took here, and what it would have taken elsewhere."""
+def show_run(run: Turn | None, setting: Setting, placement: Placement | None) -> None:
+    """What the last run took here, and what it would have taken elsewhere.
+
+    placement: of the setting; None where it was refused, which the page has said already.
+    """
     if run is None or not run.records:
         st.info("There is no run yet. Ask your agents something first.", icon=":material/timer:")
         st.page_link("pages/chat.py", label="Go to the chat", icon=":material/forum:")
@@ -44,7 +47,8 @@ def show_run(run: Turn | None, setting: Setting) -> None:
             "Until then, this is the modelled half, for the model chosen above; your run will stand beside "
             "it, measured layer by layer."
         )
-        _show_modelled_alone(setting)
+        if placement is not None:
+            _show_modelled_alone(setting, placement)
         _show_machines(None, setting)
         return
     st.markdown(f"**The last run:** {as_plain(shortened(run.question, QUESTION_CHARS))}")
@@ -116,9 +120,8 @@ def tokens_of(records: tuple[CallRecord, ...], total: PhaseTotal) -> int:
     return max(1, round(context / written)) if written else 1
 
 
-def _show_modelled_alone(setting: Setting) -> None:
+def _show_modelled_alone(setting: Setting, placement: Placement) -> None:
     with guarded():
-        placement = setting.placement()
         timing = placed_timing(placement, "decode", setting.context)
         show_chart(modelled_chart(timing, placement), "wafer_there_alone")
 
@@ -158,6 +161,11 @@ def _show_machines(run: Turn | None, setting: Setting) -> None:
                 column_config=COLUMNS,
                 placeholder="–",
                 alt="Seconds of prefill and decode on every machine",
+            )
+            st.caption(
+                "Layers of the call graph wait for one another; the agents of a layer run at once. For GPUs "
+                "no kernel launch is counted, which flatters them for small models. A WSE-3 was never "
+                "measured: it has the cycle counts fitted on a WSE-2 with its own SIMD width and mesh."
             )
 
 

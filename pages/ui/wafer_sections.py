@@ -62,7 +62,7 @@ def next_step(error: WseError) -> tuple[str, str]:
 def show_refusal(error: WseError) -> None:
     """The library's own words, with its numbers, and the next step."""
     title, step = next_step(error)
-    st.error(f"{as_plain(str(error))}\n\n{step}", title=title, icon=":material/error:")
+    st.error(f"{as_plain(capitalised(str(error)))}\n\n{step}", title=title, icon=":material/error:")
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from wse_backend.defects import DefectMap, draw_usable
+from wse_backend.defects import DefectMap, draw_usable, expected_yield
 from wse_backend.placement import Placement, place
 from wse_backend.shapes import PRESETS, ModelShape
 from wse_backend.wafer import WaferSpec
@@ -23,6 +23,7 @@ MAPPING_NOTES: Mapping[str, str] = {
     "shared": "All layers of a wafer share one grid, layer after layer, as the reference measurements did.",
 }
 KV_NAMES: Mapping[str, str] = {"shift": "Shifted over all rows", "concat": "Last row first"}
+HOPELESS_YIELD, HOPELESS_DRAWS = 0.001, 2  # so many defects take a while to draw: refuse early
 SIZE_SUFFIX = re.compile(r"(-instruct|-chat|-it|-\d+e(-instruct)?)$")
 
 
@@ -52,6 +53,8 @@ class Setting:
 
     def defects(self, wafers: int) -> tuple[DefectMap, ...]:
         """Usable wafers, drawn. Raises NoUsableWafer, InvalidParams."""
+        if float(expected_yield(self.spec, self.density_per_cm2)[0][0]) < HOPELESS_YIELD:
+            draw_usable(self.spec, self.density_per_cm2, self.seed, 1, HOPELESS_DRAWS)
         return draw_usable(self.spec, self.density_per_cm2, self.seed, wafers)
 
 
