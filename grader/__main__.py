@@ -1,10 +1,8 @@
 """`python -m grader`: score, batch, challenges, report, import.
 
 Exit codes: 0 everything graded, with full marks where one submission was scored; 1 graded, but not with
-full marks,
-or some files of a batch could not be graded; 2 wrong usage or an unreadable file; 3 the submission was
-refused or
-holds nothing to grade; 4 submissions cannot be run on this machine.
+full marks, or some files of a batch could not be graded; 2 wrong usage or an unreadable file; 3 the
+submission was refused or holds nothing to grade; 4 submissions cannot be run on this machine.
 """
 
 from __future__ import annotations

@@ -35,11 +35,13 @@ class Opaque:
 class Outcome:
     """What one call of the submission came to.
 
-    kind: "value", "raised" (an exception), "died" (the process ended), "timeout", or "not_run".
-    value: the plain value that came back, parsed outside the child. error: exception type, or how it died.
-    line: line of the submission that raised, 0 when unknown. detail: e.g. the key a KeyError names.
-    mutated: the input was changed.
-    steps: counted operations; None where nothing was counted, -1 when the budget was used up.
+    kind: "value", "raised" (an exception), "died" (the process ended), "timeout", "overrun" (more steps than
+    allowed), or "not_run".
+
+    value: the plain value that came back, parsed outside the child. mutated: the input was changed.
+
+    error: exception type, or how the process died. line: line of the submission that raised, 0 when unknown.
+    detail: e.g. the key a KeyError names. steps: counted operations, or the budget of an overrun.
     """
 
     kind: str
@@ -114,9 +116,8 @@ class Family:
     """One kind of case: its inputs, the calls each input needs, and who judges the outcomes.
 
     shrink yields smaller arguments of the same kind, most promising first. joint: families of one check
-    that share
-    this word earn their points only together. judges_mutation: every call of the grade that changed its
-    input fails it.
+    that share this word earn their points only together. judges_mutation: every call of the grade that
+    changed its input fails it.
     """
 
     name: str
@@ -194,8 +195,7 @@ class Challenge:
     returns a cap (0 to 1) for the checks that must not pay in full.
 
     Tasks of an imported pack have no folder of their own: test is the source of a `check(candidate)` that
-    decides alone,
-    preamble what must stand before the submission, and texts holds "brief" and "baseline".
+    decides alone, preamble what must stand before the submission, and texts holds "brief" and "baseline".
     """
 
     name: str

@@ -44,9 +44,8 @@ def extract_code(reply: str, function_name: str) -> Extraction:
     """The code in `reply` that defines `function_name`, with the imports and helpers it needs.
 
     Of several blocks that define it the last complete one that parses wins, else the longest definition
-    that can be
-    parsed. Sections of thinking are only looked at when nothing is found outside of them. Never raises on
-    any text.
+    that can be parsed. Sections of thinking are only looked at when nothing is found outside of them. Never
+    raises on any text.
     """
     if len(reply) > MAX_REPLY_CHARS:
         reason = f"the reply has {len(reply):,} characters; at most {MAX_REPLY_CHARS:,} are read"

@@ -73,9 +73,8 @@ class Sandbox:
         """Load the source and make the calls, in order, each with its group's name.
 
         policy=False skips the static look and guard=False the reduced built-ins, for tests of the layers
-        behind them.
-        check: source of a HumanEval-style `check(candidate)` that is run instead of the calls. Raises
-        SandboxUnavailable or SandboxFailed.
+        behind them. check: source of a HumanEval-style `check(candidate)` that is run instead of the calls.
+        Raises SandboxUnavailable or SandboxFailed.
         """
         header = {
             "source": source,

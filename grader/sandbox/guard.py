@@ -341,8 +341,8 @@ def install_audit_hook(refuse: Callable[[str], NoReturn]) -> None:
     """Refuse everything that leaves the process. An audit hook cannot be removed again.
 
     `exec`, `compile` and frame look-ups are allowed where the standard library makes them (namedtuple,
-    dataclasses,
-    logging do); everything else that raises an audit event and is not known to be harmless is refused.
+    dataclasses, logging do); everything else that raises an audit event and is not known to be harmless is
+    refused.
     """
     get_frame = sys._getframe
     looking: list[bool] = []  # not empty while the hook itself looks at frames or refuses

@@ -1,13 +1,10 @@
 """The warm parent: a small process that has everything loaded, holds nothing secret, and forks a child per
 run.
 
-Started by the judge as a script (`python -s -S -P .../host.py FD LAYERS`), so that `grader/__init__.py`
-and what it
-imports stay out of it. Over its control socket come 5-byte messages: b"R" + id with three file descriptors
-(request
-in, results out, exit status out), or b"K" + id to kill that child. With FD "once" it serves a single
-request from
-standard input to standard output instead (platforms without fork).
+Started by the judge as a script (`python -s -S -P .../host.py FD LAYERS`), so that `grader/__init__.py` and
+what it imports stay out of it. Over its control socket come 5-byte messages: b"R" + id with three file
+descriptors (request in, results out, exit status out), or b"K" + id to kill that child. With FD "once" it
+serves a single request from standard input to standard output instead (platforms without fork).
 """
 
 from __future__ import annotations

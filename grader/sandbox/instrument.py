@@ -2,10 +2,8 @@
 
 The parsed source gets a tick at every function entry, loop pass and comprehension pass, and a charge of the
 container's length where one built-in call walks a whole container (`sum(xs)`, `x in xs`, `xs.index(x)`).
-Bytecode or
-line events would differ between interpreters; these do not. The tick is a C iterator's `__next__`, so that
-counting
-costs little and leaves nothing that the submission could reach and set back.
+Bytecode or line events would differ between interpreters; these do not. The tick is a C iterator's
+`__next__`, so that counting costs little and leaves nothing that the submission could reach and set back.
 """
 
 from __future__ import annotations

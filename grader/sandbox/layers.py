@@ -1,9 +1,8 @@
 """The layers of protection around a submission, each applied where the machine has it.
 
 Process-wide ones are set up once in the warm parent and inherited (`settle_parent`); the others in each
-child right
-before the submission is looked at (`apply_layers`). Every layer stands alone: if one is missing the others
-still hold, and the names of those that were really active go into the report.
+child right before the submission is looked at (`apply_layers`). Every layer stands alone: if one is missing
+the others still hold, and the names of those that were really active go into the report.
 """
 
 from __future__ import annotations

@@ -23,10 +23,9 @@ class Limits:
     can.
 
     wall_s: the whole grade. silence_s: wall time without any result. cpu_s: CPU time per group of cases (a
-    check).
-    memory_bytes: address space of the child. result_bytes: one returned value; output_bytes: all of them.
-    source_bytes: larger sources are refused before they are parsed. max_restarts: fresh children after a
-    death.
+    check). memory_bytes: address space of the child. result_bytes: one returned value; output_bytes: all of
+    them. source_bytes: larger sources are refused before they are parsed. max_restarts: fresh children
+    after a death.
     """
 
     wall_s: float = 10.0

@@ -1,8 +1,7 @@
 """The static look at a submission before it runs: forbidden moves, with line number and reason.
 
 This is the first layer, not the wall: it turns an attempt into a clear sentence. What gets past it meets
-the guarded
-built-ins, the audit hook and the kernel's limits.
+the guarded built-ins, the audit hook and the kernel's limits.
 """
 
 from __future__ import annotations

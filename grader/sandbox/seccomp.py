@@ -1,8 +1,8 @@
 """The seccomp filter: the few system calls that computing needs, everything else fails with EPERM.
 
 Forking, executing, opening, sockets, signals to anyone, tracing and memory that is both mapped and
-executable are all
-outside the list. A call with another architecture's numbers (or x86-64's x32 ones) ends the process.
+executable are all outside the list. A call with another architecture's numbers (or x86-64's x32 ones) ends
+the process.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """How returned values travel: strict encoding in the child, decoding in the judge.
 
-What `is_plain` goes as JSON as it is. The rest is encoded part by part:
-scalars that JSON has go as they are; everything else is a list with a tag: ["l", ...items],
-["d", [key, value], ...], ["f", "nan"], ["i", "hex digits"], ["x", type name] for what is no plain value.
-The encoder reads containers through the built-in types' own methods, so that an overridden `__iter__`,
-`__eq__`, `items` or `__float__` is never asked.
+What `is_plain` goes as JSON as it is. The rest is encoded part by part: scalars that JSON has go as they
+are; everything else is a list with a tag: ["l", ...items], ["d", [key, value], ...], ["f", "nan"], ["i",
+"hex digits"], ["x", type name] for what is no plain value. The encoder reads containers through the
+built-in types' own methods, so that an overridden `__iter__`, `__eq__`, `items` or `__float__` is never
+asked.
 """
 
 from __future__ import annotations
@@ -183,8 +183,7 @@ def fingerprint(value: Any) -> bytes | None:
     plain.
 
     `marshal` (format 0: no references, so only the value counts) takes exact built-in types and nothing
-    else, and
-    asks no object for its opinion. The bytes are only compared, never read back.
+    else, and asks no object for its opinion. The bytes are only compared, never read back.
     """
     try:
         return marshal.dumps(value, 0)

@@ -1,8 +1,7 @@
 """The families of each check: fixed inputs of every kind, and drawn ones that hold all kinds.
 
 The fixed families of a check share a third of its points, the drawn inputs earn the other two thirds
-together.
-Data about bad users is at most four users long, so that nobody hides behind the top five.
+together. Data about bad users is at most four users long, so that nobody hides behind the top five.
 """
 
 from __future__ import annotations

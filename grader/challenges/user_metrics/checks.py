@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from grader.challenge import Challenge, Check, Fault, Verdict
 from grader.challenges.user_metrics import judging
@@ -165,21 +166,33 @@ def _has_odd_days(users: Iterable[object]) -> bool:
 
 
 def _excuse_dates(verdicts: _Where) -> None:
-    """A user without last_login: a KeyError belongs to the missing keys, anything else to the dates."""
+    """A user without last_login fails like users without other keys, or like users with a bad date.
+
+    The check whose general matter it is charges it; a KeyError always belongs to the missing keys.
+    """
     missing, dates = verdicts["handles_missing_keys"], verdicts["handles_invalid_dates"]
-    key_errors = {mark for mark in _crashes(missing) if mark[0] == "KeyError"}
-    other = {mark for mark in _crashes(dates) if mark[0] != "KeyError"}
-    for group, marks, reason in (
-        (dates, key_errors, "handles_missing_keys"),
-        (missing, other, "handles_invalid_dates"),
+    by_keys = _alike(missing, lambda users: not _lacks_login(users))
+    by_keys |= {mark for mark in _alike(missing, _lacks_login) if mark[1] == "KeyError"}
+    by_dates = _alike(dates, lambda users: not _lacks_login(users))
+    for group, charged, owner in (
+        (dates, by_keys, "handles_missing_keys"),
+        (missing, by_dates, "handles_invalid_dates"),
     ):
         for verdict in group:
             flags = {
-                index: _mark(fault) in marks
-                and any(isinstance(u, dict) and "last_login" not in u for u in each.args[0])
+                index: _lacks_login(each.args[0]) and _likeness(fault) in charged
                 for index, (each, fault) in enumerate(verdict.faults)
             }
-            _drop(verdict, flags, reason)
+            _drop(verdict, flags, owner)
+
+
+def _alike(group: Iterable[Verdict], concerns: Callable[[Any], bool]) -> set[tuple[str, str, int]]:
+    """What the faults on such users have in common."""
+    return {_likeness(fault) for verdict in group for each, fault in verdict.faults if concerns(each.args[0])}
+
+
+def _lacks_login(users: Iterable[object]) -> bool:
+    return any(isinstance(user, dict) and "last_login" not in user for user in users)
 
 
 def _excuse_none(verdicts: _Where) -> None:

@@ -241,9 +241,8 @@ def judge_beside(
 ) -> Fault | None:
     """Bad users harm nobody: outcomes[0] has them, outcomes[1] is the same without them.
 
-    bad: how many bad users there are. strict: none of them may count as active. agree: the count must
-    agree with
-    the performers, if it does so without the bad users.
+    bad: how many bad users there are. strict: none of them may count as active. agree: the count must agree
+    with the performers, if it does so without the bad users.
     """
     beside, alone = outcomes[0], outcomes[1]
     wanted = "no crash, finite numbers, and every healthy user as without the bad one"
