@@ -239,9 +239,9 @@ def yield_chart(setting: Setting) -> Chart:
     return Chart(
         "Yield with and without spare PEs",
         with_legend_below(figure),
-        f"Of {DRAWN} wafers drawn at {density:g} defects per cm² (about {density * spec.area_mm2 / 100:.0f} "
-        f"defects each), {drawn.with_spares:.0%} are usable with {spec.spare_columns} spare PEs in each row "
-        f"and {drawn.without_spares:.0%} without any: nobody could make a wafer-sized chip that must be "
-        "perfect.",
+        f"Of {DRAWN} wafers drawn at {density:g} defects per cm² (about "
+        f"{density * spec.area_mm2 / 100:,.0f} defects each), {drawn.with_spares:.0%} are usable with "
+        f"{spec.spare_columns} spare PEs in each row and {drawn.without_spares:.0%} without any: nobody "
+        "could make a wafer-sized chip that must be perfect.",
         "Two curves of usable wafers over defect density: with spares far to the right of without",
     )

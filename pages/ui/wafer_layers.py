@@ -229,11 +229,10 @@ def comparison_story(total: PhaseTotal, timing: PlacedTiming) -> str:
     most_there = GROUP_NAMES[max(there, key=there.__getitem__)].lower()
     same = f"most of it {most_here} on both sides" if most_here == most_there else ""
     differ = f"here most goes into {most_here}, there into {most_there}"
+    share = " A step here serves every busy agent at once; so would the wafer, each in another region."
     return (
-        f"Layer by layer the wafer is about {ratio:,.0f} times as fast: milliseconds on the left, "
-        f"microseconds on the right, and {same or differ}."
-        if ratio >= 2
-        else f"The wafer is about {ratio:.1f} times as fast; {same or differ}."
+        f"Layer by layer the wafer is about {ratio:,.{0 if ratio >= 10 else 1}f} times as fast: note the "
+        f"units; {same or differ}.{share if total.phase == 'decode' else ''}"
     )
 
 

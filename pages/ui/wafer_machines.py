@@ -173,16 +173,15 @@ def _story(bars: Sequence[Bar]) -> str:
             f"{both}, {gpu_s / wafer_s:,.1f} times as long: writing alone is {duration(wafer.decode_s)} "
             f"against {duration(gpu.decode_s)}, because every token makes a GPU read all weights again."
         )
-    if wafer.decode_s < gpu.decode_s:
-        return (
-            f"{both}: the wafer writes faster ({duration(wafer.decode_s)} against {duration(gpu.decode_s)}) "
-            f"but reads prompts more slowly ({duration(wafer.prefill_s)} against "
-            f"{duration(gpu.prefill_s)}), and that decides this run."
-        )
+    parts = (
+        f"reading takes {duration(wafer.prefill_s)} against {duration(gpu.prefill_s)}, writing "
+        f"{duration(wafer.decode_s)} against {duration(gpu.decode_s)}"
+    )
+    if wafer.decode_s < 0.5 * gpu.decode_s:
+        return f"{both}: {parts}. So few prompt tokens do not fill a wafer, and that decides this run."
     return (
-        f"{both}: so small a model is read from a GPU's memory in no time (its kernel launches, which would "
-        "show, are not counted), while distance on the wafer costs the same. Choose a larger model above to "
-        "replay the same calls with it."
+        f"{both}: {parts}. So small a model leaves most of a wafer idle, and a GPU reads it in no time (its "
+        "kernel launches are not counted). Choose a larger model above to replay the same calls with it."
     )
 
 

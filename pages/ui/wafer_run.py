@@ -149,11 +149,12 @@ def _show_machines(run: Turn | None, setting: Setting) -> None:
         graph = own if choice == "own" else graph
     elif is_own:
         graph = own
+    unknown = " The run's own model has no known shape." if found and not is_own else ""
     with guarded():
         bars = machines.replay_bars(graph, setting.spec)
         if run is not None:
             bars.append(_measured_bar(run, "" if graph is own else names))
-        show_chart(machines.machines_chart(bars, _what(run, graph, n_calls)), "wafer_machines")
+        show_chart(machines.machines_chart(bars, _what(run, graph, n_calls) + unknown), "wafer_machines")
         with st.expander("The numbers, and how each machine was used", icon=":material/table:"):
             st.dataframe(
                 pd.DataFrame(machines.table_rows(bars)),

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui import wafer_cost, wafer_curves, wafer_evidence, wafer_floorplan
-from pages.ui.text import as_plain, capitalised
+from pages.ui.text import as_plain, capitalised, count
 from pages.ui.wafer_chart import duration, kib, rate, show_chart
 from pages.ui.wafer_layers import PHASE_NAMES, cause_chart, operations_chart, placed_timing
 from pages.ui.wafer_setting import Setting, parameters
@@ -85,7 +85,7 @@ def show_summary(setting: Setting, placement: Placement) -> None:
         st.metric("Room for tokens", f"{placement.max_context:,}", border=True)
     st.caption(
         f"Modelled: {as_plain(setting.model.name)} ({parameters(setting.model)}, fp16) on "
-        f"{placement.wafers} x {placement.spec.name}: {len(placement.layer_regions)} regions for "
+        f"{placement.wafers} x {placement.spec.name}: {count(len(placement.layer_regions), 'region')} for "
         f"{setting.model.n_layers} layers, {setting.context:,} tokens in the cache, a prompt of "
         f"{setting.prompt_tokens:,}."
     )

@@ -106,6 +106,13 @@ def test_a_placement_on_four_wafers_has_a_tab_for_each(app: App) -> None:
     assert len(charts(app)) == 3  # the map and the SRAM of the open tab only, and the yield
 
 
+def test_the_choice_of_a_model_survives_a_visit_to_another_page(app: App) -> None:
+    app.open("wafer")
+    app.at.selectbox(key="wafer_model").set_value("qwen3-32b")
+    app.run().open("agents").open("wafer")
+    assert app.at.selectbox(key="wafer_model").value == "qwen3-32b"
+
+
 def test_a_price_below_the_cost_of_a_full_pipeline_never_pays(app: App) -> None:
     app.open("wafer")
     choose(app, tab="Users and cost")
@@ -118,6 +125,7 @@ def test_a_run_in_the_cloud_is_replayed_but_has_no_times_per_layer(cloud: Cloud,
     app.use(setup("echo")).ask("Go").open("wafer")
     assert "reports no times per layer" in app.text
     assert charts(app) == ["Measured, Modelled"]
+    assert "The run's own model has no known shape" in app.text
 
 
 @pytest.mark.slow
