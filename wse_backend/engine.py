@@ -151,12 +151,23 @@ class Engine:
 
     def generate_batch(self, requests: Sequence[tuple[Messages, SamplingParams]]) -> list[Completion]:
         """Answer several conversations in shared passes; the completions in the order of the requests."""
-        streams = [self.stream(messages, params) for messages, params in requests]
-        completions = [
-            chunk.completion for stream in streams for chunk in stream if chunk.completion is not None
-        ]
-        assert len(completions) == len(requests)
-        return completions
+        last: list[queue.SimpleQueue[Chunk]] = [queue.SimpleQueue() for _ in requests]
+
+        def keep_last(box: queue.SimpleQueue[Chunk]) -> Callable[[Chunk], None]:
+            def on_chunk(chunk: Chunk) -> None:
+                if chunk.completion is not None or chunk.error is not None:
+                    box.put(chunk)  # one wake-up per request instead of one per token
+
+            return on_chunk
+
+        running: list[Generation] = []
+        try:
+            for (messages, params), box in zip(requests, last, strict=True):
+                running.append(self.submit(messages, params, keep_last(box)))
+            return [_completion(box.get()) for box in last]
+        finally:
+            for generation in running:
+                generation.cancel()
 
     def logits(self, token_ids: Sequence[int]) -> npt.NDArray[np.float32]:
         """Logits after each token of a sequence: float32 (len(token_ids), vocab_size).
@@ -205,6 +216,13 @@ class Engine:
         """End running requests with EngineClosed and free the memory; harmless when repeated."""
         self._scheduler.close()
         self._transformer.free()
+
+
+def _completion(chunk: Chunk) -> Completion:
+    if chunk.error is not None:
+        raise chunk.error
+    assert chunk.completion is not None
+    return chunk.completion
 
 
 def plan_memory(name: str, gguf: GGUFFile, available_bytes: int) -> int:

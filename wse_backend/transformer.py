@@ -30,7 +30,7 @@ from wse_backend.kernels.matmul import TILE_ROWS, compile_decode, compile_matmul
 from wse_backend.kv_cache import BlockPool
 from wse_backend.threads import ThreadTeam
 
-MAX_ROWS = 128  # rows of one pass: enough to decode each weight once for many tokens
+MAX_ROWS = 256  # rows of one pass: enough to decode each weight once for many tokens
 MAX_LOGIT_ROWS = 16  # rows of one pass whose logits are computed; also the sequences that run at once
 VALUE_BYTES = 2  # the cache keeps values as float16
 MATRICES = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")

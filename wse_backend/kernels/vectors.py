@@ -7,7 +7,8 @@ whose registers are narrower. All results are defined by IEEE 754, so they do no
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from llvmlite import ir
+from llvmlite import binding, ir
+from numba.core import config
 
 LANES = 16
 
@@ -73,6 +74,20 @@ def call_intrinsic(b: Builder, name: str, result: Any, args: Sequence[Value]) ->
 def fma(b: Builder, x: Value, y: Value, z: Value) -> Value:
     """Return x * y + z, rounded once."""
     return call_intrinsic(b, "llvm.fma.v16f32", v16f32, (x, y, z))
+
+
+def iota(typ: Any) -> Value:
+    """Return 0, 1, 2, ... in the lanes of the vector type `typ`."""
+    return ir.Constant(typ, [typ.element(lane) for lane in range(typ.count)])
+
+
+# Whether one instruction picks 16 floats out of a register by 16 indices (vpermps of AVX-512).
+HAS_LOOKUP = bool(binding.get_host_cpu_features().get("avx512f")) and not config.CPU_NAME
+
+
+def look_up(b: Builder, table: Value, indices: Value) -> Value:
+    """Return table[i & 15] for 16 int32 `indices`; only where HAS_LOOKUP."""
+    return call_intrinsic(b, "llvm.x86.avx512.permvar.sf.512", v16f32, (table, indices))
 
 
 def maximum(b: Builder, x: Value, y: Value) -> Value:
