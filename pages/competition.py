@@ -107,7 +107,7 @@ def draw_entrance(found: Round) -> None:
     if found.state(now_ms()) == "closed":
         st.info("This round is over. If you took part, come back with your code.")
     new, known = st.columns(2, gap="medium")
-    with new, st.form("competition_join"):
+    with new, st.form("competition_join", height="stretch"):
         st.markdown("**Join**")
         st.text_input(
             "Nickname",
@@ -123,7 +123,7 @@ def draw_entrance(found: Round) -> None:
             args=(found,),
             disabled=found.state(now_ms()) == "closed",
         )
-    with known, st.form("competition_back"):
+    with known, st.form("competition_back", height="stretch"):
         st.markdown("**Come back from another browser**")
         st.text_input("Your nickname", max_chars=24, key="competition_known_nickname")
         st.text_input("Your code", type="password", max_chars=20, key="competition_typed_code")
@@ -200,7 +200,7 @@ def draw_standing(found: Round, who: Participant, n_graded: int) -> None:
         st.rerun()
     place = next((line.place for line in board if line.participant_id == who.id), None)
     best = max((each.score for each in mine if each.score is not None), default=None)
-    with row(gap="large"):
+    with row(gap="medium"):
         if shared.is_scores_public(found):
             of = f" of {len(board)}" if board else ""
             st.metric("Place", f"{place}{of}" if place else "–", width="content")

@@ -12,7 +12,7 @@ from pages.ui.report import points
 BINS = 12
 PODIUM_ORDER = (2, 1, 3)
 PODIUM_HEIGHTS = {1: 3.0, 2: 2.4, 3: 2.0}
-PODIUM_FONT_PX, PLACES_FONT_PX, CLOCK_FONT_PX = 44, 24, 72
+PODIUM_FONT_PX, PLACES_FONT_PX, CLOCK_FONT_PX = 44, 21, 72
 
 
 def as_figure_text(text: str) -> str:
@@ -25,7 +25,7 @@ def podium(first_three: Sequence[tuple[str, float]]) -> go.Figure:
     """Three steps with names and scores; the texts shrink until they fit, on a phone too."""
     placed = dict(enumerate(first_three, start=1))
     figure = go.Figure()
-    for place in PODIUM_ORDER:
+    for place in PODIUM_HEIGHTS:
         name, score = placed.get(place, ("", 0.0))
         text = (
             f"<b>{place}</b><br>{as_figure_text(name)}<br>{points(round(score, 1))}" if name else f"{place}"
@@ -37,41 +37,51 @@ def podium(first_three: Sequence[tuple[str, float]]) -> go.Figure:
             textposition="inside",
             insidetextanchor="middle",
             textangle=0,
-            textfont={"size": PODIUM_FONT_PX, "color": "white"},
+            textfont={"size": PODIUM_FONT_PX},
             constraintext="both",
             hoverinfo="skip",
             opacity=1.0 if name else 0.25,
         )
     figure.update_layout(height=340, bargap=0.04, showlegend=False, margin=_margin())
-    figure.update_xaxes(visible=False, fixedrange=True)
+    figure.update_xaxes(
+        visible=False,
+        fixedrange=True,
+        type="category",
+        categoryorder="array",
+        categoryarray=list(map(str, PODIUM_ORDER)),
+    )
     figure.update_yaxes(visible=False, fixedrange=True, range=[0, 3.05])
     return figure
 
 
 def places(rows: Sequence[tuple[int, str, float]], max_score: float) -> go.Figure:
-    """The places below the podium: a bar per participant, its text as large as it fits.
+    """The places below the podium: a line of text each, and under it a bar as long as the score.
 
     rows: place, name, score.
     """
     figure = go.Figure()
-    figure.add_bar(
-        y=[str(place) for place, _, _ in rows],
-        x=[score for _, _, score in rows],
-        text=[
-            f"{place}  {as_figure_text(name)}  <b>{points(round(score, 1))}</b>"
-            for place, name, score in rows
-        ],
-        orientation="h",
-        textposition="auto",
-        insidetextanchor="start",
-        textfont={"size": PLACES_FONT_PX},
-        constraintext="none",
-        cliponaxis=False,
-        hoverinfo="skip",
+    lines = list(range(len(rows)))
+    figure.add_bar(y=lines, x=[max_score] * len(rows), orientation="h", width=0.16, opacity=0.15)
+    figure.add_bar(y=lines, x=[score for _, _, score in rows], orientation="h", width=0.16)
+    for line, (place, name, score) in enumerate(rows):
+        for text, x, anchor in (
+            (f"<b>{place}  {as_figure_text(name)}</b>", 0.0, "left"),
+            (f"<b>{points(round(score, 1))}</b>", max_score, "right"),
+        ):
+            figure.add_annotation(
+                x=x,
+                y=line - 0.1,
+                text=text,
+                showarrow=False,
+                xanchor=anchor,
+                yanchor="bottom",
+                font={"size": PLACES_FONT_PX},
+            )
+    figure.update_layout(
+        height=54 * len(rows), barmode="overlay", showlegend=False, hovermode=False, margin=_margin()
     )
-    figure.update_layout(height=16 + 46 * len(rows), bargap=0.12, showlegend=False, margin=_margin())
     figure.update_xaxes(visible=False, fixedrange=True, range=[0, max_score])
-    figure.update_yaxes(visible=False, fixedrange=True, type="category", autorange="reversed")
+    figure.update_yaxes(visible=False, fixedrange=True, range=[len(rows) - 0.7, -0.9])
     return figure
 
 

@@ -162,7 +162,7 @@ def draw_state(found: Round) -> None:
     except CompetitionError as exc:
         show_competition_problem(exc)
         return
-    with row(gap="large", vertical_alignment="center"):
+    with row(gap="medium", vertical_alignment="center"):
         state_badge(found)
         st.metric("Participants", n_people, width="content")
         st.metric("Submissions", n_submissions, width="content")

@@ -1,0 +1,77 @@
+"""The competition's pages on a database of their own, and who uses them."""
+
+from __future__ import annotations
+
+import time
+
+from streamlit.testing.v1 import AppTest
+
+from grader.competition import Referee, Round, Store
+from pages.ui import competition_backend
+from tests.pages.harness import ROOT, App, setup
+
+PASSWORD = "a-long-host-password"
+WRITTEN = "def calculate_user_metrics(users, start_date, end_date):\n    return {}"
+REPLY = f"Here it is:\n\n```python\n{WRITTEN}\n```\n"
+GRADE_LIMIT_S = 60
+
+
+class Browser(App):
+    """One browser session; several of them share the app."""
+
+    def __init__(self, page: str) -> None:
+        self.at = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=60)
+        self.run().open(page)
+
+    def look_again(self) -> Browser:
+        """The page as it is a moment later, when what is kept for a second has gone."""
+        competition_backend.forget()
+        self.run()
+        return self
+
+    def write(self, reply: str = REPLY) -> Browser:
+        """Let the agents write an answer to the challenge; it is graded for practice."""
+        self.use(setup("say:a draft", summarizer=f"say:{reply}"))
+        self.open("challenge").click("challenge_go")
+        return self
+
+
+def store() -> Store:
+    return competition_backend.store()
+
+
+def referee() -> Referee:
+    return competition_backend.referee()
+
+
+def open_round(**rules: object) -> Round:
+    made = store().rounds.create(str(rules.pop("title", "Morning")), "user_metrics", **rules)  # type: ignore[arg-type]
+    return store().rounds.open(made.id)
+
+
+def join(nickname: str) -> Browser:
+    """A browser in which somebody has joined the only round."""
+    browser = Browser("competition")
+    browser.at.text_input(key="competition_nickname").set_value(nickname)
+    submit_form(browser, "Join the round")
+    return browser
+
+
+def submit_form(browser: App, label: str) -> None:
+    next(button for button in browser.at.button if button.label == label).click()
+    browser.run()
+
+
+def wait_for_grades() -> None:
+    deadline = time.monotonic() + GRADE_LIMIT_S
+    while store().submissions.waiting() and time.monotonic() < deadline:
+        assert referee().wait(GRADE_LIMIT_S)
+    assert store().submissions.waiting() == []
+
+
+def host(password: str = PASSWORD) -> Browser:
+    """A browser on the Host page in which a password was typed."""
+    browser = Browser("host")
+    browser.at.text_input(key="host_password").set_value(password)
+    submit_form(browser, "Enter")
+    return browser

@@ -1,0 +1,225 @@
+"""The Host page: the gate, and everything a host can do to a round."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from grader.competition import Generation, backup
+from moa_core import Agent, MoAConfig
+from moa_core.config import Layer
+from pages.ui import competition_backend
+from tests.pages.competition_fixtures import (
+    PASSWORD,
+    Browser,
+    host,
+    join,
+    open_round,
+    store,
+    submit_form,
+    wait_for_grades,
+)
+from tests.pages.harness import Cloud
+
+
+@pytest.fixture(autouse=True)
+def _own_database(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A fresh SQLite file, a password, and a door that nobody has tried."""
+    monkeypatch.setenv("COMPETITION_URL", f"sqlite:///{tmp_path / 'competition.sqlite3'}")
+    monkeypatch.setenv("HOST_PASSWORD", PASSWORD)
+    competition_backend.forget()
+    competition_backend.door.clear()
+    yield
+    competition_backend.door.clear()
+    store().close()
+
+
+def is_open(browser: Browser) -> bool:
+    return any(button.key == "host_leave" for button in browser.at.button)
+
+
+def test_without_a_password_the_page_says_how_to_set_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOST_PASSWORD")
+    browser = Browser("host")
+    assert "HOST_PASSWORD" in "".join(block.value for block in browser.at.info)
+    assert not is_open(browser)
+    assert [field.key for field in browser.at.text_input] == []
+
+
+def test_only_the_password_opens_the_page() -> None:
+    wrong = host("a-long-host-passwore")
+    assert not is_open(wrong)
+    assert "This is not the password." in wrong.text
+    assert is_open(host())
+
+
+def test_five_wrong_tries_make_every_session_wait() -> None:
+    for _ in range(5):
+        host("guess")
+    late = host()
+    assert not is_open(late)
+    assert "Too many wrong passwords" in late.text
+
+
+def test_leaving_and_another_password_close_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not is_open(host().click("host_leave"))
+    browser = host()
+    monkeypatch.setenv("HOST_PASSWORD", "another")
+    assert not is_open(browser.look_again())
+
+
+def test_the_password_is_nowhere_to_be_seen(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    open_round()
+    browser = host()
+    state = vars(browser.at.session_state["moa_session"]), browser.at.session_state["host_opened"]
+    typed = [field.value for field in browser.at.text_input]
+    shown = browser.text + str(state) + str(typed) + caplog.text
+    files = b"".join(file.read_bytes() for file in tmp_path.iterdir() if file.is_file())
+    assert PASSWORD not in shown
+    assert PASSWORD.encode() not in files + backup(store(), 1)
+
+
+def test_a_round_is_created_opened_and_closed() -> None:
+    browser = host()
+    browser.at.text_input(key="host_title").set_value("Monday <i>")
+    browser.at.number_input(key="host_minutes").set_value(30)
+    browser.at.number_input(key="host_limit").set_value(5)
+    browser.at.text_input(key="host_seed").set_value("77")
+    submit_form(browser, "Create and open")
+    made = store().rounds.all()[0]
+    assert (made.title, made.submission_limit, made.seed) == ("Monday <i>", 5, 77)
+    assert made.closes_ms is not None
+    assert made.opens_ms is not None
+    assert made.closes_ms - made.opens_ms == 30 * 60_000
+    browser.click("host_extend_5").click("host_close")
+    assert store().rounds.get(made.id).state(competition_backend.now_ms()) == "closed"
+    browser.click("host_open")
+    assert store().rounds.get(made.id).state(competition_backend.now_ms()) == "open"
+
+
+def test_a_title_that_is_missing_is_said() -> None:
+    browser = host()
+    submit_form(browser, "Create and open")
+    assert "title has 1 to 80 characters" in browser.text
+    assert store().rounds.all() == []
+
+
+def test_freezing_hiding_and_visibility() -> None:
+    made = open_round()
+    browser = host().click("host_freeze").click("host_names")
+    browser.at.selectbox(key=f"host_visibility_{made.id}").set_value("own")
+    browser.run()
+    found = store().rounds.get(made.id)
+    assert (found.frozen_ms is not None, found.has_hidden_names, found.visibility) == (True, True, "own")
+    browser.click("host_unfreeze").click("host_names")
+    found = store().rounds.get(made.id)
+    assert (found.frozen_ms, found.has_hidden_names) == (None, False)
+
+
+def test_a_participant_is_disqualified_with_a_reason_and_reinstated() -> None:
+    open_round()
+    join("Ada")
+    browser = section(host(), "participants")
+    browser.click("host_disqualify")
+    assert "has a reason" in browser.text
+    browser.at.text_input(key="host_reason_1").set_value("Pasted")
+    browser.click("host_disqualify")
+    assert store().participants.get(1).disqualified_reason == "Pasted"
+    browser.click("host_reinstate")
+    assert not store().participants.get(1).is_disqualified
+
+
+def section(browser: Browser, name: str) -> Browser:
+    control = next(c for c in browser.at.get("segmented_control") if c.key == "host_section")
+    control.set_value(name)
+    browser.run()
+    return browser
+
+
+def test_a_regrade_adds_grades_and_keeps_the_old_ones() -> None:
+    made = open_round()
+    join("Ada").write().open("competition").click("competition_submit")
+    wait_for_grades()
+    before = store().submissions.of_round(made.id)[0].grade_id
+    section(host(), "submissions").click("host_regrade")
+    assert competition_backend.referee().wait(60)
+    after = store().submissions.of_round(made.id)[0].grade_id
+    assert before is not None
+    assert after == before + 1
+
+
+def test_a_deletion_takes_the_rounds_title() -> None:
+    made = open_round(title="Morning")
+    browser = section(host(), "files").click("host_delete")
+    browser.at.text_input(key="host_typed_title").set_value("Evening")
+    submit_form(browser, "Delete it")
+    assert [each.id for each in store().rounds.all()] == [made.id]
+    browser.at.text_input(key="host_typed_title").set_value("Morning")
+    submit_form(browser, "Delete it")
+    assert store().rounds.all() == []
+
+
+def test_the_projector_shows_podium_distribution_and_countdown() -> None:
+    made = open_round()
+    store().rounds.extend(made.id, 600)
+    join("Ada").write().open("competition").click("competition_submit")
+    wait_for_grades()
+    browser = host()
+    next(c for c in browser.at.get("segmented_control") if c.key == "host_view").set_value("projector")
+    browser.run()
+    browser.look_again()
+    assert "Morning" in browser.text
+    assert "1 participant · 1 submission" in browser.text
+    figures = [json.loads(chart.proto.spec) for chart in browser.at.get("plotly_chart")]
+    texts = json.dumps(figures)
+    assert "Ada" in texts
+    assert figures[0]["layout"]["annotations"][0]["text"].startswith(("9:", "10:"))
+    assert len(figures) == 3
+
+
+def test_community_clouds_disk_is_warned_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(competition_backend, "COMMUNITY_CLOUD_FOLDER", f"{competition_backend.ROOT}/")
+    assert "does not survive a restart" in host().text
+
+
+def test_a_cloud_generation_is_not_offered_for_replay() -> None:
+    open_round()
+    join("Ada").write().open("competition").click("competition_submit")
+    wait_for_grades()
+    assert section(host(), "submissions").at.button(key="host_replay").disabled
+
+
+@pytest.mark.usefixtures("smollm2_path")
+@pytest.mark.parametrize("seed", [11, 12], ids=["its own seed", "another seed"])
+def test_a_generation_of_real_weights_is_replayed_to_the_same_text(seed: int) -> None:
+    """Made with seed 11; a submission that claims another seed is found out."""
+    made = open_round()
+    agent = Agent("Solo", "smollm2-135m", "Write Python.", 0.8, 24)
+    config = MoAConfig(layers=(Layer((agent,)),), summarizer=agent)
+    reply = in_process_answer(config, 11)
+    ada = store().participants.join(made.id, "Ada")[0]
+    messages = [{"role": "user", "content": "Write a function."}]
+    code = "def f(): ..."
+    store().submissions.add(
+        ada.id,
+        Generation("k", config.to_json(), messages, seed, "wafer", ("smollm2-135m",), reply, code, 48, 1.0),
+    )
+    browser = section(host(), "submissions").click("host_replay")
+    assert ("The replay wrote the same text" in "".join(b.value for b in browser.at.success)) is (seed == 11)
+    assert ("Not the same text" in browser.text) is (seed == 12)
+
+
+def in_process_answer(config: MoAConfig, seed: int) -> str:
+    from dataclasses import replace
+
+    from moa_core import RunFinished, run_sync
+    from pages.ui import backend
+
+    messages = [{"role": "user", "content": "Write a function."}]
+    last = list(run_sync(replace(config, seed=seed), messages, backend.providers()))[-1]
+    assert isinstance(last, RunFinished)
+    return last.answer
