@@ -21,12 +21,12 @@ from typing import Any, NoReturn
 from grader.sandbox import guard, instrument, policy, wire
 from grader.sandbox.guard import SUBMISSION
 from grader.sandbox.layers import apply_layers
-from grader.sandbox.names import SCAN, TICK, TYPE, VARS
+from grader.sandbox.names import OWN, SCAN, TICK, TYPE, VARS
 
 RECURSION_LIMIT = 1000
 CHECK = "check"
 """File name of a pack's own test code, for tracebacks."""
-_to_json = json.JSONEncoder(separators=(",", ":")).encode
+_GUARDS = {VARS: guard.guarded_vars, TYPE: type, OWN: guard.own_target}
 
 FIRST_BUDGET = 3_000_000
 """Steps the first counted call of a group may take: a linear pass over 500 users takes a few thousand."""
@@ -66,12 +66,13 @@ class _Child:
     def send(self, message: dict[str, Any]) -> None:
         """One line to the judge; past the output limit only the fact that there was too much."""
         try:
-            line = _to_json(message).encode() + b"\n"
+            line = wire.to_json(message).encode() + b"\n"
         except (ValueError, RecursionError, MemoryError):  # an integer with too many digits, a huge text
             line = b""
         if not line or len(line) > self.result_bytes:
             line = (
-                _to_json({"call": message.get("call"), "value": ["x", "too large a value"]}).encode() + b"\n"
+                wire.to_json({"call": message.get("call"), "value": ["x", "too large a value"]}).encode()
+                + b"\n"
             )
         self.left -= len(line)
         if self.left < 0:
@@ -184,7 +185,7 @@ class _Child:
         module = ModuleType(SUBMISSION)
         space = module.__dict__
         reduced = guard.make_builtins(self.modules) if self.header["guard"] else dict(vars(builtins))
-        space["__builtins__"] = {**reduced, VARS: guard.guarded_vars, TYPE: type, **extra}
+        space["__builtins__"] = {**reduced, **_GUARDS, **extra}
         sys.modules[SUBMISSION] = module
         problem = None
         try:
@@ -204,7 +205,7 @@ class _Child:
         self, index: int, function: Callable[..., Any], text: bytes, counter: instrument.Counter | None
     ) -> None:
         """Make one call and tell the judge what came of it."""
-        args = json.loads(text)
+        args = wire.from_json(text)
         before = wire.fingerprint(args)
         answer: dict[str, Any] = {"call": index}
         try:

@@ -11,7 +11,7 @@ import random
 import sys
 import warnings
 from collections.abc import Callable, Mapping
-from types import BuiltinFunctionType, MappingProxyType, ModuleType, SimpleNamespace
+from types import BuiltinFunctionType, FunctionType, MappingProxyType, ModuleType, SimpleNamespace
 from typing import Any, NoReturn
 
 from grader.sandbox.names import (
@@ -69,9 +69,23 @@ def is_hidden(name: str, target: object) -> bool:
 
 
 def is_own(target: object) -> bool:
-    """Whether the object is an instance of a class of the submission, or such a class."""
+    """Whether the object is a class or function of the submission, or an instance of such a class."""
+    if type(target) is FunctionType:
+        return bool(target.__globals__.get("__name__") == SUBMISSION)
     kind = target if isinstance(target, type) else type(target)
     return bool(type.__dict__["__module__"].__get__(kind) == SUBMISSION)
+
+
+def own_target(target: Any) -> Any:
+    """The target, if its attributes may be set: no module, and no class or function of somebody else.
+
+    Otherwise a submission could put its own code where the standard library, and so the runner, will call it.
+    """
+    if isinstance(target, ModuleType | BuiltinFunctionType) or (
+        isinstance(target, type | FunctionType) and not is_own(target)
+    ):
+        raise TypeError("attributes can only be set on objects of your own")
+    return target
 
 
 def _checked(target: object, name: object) -> str:
@@ -98,12 +112,12 @@ def guarded_hasattr(target: Any, name: str, /) -> bool:
 
 def guarded_setattr(target: Any, name: str, value: Any, /) -> None:
     """`setattr` on the submission's own objects."""
-    setattr(target, _checked(target, name), value)
+    setattr(own_target(target), _checked(target, name), value)
 
 
 def guarded_delattr(target: Any, name: str, /) -> None:
     """`delattr` on the submission's own objects."""
-    delattr(target, _checked(target, name))
+    delattr(own_target(target), _checked(target, name))
 
 
 def guarded_vars(target: Any) -> Any:
@@ -150,8 +164,12 @@ def guarded_dataclass(cls: Any = None, /, **options: Any) -> Any:
     source text."""
 
     def make(cls: Any) -> Any:
-        fields = vars(cls).get("__annotations__", {}) if isinstance(cls, type) else {}
-        if type(fields) is not dict or not all(type(name) is str and name.isidentifier() for name in fields):
+        if not isinstance(cls, type) or not is_own(cls):
+            raise TypeError("only your own classes can become dataclasses")
+        names = list(vars(cls).get("__annotations__", ()))
+        for base in type.__dict__["__mro__"].__get__(cls):
+            names += [each.name for each in vars(base).get("__dataclass_fields__", {}).values()]
+        if not all(type(name) is str and name.isidentifier() for name in names):
             raise TypeError("dataclass fields must be plain identifiers")
         return dataclasses.dataclass(**options)(cls)
 

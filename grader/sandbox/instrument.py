@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from itertools import chain, repeat
 from typing import Any
 
-from grader.sandbox.names import SCAN, TICK, TYPE, VARS
+from grader.sandbox.names import OWN, SCAN, TICK, TYPE, VARS
 
 _WALKING_CALLS = frozenset(
     [
@@ -90,7 +90,10 @@ def _then(exhausted: Callable[[], None]) -> Iterator[None]:
 
 
 def prepare(tree: ast.Module) -> ast.Module:
-    """Send every `__dict__` and `__class__` through a guard; counts nothing. Changes the tree in place."""
+    """Send every `__dict__`, `__class__` and attribute that is set through a guard; counts nothing.
+
+    Changes the tree in place.
+    """
     changed: ast.Module = ast.fix_missing_locations(_Guarded().visit(tree))
     return changed
 
@@ -107,6 +110,8 @@ class _Guarded(ast.NodeTransformer):
         guards = {"__dict__": VARS, "__class__": TYPE}
         if node.attr in guards and isinstance(node.ctx, ast.Load):
             return _located(_call(guards[node.attr], node.value), node)
+        if not isinstance(node.ctx, ast.Load):
+            node.value = _located(_call(OWN, node.value), node.value)
         return node
 
 
