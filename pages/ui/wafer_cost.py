@@ -39,12 +39,16 @@ class Prices:
 
 @dataclass(frozen=True)
 class BreakEven:
-    """streams: concurrent streams, each as fast as a lone one, that pay for the machines."""
+    """streams: concurrent streams, each as fast as a lone one, that pay for the machines.
+
+    is_reached: a full pipeline is that fast. has_room: the SRAM holds the cache of so many.
+    """
 
     alone: TokenCost
     full: TokenCost
     streams: float
     is_reached: bool
+    has_room: bool
 
 
 def break_even(prices: Prices, pipeline: Pipeline, wafers: int) -> BreakEven:
@@ -52,7 +56,8 @@ def break_even(prices: Prices, pipeline: Pipeline, wafers: int) -> BreakEven:
     alone = prices.cost(wafers, 1 / pipeline.token_s)
     full = prices.cost(wafers, 1 / pipeline.slowest_s)
     streams = break_even_streams(alone, prices.usd_per_million)
-    return BreakEven(alone, full, streams, full.total_usd <= prices.usd_per_million)
+    has_room = streams <= pipeline.held
+    return BreakEven(alone, full, streams, full.total_usd <= prices.usd_per_million, has_room)
 
 
 def streams_axis(pipeline: Pipeline) -> npt.NDArray[np.int64]:
@@ -113,12 +118,19 @@ def cost_chart(pipeline: Pipeline, placement: Placement, prices: Prices) -> Char
     high = max(prices.usd_per_million, costs[0].total_usd)
     log_axis(figure.update_yaxes, "USD per million tokens (logarithmic)", low / 2, high * 2)
     found = break_even(prices, pipeline, placement.wafers)
-    paid = (
-        f"{found.streams:,.0f} streams pay for the machines at {prices.usd_per_million:g} USD per million"
-        if found.is_reached
-        else f"even a full pipeline ({found.full.total_usd:,.2f} USD) costs more than the price of "
-        f"{prices.usd_per_million:g} USD, so the machines never pay at this price"
-    )
+    price = f"{prices.usd_per_million:g} USD"
+    if not found.is_reached:
+        paid = (
+            f"even a full pipeline ({found.full.total_usd:,.2f} USD) costs more than the price of {price}, "
+            "so the machines never pay at this price"
+        )
+    elif not found.has_room:
+        paid = (
+            f"{found.streams:,.0f} streams would pay for the machines at {price} per million, but the SRAM "
+            f"holds the cache of only {pipeline.held:,}"
+        )
+    else:
+        paid = f"{found.streams:,.0f} streams pay for the machines at {price} per million"
     return Chart(
         "Cost over concurrent users",
         with_legend_below(figure),

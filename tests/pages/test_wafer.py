@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from moa_core import MoAConfig
 from tests.pages.harness import App, Cloud, setup
+from tests.wse_backend.tiny_gguf import write_tiny_gguf
 
 TABS = ("Your run", "Floorplan", "Latency", "Scaling", "Algorithms", "Users and cost", "Evidence")
 
@@ -104,6 +106,29 @@ def test_a_placement_on_four_wafers_has_a_tab_for_each(app: App) -> None:
     labels = [tab.label for tab in app.at.tabs]
     assert sorted(labels) == sorted([*TABS, "Wafer 1", "Wafer 2", "Wafer 3", "Wafer 4"])
     assert len(charts(app)) == 3  # the map and the SRAM of the open tab only, and the yield
+
+
+def test_a_file_in_the_model_folder_can_be_laid_out(
+    app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_tiny_gguf(tmp_path / "my-own.gguf")
+    monkeypatch.setenv("WSE_MODEL_DIR", str(tmp_path))
+    app.open("wafer")
+    choose(app, model="my-own.gguf", tab="Latency")
+    assert "2 regions for 2 layers" in app.text
+
+
+def test_a_file_that_is_no_model_is_refused(
+    app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken.gguf").write_bytes(b"GGUF and then nothing")
+    monkeypatch.setenv("WSE_MODEL_DIR", str(tmp_path))
+    app.open("wafer")
+    choose(app, model="broken.gguf")
+    assert "Choose another model" in app.at.error[0].value
+    assert not charts(app)
+    choose(app, model="llama3-8b")
+    assert not app.at.error
 
 
 def test_the_choice_of_a_model_survives_a_visit_to_another_page(app: App) -> None:

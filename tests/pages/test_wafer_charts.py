@@ -124,6 +124,8 @@ def test_break_even_is_the_published_example() -> None:
     assert not found.is_reached  # one region is full with one stream
     deep = Pipeline(stages_s=(1 / 450 / 1000,) * 1000, prefill_s=0.1, held=1000)
     assert wafer_cost.break_even(prices, deep, wafers=4).is_reached
+    assert wafer_cost.break_even(prices, deep, wafers=4).has_room
+    assert not wafer_cost.break_even(prices, replace(deep, held=300), wafers=4).has_room
 
 
 def record(
