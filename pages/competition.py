@@ -25,7 +25,7 @@ from pages.ui.text import as_plain, count
 session = init_session()
 SEATS = "competition_seats"  # round uid -> participant id: who this browser session is in each round
 CODE = "competition_code"  # (round uid, code) that still has to be shown
-LIVE_S = 4
+LIVE_S, WAITING_S = 4, 1
 ANSWER_KEPT = "Your attempt is kept in this browser session: send it again."
 
 
@@ -185,7 +185,6 @@ def draw_submit(found: Round, who: Participant, mine: list[Submission]) -> None:
         st.page_link("pages/agents.py", label="Change the agents", icon=":material/tune:")
 
 
-@st.fragment(run_every=LIVE_S)
 def draw_standing(found: Round, who: Participant, n_graded: int) -> None:
     """Where I stand, live; redraws the whole page when one of my grades has come in."""
     try:
@@ -334,7 +333,9 @@ def draw_round(found: Round) -> None:
     else:
         mine = shared.store().submissions.of_participant(who.id)
         st.markdown(f"You are **{as_plain(who.nickname)}**.")
-        draw_standing(found, who, sum(each.is_graded for each in mine))
+        is_waiting = any(not each.is_graded for each in mine)
+        live = st.fragment(draw_standing, run_every=WAITING_S if is_waiting else LIVE_S)
+        live(found, who, sum(each.is_graded for each in mine))
         draw_submit(found, who, mine)
     draw_board(found, who.id if who else None)
     if mine and shared.is_own_score_shown(found):
