@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from types import CodeType, ModuleType, TracebackType
 from typing import Any, NoReturn
 
-from grader.sandbox import guard, instrument, policy, wire
+from grader.sandbox import guard, instrument, policy, syntax, wire
 from grader.sandbox.guard import SUBMISSION
 from grader.sandbox.layers import apply_layers
 from grader.sandbox.names import OWN, SCAN, TICK, TYPE, VARS
@@ -111,7 +111,7 @@ class _Child:
     def read(self, source: str) -> _Program | None:
         """Parse, check and compile the source; say what was found; None when it must not run."""
         try:
-            tree = _parse(source)
+            tree = syntax.parse(source, SUBMISSION)
             found = policy.check(tree) if self.header["policy"] else policy.Verdict()
             self.send({"policy": self.findings(tree, found)})
             if found.refused or not self.defines_function(tree):
@@ -269,13 +269,9 @@ class _Drop(ast.NodeTransformer):
         return ast.copy_location(ast.Pass(), node) if id(node) in self.dropped else node
 
 
-def _parse(source: str) -> ast.Module:
-    return ast.parse(source, SUBMISSION, feature_version=(3, 11))
-
-
 def _parse_again(source: str) -> ast.Module:
     """A second tree of the same source, with the same imports left out."""
-    tree = _parse(source)
+    tree = syntax.parse(source, SUBMISSION)
     return _without(tree, policy.check(tree).unused)
 
 

@@ -170,6 +170,42 @@ def test_every_python_version_gives_the_same_report(version):
     assert json.loads(done.stdout) == [grade(solution(name), seed=3).to_dict() for name in names]
 
 
+F_STRING_TEXTS = {
+    """a = f"{x["a"]}" """: False,
+    """a = f'{x["a"]}' """: True,
+    """a = f"{'a' + "b"}" """: False,
+    r"""a = f"{'\n'.join(x)}" """: False,
+    r"""a = f"{x}\n" """: True,
+    """a = f\'\'\'{x["a"]}{x['b']}\'\'\' """: True,
+    """a = f"{f'{x}'}" """: True,
+    """a = f"{f"{x}"}" """: False,
+    """a = f"{x:{width}} {x!r:>10} {{}}" """: True,
+    """a = f\'\'\'{\nx\n}\'\'\' """: True,
+    """a = f"{\nx}" """: False,
+    """a = f\'\'\'{\nx  # comment\n}\'\'\' """: False,
+    "type X = int": False,
+    "def f[T](x: T): pass": False,
+}
+"""Whether Python 3.11 accepts each text (typed into a 3.11 interpreter)."""
+
+
+def test_f_strings_are_read_as_3_11_reads_them():
+    """Python 3.11's own verdict on each line, taken from that interpreter where there is one."""
+    python = {**other_interpreters(), f"{sys.version_info.major}.{sys.version_info.minor}": sys.executable}
+    texts = F_STRING_TEXTS
+    script = (
+        "import json, sys\nfrom grader.sandbox.syntax import parse\nfound = []\n"
+        "for text in json.load(sys.stdin):\n    try:\n        parse(text, 'x')\n        found.append(True)\n"
+        "    except SyntaxError:\n        found.append(False)\nprint(json.dumps(found))"
+    )
+    verdicts = {}
+    for version, path in python.items():
+        options = {"cwd": ROOT, "input": json.dumps(list(texts)), "capture_output": True, "text": True}
+        done = subprocess.run([path, "-c", script], check=True, **options)
+        verdicts[version] = json.loads(done.stdout)
+    assert set(map(tuple, verdicts.values())) == {tuple(texts.values())}
+
+
 def test_unused_import_of_a_forbidden_module_is_only_noted():
     report = grade("import os, sys\n" + solution("good_heapq"))
     assert report.score == 120
