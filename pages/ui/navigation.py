@@ -43,7 +43,7 @@ def navigation() -> StreamlitPage:
             "pages/wafer.py",
             title="Wafer",
             icon=":material/memory:",
-            help="See where the time of your last run went, layer by layer.",
+            help="Lay a model out on a wafer and see your last run beside it, layer by layer.",
         ),
         st.Page(
             "pages/competition.py",

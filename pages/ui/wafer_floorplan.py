@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from pages.ui.charts import with_legend_below
-from pages.ui.text import count
+from pages.ui.text import as_plain, count
 from pages.ui.wafer_chart import NEUTRAL, Chart, kib, log_axis
 from pages.ui.wafer_setting import MAPPING_NOTES, Setting
 from wse_backend.defects import DefectMap, expected_yield, yield_of
@@ -90,8 +90,8 @@ def floorplan_chart(placement: Placement, wafer: int, defects: DefectMap | None,
     return Chart(
         f"Wafer {wafer + 1} of {placement.wafers}: {VIEWS[view]}",
         figure,
-        f"Layers {first} to {last} of {placement.model.name} in {count(len(layers), 'region')}; the fullest "
-        f"PE of a layer holds {kib(used.bytes_per_pe)} of {kib(spec.sram_bytes_per_pe)}. "
+        f"Layers {first} to {last} of {as_plain(placement.model.name)} in {count(len(layers), 'region')}; "
+        f"the fullest PE of a layer holds {kib(used.bytes_per_pe)} of {kib(spec.sram_bytes_per_pe)}. "
         f"{MAPPING_NOTES[placement.mapping]}{spares} One cell stands for {plan.cell_pes[0]:.0f} x "
         f"{plan.cell_pes[1]:.0f} PEs.",
         f"Map of wafer {wafer + 1}, {spec.columns} by {spec.rows} PEs: layers {first} to {last} in "

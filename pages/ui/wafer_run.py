@@ -144,7 +144,10 @@ def _show_machines(run: Turn | None, setting: Setting) -> None:
             default="own",
             required=True,
             key="wafer_replay_model",
-            format_func={"own": f"{names}, as it ran", "chosen": setting.model.name}.__getitem__,
+            format_func={
+                "own": f"{as_plain(names)}, as it ran",
+                "chosen": as_plain(setting.model.name),
+            }.__getitem__,
         )
         graph = own if choice == "own" else graph
     elif is_own:
@@ -178,7 +181,7 @@ def _measured_bar(run: Turn, models: str) -> machines.Bar:
 
 
 def _what(run: Turn | None, graph: machines.Graph, n_calls: int) -> str:
-    names = " and ".join(shape.name for shape, _ in graph)
+    names = " and ".join(as_plain(shape.name) for shape, _ in graph)
     tokens = sum(call.completion_tokens for _, calls in graph for call in calls)
     whose = "your run's" if run else "an example's"
     measured = f" As it was, it took {duration(run.total_s)}." if run else ""
