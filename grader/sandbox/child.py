@@ -225,10 +225,8 @@ class _Child:
         try:
             is_plain = wire.is_plain(value)
             answer["plain" if is_plain else key] = value if is_plain else wire.encode(value)
-        except (wire.TooLarge, RecursionError, MemoryError, ValueError):
+        except (wire.TooLarge, RecursionError, MemoryError, ValueError, TypeError, RuntimeError):
             answer[key] = ["x", "too large a value"]
-        except Exception:
-            answer[key] = ["x", "unreadable value"]
 
     def run_check(self, program: _Program) -> None:
         """HumanEval's way: the pack's own `check(candidate)`, with the candidate's results made plain
