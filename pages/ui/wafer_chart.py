@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import plotly.graph_objects as go
@@ -105,11 +105,6 @@ def rate(tokens_per_s: float) -> str:
 def kib(value_bytes: float) -> str:
     """ "43.2 KB", of 1,024 bytes each: the unit of a PE's "48 KB"."""
     return f"{value_bytes / 1024:.1f} KB"
-
-
-def listed(words: Sequence[str]) -> str:
-    """ "a", "a and b", "a, b and c"."""
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def _short(value: float) -> str:

@@ -22,6 +22,8 @@ from wse_backend.wafer import WAFERS, WSE3
 
 FIRST_PRESET = "llama3-8b"
 DEFAULTS = {
+    "wafer_model": FIRST_PRESET,
+    "wafer_is_chosen": False,  # until somebody chooses a model, the page follows the last run
     "wafer_spec": WSE3.name,
     "wafer_count": 0,
     "wafer_context": 4096,
@@ -65,13 +67,15 @@ def choose(run_models: list[str]) -> Setting:
     for key, value in DEFAULTS.items():
         st.session_state.setdefault(key, value)
     names = model_names(run_models)
-    if st.session_state.get("wafer_model") not in names:
-        st.session_state["wafer_model"] = names[0] if run_models and names[0] in run_models else FIRST_PRESET
+    has_own = bool(run_models) and names[0] in run_models
+    if st.session_state["wafer_model"] not in names or (has_own and not st.session_state["wafer_is_chosen"]):
+        st.session_state["wafer_model"] = names[0] if has_own else FIRST_PRESET
     with st.grid(4, min_column_width=150):
         model = st.selectbox(
             "Model",
             names,
             key="wafer_model",
+            on_change=_remember_choice,
             format_func=lambda name: f"{name} · your last run" if name in run_models else name,
             persist_state="session",
         )
@@ -98,6 +102,10 @@ def choose(run_models: list[str]) -> Setting:
         layout = _choose_layout()
     shape = shape_of(str(model)) or PRESETS[FIRST_PRESET]
     return replace(layout, model=shape, spec=WAFERS[str(spec)], wafers=wafers or None, context=int(context))
+
+
+def _remember_choice() -> None:
+    st.session_state["wafer_is_chosen"] = True
 
 
 def _choose_layout() -> Setting:

@@ -9,6 +9,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from moa_core.trace import CallRecord
+from pages.ui.charts import with_legend_below
 from pages.ui.wafer_chart import Chart, duration, log_axis
 from wse_backend.errors import DoesNotFit
 from wse_backend.gpu import A100, H100, GpuSpec, needed_gpus
@@ -24,6 +25,7 @@ EXAMPLE_CALLS = (
 )
 """Three agents in each of two layers and a summarizer, about as long as a workshop's answers."""
 
+SECONDS = "{:,.10g} s".format
 Graph = Sequence[tuple[ModelShape, Sequence[Call]]]
 
 
@@ -103,39 +105,12 @@ def _bar(label: str, parts: Sequence[Replay]) -> Bar:
 def machines_chart(bars: Sequence[Bar], what: str) -> Chart:
     """One bar per machine on a logarithmic axis; what: the run in a few words, for the caption."""
     timed = [bar for bar in bars if bar.seconds]
-    kinds = {"measured": "Measured", "modelled": "Modelled"}
+    low, high = _span(timed)
     figure = go.Figure()
-    for kind, name in kinds.items():
-        chosen = [bar for bar in timed if bar.kind == kind]
-        if chosen:
-            figure.add_bar(
-                y=[bar.machine for bar in chosen],
-                x=[bar.seconds for bar in chosen],
-                text=[duration(bar.seconds or 0.0) for bar in chosen],
-                textposition="outside",
-                cliponaxis=False,
-                name=name,
-                orientation="h",
-                hovertemplate="%{text}",
-            )
-    refused = [bar for bar in bars if not bar.seconds]
-    low = min((bar.seconds or 1.0 for bar in timed), default=1.0)
-    if refused:
-        figure.add_scatter(
-            y=[bar.machine for bar in refused],
-            x=[low / 2.5] * len(refused),
-            text=[f"does not fit; {bar.note.rpartition('; ')[2]}" for bar in refused],
-            mode="text",
-            textposition="middle right",
-            showlegend=False,
-            hovertext=[bar.note for bar in refused],
-            hoverinfo="text",
-        )
-    high = max((bar.seconds or 1.0 for bar in timed), default=1.0)
-    figure.update_layout(bargap=0.35, barmode="overlay", height=110 + 44 * len(bars), showlegend=True)
-    log_axis(
-        figure.update_xaxes, "Time for the whole run (logarithmic)", low / 3, high * 3, "{:,.10g} s".format
-    )
+    for kind, name in (("measured", "Measured"), ("modelled", "Modelled")):
+        _add_bars(figure, [bar for bar in timed if bar.kind == kind], name)
+    _add_refusals(figure, [bar for bar in bars if not bar.seconds], low / 2.5)
+    log_axis(figure.update_xaxes, "Time for the whole run (logarithmic)", low / 3, high * 3, SECONDS)
     figure.update_yaxes(
         categoryorder="array",
         categoryarray=[bar.machine for bar in bars],
@@ -143,18 +118,50 @@ def machines_chart(bars: Sequence[Bar], what: str) -> Chart:
         showgrid=False,
         ticksuffix=" ",
     )
-    figure.update_layout(
-        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-        margin={"l": 8, "r": 8, "t": 8, "b": 8},
-    )
+    figure.update_layout(bargap=0.35, barmode="overlay", height=110 + 44 * len(bars), showlegend=True)
     spoken = "; ".join(f"{bar.machine} {duration(bar.seconds)}" for bar in timed if bar.seconds)
     return Chart(
         "One bar per machine",
-        figure,
+        with_legend_below(figure),
         f"{what} {_story(bars)}",
         f"Bars of seconds for the whole run: {spoken}",
         tuple(dict.fromkeys(bar.kind for bar in bars)),
     )
+
+
+def _span(timed: Sequence[Bar]) -> tuple[float, float]:
+    """The shortest and the longest bar, in seconds."""
+    seconds = [bar.seconds for bar in timed if bar.seconds] or [1.0]
+    return min(seconds), max(seconds)
+
+
+def _add_bars(figure: go.Figure, bars: Sequence[Bar], name: str) -> None:
+    if bars:
+        figure.add_bar(
+            y=[bar.machine for bar in bars],
+            x=[bar.seconds for bar in bars],
+            text=[duration(bar.seconds or 0.0) for bar in bars],
+            textposition="outside",
+            cliponaxis=False,
+            name=name,
+            orientation="h",
+            hovertemplate="%{text}",
+        )
+
+
+def _add_refusals(figure: go.Figure, bars: Sequence[Bar], x: float) -> None:
+    """Words instead of a bar: it does not fit, and how many would do."""
+    if bars:
+        figure.add_scatter(
+            y=[bar.machine for bar in bars],
+            x=[x] * len(bars),
+            text=[f"does not fit; {bar.note.rpartition('; ')[2]}" for bar in bars],
+            mode="text",
+            textposition="middle right",
+            showlegend=False,
+            hovertext=[bar.note for bar in bars],
+            hoverinfo="text",
+        )
 
 
 def _story(bars: Sequence[Bar]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import streamlit as st
 
@@ -54,7 +56,7 @@ def show_run(run: Turn | None, setting: Setting, placement: Placement | None) ->
     st.markdown(f"**The last run:** {as_plain(shortened(run.question, QUESTION_CHARS))}")
     show_totals(run)
     if measured_models(run.records):
-        _show_side_by_side(run, setting)
+        _show_side_by_side(run, setting if placement else replace(setting, mapping="layer", side=None))
     else:
         st.info(
             "All calls of this run went to the cloud, which reports no times per layer. Choose in-process "

@@ -138,6 +138,20 @@ def test_the_choice_of_a_model_survives_a_visit_to_another_page(app: App) -> Non
     assert app.at.selectbox(key="wafer_model").value == "qwen3-32b"
 
 
+def test_the_page_follows_the_last_run_until_somebody_chooses_a_model(cloud: Cloud, app: App) -> None:
+    app.open("wafer")
+    assert app.at.selectbox(key="wafer_model").value == "llama3-8b"
+    run = app.open("chat").use(setup("echo")).ask("Go").session.last_run
+    assert run is not None
+    assert run.trace is not None
+    run.trace = replace(run.trace, calls=tuple(replace(call, model="qwen-3-32b") for call in run.records))
+    app.open("wafer")
+    assert app.at.selectbox(key="wafer_model").value == "qwen-3-32b"
+    app.at.selectbox(key="wafer_model").set_value("llama3.1-70b")
+    app.run()
+    assert app.at.selectbox(key="wafer_model").value == "llama3.1-70b"
+
+
 def test_a_price_below_the_cost_of_a_full_pipeline_never_pays(app: App) -> None:
     app.open("wafer")
     choose(app, tab="Users and cost")
