@@ -1,13 +1,12 @@
 """The connection to the database: SQLite as it must be set up here, PostgreSQL by URL, errors translated.
 
 SQLite: write-ahead log, so that the board is read while somebody writes; `synchronous=FULL`, so that what was
-acknowledged is on the disk; a busy timeout; and one writer at a time: a lock within the process, and
+acknowledged is on the disk; a busy timeout; and one writer at a time: a fair lock within the process, and
 `BEGIN IMMEDIATE` between processes, so that no transaction fails half-way for want of the write lock.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
 from grader.competition.errors import StoreError, StoreFull, StoreUnavailable
+from grader.competition.turns import FairLock
 
 BUSY_TIMEOUT_MS = 10_000
 CONNECT_TIMEOUT_S = 5
@@ -45,7 +45,7 @@ class Database:
                 "the database URL is not usable; it looks like sqlite:///file or "
                 "postgresql://user:password@host:port/name"
             ) from exc
-        self._write_lock = threading.Lock()
+        self._write_lock = FairLock()
 
     @property
     def is_sqlite(self) -> bool:
@@ -138,7 +138,7 @@ def _make_engine(url: sa.URL) -> Engine:
 def _set_up_sqlite(connection: Any, _record: object) -> None:
     """The driver starts no transactions of its own, so that `_begin_sqlite` decides which kind it is."""
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "wal_autocheckpoint=4000"):
         connection.execute(f"PRAGMA {pragma}").close()
 
 

@@ -26,6 +26,9 @@ _COLUMNS = (
     ParticipantRow.disqualified_ms,
     ParticipantRow.disqualified_reason,
 )
+# Built once: submitting runs it while others wait for their turn to write.
+_ONE = sa.select(*_COLUMNS).where(ParticipantRow.id == sa.bindparam("participant_id"))
+_ONE_LOCKED = _ONE.with_for_update()
 # Compared with when there is no such nickname, so that the answer takes as long as for a wrong code.
 _NOBODY = f"{'00' * 16}:{'00' * 32}"
 
@@ -136,8 +139,8 @@ def _from(row: sa.RowMapping) -> Participant:
 
 def find_participant(connection: sa.Connection, participant_id: int, *, lock: bool = False) -> Participant:
     """The participant with this id; lock: their other submissions wait until the transaction ends."""
-    query = sa.select(*_COLUMNS).where(ParticipantRow.id == participant_id)
-    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
+    query = _ONE_LOCKED if lock else _ONE
+    row = connection.execute(query, {"participant_id": participant_id}).one_or_none()
     if row is None:
         raise NotFound("participant", participant_id)
     return _from(row._mapping)

@@ -17,6 +17,9 @@ from grader.competition.records import VISIBILITIES, Round, Visibility
 from grader.registry import challenge as find_challenge
 
 MAX_SEED = 2**31 - 1
+# Built once: submitting runs it while others wait for their turn to write.
+_ONE = sa.select(RoundRow.__table__).where(RoundRow.id == sa.bindparam("round_id"))
+_ONE_LOCKED = _ONE.with_for_update()
 
 
 class Rounds:
@@ -144,8 +147,7 @@ class Rounds:
 
 def find_round(connection: sa.Connection, round_id: int, *, lock: bool = False) -> Round:
     """The round with this id; lock: nobody changes it, or joins it, until the transaction ends."""
-    query = sa.select(RoundRow.__table__).where(RoundRow.id == round_id)
-    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
+    row = connection.execute(_ONE_LOCKED if lock else _ONE, {"round_id": round_id}).one_or_none()
     if row is None:
         raise NotFound("round", round_id)
     return Round(**row._mapping)

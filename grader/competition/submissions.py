@@ -48,6 +48,25 @@ def with_current_grade(*columns: Any) -> sa.Select[Any]:
     return sa.select(*columns).select_from(SubmissionRow).outerjoin(GradeRow, current)
 
 
+# What submitting runs while others wait for their turn to write, built once.
+_WHOSE = SubmissionRow.participant_id == sa.bindparam("whose", type_=sa.Integer)
+_RECENT = SubmissionRow.created_ms > sa.bindparam("since_ms", type_=sa.BigInteger)
+_SENT = with_current_grade(*_SUMMARY).where(
+    _WHOSE, SubmissionRow.attempt_key == sa.bindparam("key", type_=sa.String)
+)
+_IN_ROUND = sa.select(sa.func.count()).where(
+    SubmissionRow.round_id == sa.bindparam("round_id", type_=sa.Integer), _RECENT
+)
+_COUNTS = sa.select(
+    sa.func.count(),
+    sa.func.max(SubmissionRow.created_ms),
+    sa.func.count().filter(_RECENT),
+    sa.func.min(SubmissionRow.created_ms).filter(_RECENT),
+    _IN_ROUND.correlate(None).scalar_subquery(),
+).where(_WHOSE)
+_ADD = sa.insert(SubmissionRow).returning(SubmissionRow.id)
+
+
 class Submissions:
     """The submissions of all rounds. Thread-safe. Everything raises StoreError when the database fails."""
 
@@ -66,10 +85,7 @@ class Submissions:
         with self._database.writing() as connection:
             participant = find_participant(connection, participant_id, lock=True)
             key = generation.attempt_key
-            query = with_current_grade(*_SUMMARY).where(
-                SubmissionRow.participant_id == participant_id, SubmissionRow.attempt_key == key
-            )
-            stored = connection.execute(query).one_or_none()
+            stored = connection.execute(_SENT, {"whose": participant_id, "key": key}).one_or_none()
             if stored is not None:
                 return Submission(**stored._mapping)
             now = self._clock()
@@ -79,8 +95,7 @@ class Submissions:
                 "participant_id": participant_id,
                 "created_ms": now,
             }
-            statement = sa.insert(SubmissionRow).values(columns).returning(SubmissionRow.id)
-            submission_id = connection.execute(statement).scalar_one()
+            submission_id: int = connection.execute(_ADD, columns).scalar_one()
         return Submission(
             submission_id,
             participant.round_id,
@@ -102,15 +117,9 @@ class Submissions:
         if state != "open":
             reason = "is over" if state == "closed" else "has not begun"
             raise NotOpen(f"this round {reason}; nothing can be submitted now")
-        mine = SubmissionRow.participant_id == participant.id
-        recent = SubmissionRow.created_ms > now - _MINUTE_MS
-        query = sa.select(
-            sa.func.count(),
-            sa.func.max(SubmissionRow.created_ms),
-            sa.func.count().filter(recent),
-            sa.func.min(SubmissionRow.created_ms).filter(recent),
-        )
-        n_mine, last_ms, n_recent, oldest_ms = connection.execute(query.where(mine)).one()
+        given = {"whose": participant.id, "round_id": rules.id, "since_ms": now - _MINUTE_MS}
+        counted = connection.execute(_COUNTS, given).one()
+        n_mine, last_ms, n_recent, oldest_ms, n_in_round = counted
         if rules.submission_limit is not None and n_mine >= rules.submission_limit:
             raise TooMany(rules.submission_limit)
         if last_ms is not None and now - last_ms < rules.cooldown_s * 1000:
@@ -119,8 +128,7 @@ class Submissions:
         most = self._limits.submissions_per_participant_per_minute
         if n_recent >= most:
             raise TooSoon((oldest_ms + _MINUTE_MS - now) / 1000, f"at most {most} submissions a minute")
-        in_round = sa.select(sa.func.count()).where(SubmissionRow.round_id == rules.id, recent)
-        if connection.execute(in_round).scalar_one() >= self._limits.submissions_per_round_per_minute:
+        if n_in_round >= self._limits.submissions_per_round_per_minute:
             raise TooSoon(10, "the whole class is submitting right now")
 
     def of_participant(self, participant_id: int) -> list[Submission]:
