@@ -20,9 +20,10 @@ from moa_core.providers.base import CallRequest, Context, Delta, Finish, TokenUs
 # wse_backend is imported where it is used: it loads a compiler, which a session that only uses the cloud
 # never needs.
 if TYPE_CHECKING:
-    from wse_backend import Chunk, Completion, Engine, EnginePool
+    from wse_backend import Chunk, Completion, Engine, EnginePool, Generation
 
 PROGRESS_STEP = 0.01
+POSITION_INTERVAL_S = 0.5  # how often a waiting call looks at its place in the queue
 MIN_TOP_P = 1e-6  # servers take 0 for "the likeliest token only", the engine wants that said so
 
 
@@ -59,25 +60,29 @@ class Wafer:
 
     async def stream(self, request: CallRequest) -> AsyncIterator[Delta]:
         """The answer token by token; loading and downloading are reported as waiting."""
-        engine: Engine | None = None
-        async with aclosing(self._load(request.model)) as updates:
-            async for loaded in updates:
-                if isinstance(loaded, Wait):
-                    yield Delta(wait=loaded)
-                else:
-                    engine = loaded
-        if engine is None:
-            raise EngineFailed(f"{request.model} could not be loaded")
         chunks: asyncio.Queue[Chunk] = asyncio.Queue()
-        with _translated(request.model):
-            generation = engine.submit(
-                [dict(message) for message in request.messages],
-                _params(request),
-                on_chunk=_into_loop(chunks),
-            )
+        generation: Generation | None = None
+        while generation is None:
+            engine: Engine | None = None
+            async with aclosing(self._load(request.model)) as updates:
+                async for loaded in updates:
+                    if isinstance(loaded, Wait):
+                        yield Delta(wait=loaded)
+                    else:
+                        engine = loaded
+            if engine is None:
+                raise EngineFailed(f"{request.model} could not be loaded")
+            generation = _submit(engine, request, chunks)
+        position = 0
         try:
             while True:
-                chunk = await chunks.get()
+                try:
+                    chunk = await asyncio.wait_for(chunks.get(), POSITION_INTERVAL_S)
+                except TimeoutError:
+                    if generation.queue_position != position and generation.queue_position:
+                        position = generation.queue_position
+                        yield Delta(wait=Wait(f"number {position} in the queue for {request.model}"))
+                    continue
                 if chunk.error is not None:
                     with _translated(request.model):
                         raise chunk.error
@@ -167,6 +172,22 @@ def _into_loop(queue: "asyncio.Queue[Any]") -> Callable[[Any], None]:
                 raise
 
     return put
+
+
+def _submit(engine: "Engine", request: CallRequest, chunks: "asyncio.Queue[Chunk]") -> "Generation | None":
+    """Hand a call to the engine; None when it was unloaded to make room since we got it.
+
+    The engine lets owners take turns. A run has an event loop of its own, so the loop names the owner.
+    """
+    from wse_backend import EngineClosed
+
+    messages = [dict(message) for message in request.messages]
+    owner = str(id(asyncio.get_running_loop()))
+    with _translated(request.model):
+        try:
+            return engine.submit(messages, _params(request), on_chunk=_into_loop(chunks), owner=owner)
+        except EngineClosed:
+            return None
 
 
 def _params(request: CallRequest) -> Any:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +21,7 @@ from moa_core import (
 from moa_core.errors import ContextExceeded, ModelNotFound
 from moa_core.plan import plan
 from moa_core.providers import CallRequest, Wafer
-from wse_backend import EnginePool
+from wse_backend import EnginePool, SamplingParams
 
 MODEL = "smollm2-135m"
 
@@ -157,3 +158,44 @@ def _becomes_idle(engine) -> bool:
             return True
         waiting.wait(0.02)
     return False
+
+
+async def test_a_model_unloaded_between_two_calls_is_loaded_again(smollm2_path: Path) -> None:
+    pool = EnginePool(smollm2_path.parent)
+    request = CallRequest(MODEL, ({"role": "user", "content": "Say hello."},), temperature=0, max_tokens=4)
+    provider = Wafer(pool)
+    try:
+        stale = pool.engine(MODEL)
+
+        class Slow(EnginePool):
+            """Hands out an engine that another model's load has just closed, once."""
+
+            def engine(self, name_or_path, progress=None):
+                stale.close()
+                provider._pool = pool
+                return stale
+
+        provider._pool = Slow(smollm2_path.parent)
+        text = "".join([delta.text async for delta in provider.stream(request)])
+    finally:
+        pool.close()
+    assert text
+
+
+async def test_a_call_that_queues_says_which_number_it_has(smollm2_path: Path) -> None:
+    pool = EnginePool(smollm2_path.parent)
+    engine = pool.engine(MODEL)
+    counting = [{"role": "user", "content": "Count from one to ten."}]  # it goes on for hundreds of tokens
+    params = SamplingParams(temperature=0, max_tokens=900)
+    busy = [engine.submit(counting, params) for _ in range(16)]  # all places of the batch
+    request = CallRequest(MODEL, ({"role": "user", "content": "Say hello."},), temperature=0, max_tokens=4)
+    try:
+        waits = []
+        async for delta in Wafer(pool).stream(request):
+            if delta.wait is not None and "queue" in delta.wait.reason:
+                waits.append(delta.wait.reason)
+                for generation in busy:
+                    generation.cancel()
+    finally:
+        pool.close()
+    assert waits[0].endswith(f"in the queue for {MODEL}")
