@@ -20,6 +20,7 @@ from grader.sandbox.names import (
     HARMLESS_DUNDERS,
     LOGGING_FORMATTER,
     MISSING_BUILTINS,
+    NEWER_NAMES,
     PARTIAL_MODULES,
     PUBLIC_UNDERSCORE,
     SYS_NAMES,
@@ -257,18 +258,22 @@ def _silence_warnings() -> None:
 
 
 def _copy_module(module: ModuleType) -> ModuleType:
+    """The module's documented names, without other modules, hidden names and what came after Python 3.11."""
     copy = ModuleType(module.__name__, None)
-    for name, value in vars(module).items():
-        if name.startswith("_") and module.__name__ != "__future__":
-            continue
+    for name in _public_names(module):
+        value = getattr(module, name)
         if isinstance(value, ModuleType):
             continue
         if is_hidden(name, module) and not _is_logging_formatter(module, name):
             continue
-        if isinstance(value, BuiltinFunctionType) and value is getattr(builtins, name, None):
-            continue
         setattr(copy, name, value)
     return copy
+
+
+def _public_names(module: ModuleType) -> list[str]:
+    listed = getattr(module, "__all__", None) or [name for name in vars(module) if not name.startswith("_")]
+    newer = NEWER_NAMES.get(module.__name__, ())
+    return [name for name in listed if name not in newer and hasattr(module, name)]
 
 
 def _is_logging_formatter(module: ModuleType, name: str) -> bool:
@@ -301,7 +306,11 @@ def _settle_random() -> None:
 
 def make_builtins(modules: Mapping[str, ModuleType]) -> dict[str, Any]:
     """The built-ins a submission gets."""
-    allowed = {name: value for name, value in vars(builtins).items() if name not in MISSING_BUILTINS}
+    allowed = {
+        name: value
+        for name, value in vars(builtins).items()
+        if name not in MISSING_BUILTINS | NEWER_NAMES["builtins"]
+    }
     for name in [name for name in allowed if name.startswith("_")]:
         del allowed[name]
 

@@ -23,6 +23,29 @@ PARTIAL_MODULES = {
 }
 """Importable with these names only; what would print, test or look at the stack does nothing."""
 
+NEWER_NAMES = {
+    "builtins": _words("PythonFinalizationError"),
+    "calendar": _words(
+        """Day Month JANUARY FEBRUARY MARCH APRIL MAY JUNE JULY AUGUST SEPTEMBER OCTOBER NOVEMBER DECEMBER"""
+    ),
+    "collections.abc": _words("Buffer"),
+    "copy": _words("replace"),
+    "csv": _words("QUOTE_STRINGS QUOTE_NOTNULL __version__"),
+    "enum": _words("EnumDict"),
+    "itertools": _words("batched"),
+    "logging": _words("getHandlerNames getHandlerByName"),
+    "math": _words("sumprod fma"),
+    "random": _words("binomialvariate"),
+    "re": _words("PatternError template"),
+    "statistics": _words("kde kde_random"),
+    "typing": _words(
+        """override TypeAliasType get_protocol_members is_protocol NoDefault TypeIs ReadOnly
+        CapsuleType"""
+    ),
+    "warnings": _words("deprecated"),
+}
+"""What Python 3.12 and 3.13 added or dropped: a submission finds the same names on every version."""
+
 FORBIDDEN_MODULES = _words(
     """os posix nt codecs subprocess multiprocessing threading _thread concurrent asyncio socket ssl
     select selectors signal ctypes _ctypes cffi mmap gc inspect importlib imp pkgutil runpy builtins

@@ -206,6 +206,13 @@ def test_f_strings_are_read_as_3_11_reads_them():
     assert set(map(tuple, verdicts.values())) == {tuple(texts.values())}
 
 
+@pytest.mark.parametrize("line", ["from itertools import batched", "import copy; copy.replace"])
+def test_names_newer_than_3_11_are_missing_on_every_version(line):
+    report = grade(f"{line}\n{solution('good_heapq')}")
+    kind = "ImportError" if line.startswith("from") else "AttributeError"
+    assert report.refusal.startswith(f"loading the source raised {kind} in line 1")
+
+
 def test_unused_import_of_a_forbidden_module_is_only_noted():
     report = grade("import os, sys\n" + solution("good_heapq"))
     assert report.score == 120
