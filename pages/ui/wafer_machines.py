@@ -201,7 +201,7 @@ def table_rows(bars: Sequence[Bar]) -> list[dict[str, Any]]:
     """The chart's numbers, and how each machine was used or why not."""
     return [
         {
-            "machine": bar.machine,
+            "machine": bar.machine.replace("<br>", " "),
             "prefill_s": bar.prefill_s if bar.seconds and bar.kind == "modelled" else None,
             "decode_s": bar.decode_s if bar.seconds and bar.kind == "modelled" else None,
             "total_s": bar.seconds,

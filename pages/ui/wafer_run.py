@@ -23,7 +23,7 @@ from pages.ui.wafer_layers import (
     placed_timing,
 )
 from pages.ui.wafer_sections import choose_phase, guarded
-from pages.ui.wafer_setting import Setting
+from pages.ui.wafer_setting import Setting, unique
 from wse_backend.placement import Placement
 
 COLUMNS = {
@@ -186,5 +186,8 @@ def _what(run: Turn | None, graph: machines.Graph, n_calls: int) -> str:
     names = " and ".join(as_plain(shape.name) for shape, _ in graph)
     tokens = sum(call.completion_tokens for _, calls in graph for call in calls)
     whose = "your run's" if run else "an example's"
-    measured = f" As it was, it took {duration(run.total_s)}." if run else ""
+    ran = (
+        " and ".join(as_plain(name) for name in unique(record.model for record in run.records)) if run else ""
+    )
+    measured = f" Your run itself, with {ran}, took {duration(run.total_s)}." if run else ""
     return f"{n_calls} calls and {tokens:,} written tokens, {whose} call graph, with {names}.{measured}"
