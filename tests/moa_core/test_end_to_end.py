@@ -1,5 +1,6 @@
 """Whole runs on real weights: SmolLM2-135M-Instruct, in this process."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -185,9 +186,11 @@ async def test_a_model_unloaded_between_two_calls_is_loaded_again(smollm2_path: 
 async def test_a_call_that_queues_says_which_number_it_has(smollm2_path: Path) -> None:
     pool = EnginePool(smollm2_path.parent)
     engine = pool.engine(MODEL)
-    counting = [{"role": "user", "content": "Count from one to ten."}]  # it goes on for hundreds of tokens
+    endless = [{"role": "user", "content": "Write a very long story."}]  # greedy, it fills any limit
     params = SamplingParams(temperature=0, max_tokens=900)
-    busy = [engine.submit(counting, params) for _ in range(16)]  # all places of the batch
+    busy = [engine.submit(endless, params) for _ in range(16)]  # all places of the batch
+    while any(generation.queue_position for generation in busy):
+        await asyncio.sleep(0.01)
     request = CallRequest(MODEL, ({"role": "user", "content": "Say hello."},), temperature=0, max_tokens=4)
     try:
         waits = []

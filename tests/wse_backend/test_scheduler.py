@@ -55,8 +55,8 @@ def engine(smollm2_path: Path) -> Iterator[Engine]:
 
 def test_a_long_prompt_does_not_stall_a_running_answer(engine: Engine) -> None:
     watcher = Watcher()
-    params = SamplingParams(temperature=0, max_tokens=400)  # it counts on for hundreds of tokens
-    answer = engine.submit(ask("Count from one to ten."), params, watcher.listen("answer"))
+    params = SamplingParams(temperature=0, max_tokens=800)  # greedy, this story fills any limit
+    answer = engine.submit(ask("Write a very long story."), params, watcher.listen("answer"))
     watcher.wait_until(lambda: len(watcher.events) >= 3)
     long_prompt = ask("Read this. " * 500 + "Now say yes.")
     engine.submit(long_prompt, SamplingParams(temperature=0, max_tokens=2), watcher.listen("long"))
