@@ -115,7 +115,8 @@ def kills(url: str, times: int) -> tuple[int, int, int]:
         connection.exec_driver_sql("DELETE FROM grades")
         connection.exec_driver_sql("DELETE FROM submissions")
     store.close()
-    random, acknowledged = Random(7), {}
+    random = Random(7)
+    acknowledged: dict[str, int] = {}
     n_missing = n_damaged = 0
     for _ in range(times):
         acknowledged |= kill_while_arriving(url, people, random)

@@ -30,7 +30,8 @@ ANSWER_KEPT = "Your attempt is kept in this browser session: send it again."
 
 
 def seats() -> dict[str, int]:
-    return st.session_state.setdefault(SEATS, {})
+    found: dict[str, int] = st.session_state.setdefault(SEATS, {})
+    return found
 
 
 def join(found: Round) -> None:

@@ -148,7 +148,7 @@ def draw_desk() -> None:
         if view == "desk":
             st.button("Leave", icon=":material/logout:", on_click=leave, key="host_leave", type="tertiary")
     if view == "projector" and rounds:
-        shown = st.session_state.get("host_shown_round")
+        shown: int = st.session_state.get("host_shown_round", 0)
         draw_projector(shown if any(each.id == shown for each in rounds) else rounds[0].id)
         return
     problem = st.session_state.pop("host_problem", None)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import time
 
-from streamlit.testing.v1 import AppTest
-
 from grader.competition import Referee, Round, Store
 from pages.ui import competition_backend
-from tests.pages.harness import ROOT, App, setup
+from tests.pages.harness import App, setup
 
 PASSWORD = "a-long-host-password"
 WRITTEN = "def calculate_user_metrics(users, start_date, end_date):\n    return {}"
@@ -20,20 +18,33 @@ class Browser(App):
     """One browser session; several of them share the app."""
 
     def __init__(self, page: str) -> None:
-        self.at = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=60)
-        self.run().open(page)
+        super().__init__()
+        self.open(page)
+
+    def run(self) -> Browser:
+        """Run the page once; nothing may be raised."""
+        super().run()
+        return self
+
+    def open(self, page: str) -> Browser:
+        """Go to a page by its file's name."""
+        super().open(page)
+        return self
+
+    def click(self, key: str) -> Browser:
+        """Click the button with this key."""
+        super().click(key)
+        return self
 
     def look_again(self) -> Browser:
         """The page as it is a moment later, when what is kept for a second has gone."""
         competition_backend.forget()
-        self.run()
-        return self
+        return self.run()
 
     def write(self, reply: str = REPLY) -> Browser:
         """Let the agents write an answer to the challenge; it is graded for practice."""
         self.use(setup("say:a draft", summarizer=f"say:{reply}"))
-        self.open("challenge").click("challenge_go")
-        return self
+        return self.open("challenge").click("challenge_go")
 
 
 def store() -> Store:

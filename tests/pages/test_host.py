@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from grader.competition import Generation, backup
+from grader.competition import Generation, backup, now_ms
 from moa_core import Agent, MoAConfig
 from moa_core.config import Layer
 from pages.ui import competition_backend
@@ -96,9 +97,9 @@ def test_a_round_is_created_opened_and_closed() -> None:
     assert made.opens_ms is not None
     assert made.closes_ms - made.opens_ms == 30 * 60_000
     browser.click("host_extend_5").click("host_close")
-    assert store().rounds.get(made.id).state(competition_backend.now_ms()) == "closed"
+    assert store().rounds.get(made.id).state(now_ms()) == "closed"
     browser.click("host_open")
-    assert store().rounds.get(made.id).state(competition_backend.now_ms()) == "open"
+    assert store().rounds.get(made.id).state(now_ms()) == "open"
 
 
 def test_a_title_that_is_missing_is_said() -> None:
@@ -134,10 +135,13 @@ def test_a_participant_is_disqualified_with_a_reason_and_reinstated() -> None:
 
 
 def section(browser: Browser, name: str) -> Browser:
-    control = next(c for c in browser.at.get("segmented_control") if c.key == "host_section")
+    return choose(browser, "host_section", name)
+
+
+def choose(browser: Browser, key: str, name: str) -> Browser:
+    control: Any = next(c for c in browser.at.get("segmented_control") if c.key == key)
     control.set_value(name)
-    browser.run()
-    return browser
+    return browser.run()
 
 
 def test_a_regrade_adds_grades_and_keeps_the_old_ones() -> None:
@@ -168,10 +172,7 @@ def test_the_projector_shows_podium_distribution_and_countdown() -> None:
     store().rounds.extend(made.id, 600)
     join("Ada").write().open("competition").click("competition_submit")
     wait_for_grades()
-    browser = host()
-    next(c for c in browser.at.get("segmented_control") if c.key == "host_view").set_value("projector")
-    browser.run()
-    browser.look_again()
+    browser = choose(host(), "host_view", "projector").look_again()
     assert "Morning" in browser.text
     assert "1 participant · 1 submission" in browser.text
     figures = [json.loads(chart.proto.spec) for chart in browser.at.get("plotly_chart")]
