@@ -101,6 +101,7 @@ def streams_chart(pipeline: Pipeline, placement: Placement) -> Chart:
 
 def cost_chart(pipeline: Pipeline, placement: Placement, prices: Prices) -> Chart:
     """USD per million tokens over the number of concurrent streams. Raises InvalidParams."""
+    found = break_even(prices, pipeline, placement.wafers)
     streams = streams_axis(pipeline)
     costs = [prices.cost(placement.wafers, float(speed)) for speed in pipeline.throughput(streams)]
     figure = go.Figure()
@@ -114,10 +115,9 @@ def cost_chart(pipeline: Pipeline, placement: Placement, prices: Prices) -> Char
     mark_y(figure, prices.usd_per_million, "price")
     figure.update_layout(height=360, hovermode="x unified")
     log_axis(figure.update_xaxes, "Concurrent streams (logarithmic)", 1, float(streams[-1]))
-    low = min(prices.usd_per_million, *(cost.energy_usd or cost.total_usd for cost in costs))
-    high = max(prices.usd_per_million, costs[0].total_usd)
+    drawn = [prices.usd_per_million, *(usd for cost in costs for usd in (cost.total_usd, cost.energy_usd))]
+    low, high = min(usd for usd in drawn if usd > 0), max(drawn)
     log_axis(figure.update_yaxes, "USD per million tokens (logarithmic)", low / 2, high * 2)
-    found = break_even(prices, pipeline, placement.wafers)
     price = f"{prices.usd_per_million:g} USD"
     if not found.is_reached:
         paid = (

@@ -186,8 +186,8 @@ def _what(run: Turn | None, graph: machines.Graph, n_calls: int) -> str:
     names = " and ".join(as_plain(shape.name) for shape, _ in graph)
     tokens = sum(call.completion_tokens for _, calls in graph for call in calls)
     whose = "your run's" if run else "an example's"
-    ran = (
-        " and ".join(as_plain(name) for name in unique(record.model for record in run.records)) if run else ""
-    )
-    measured = f" Your run itself, with {ran}, took {duration(run.total_s)}." if run else ""
+    measured = ""
+    if run:
+        ran = " and ".join(as_plain(name) for name in unique(record.model for record in run.records))
+        measured = f" Your run itself, with {ran}, took {duration(run.total_s)}."
     return f"{n_calls} calls and {tokens:,} written tokens, {whose} call graph, with {names}.{measured}"

@@ -103,15 +103,21 @@ def show_floorplan(setting: Setting, placement: Placement) -> None:
         key="wafer_view",
     )
     with guarded():
-        used = len({region.wafer for region in placement.layer_regions})
-        defects = setting.defects(used)
-        tabs = st.tabs([f"Wafer {n + 1}" for n in range(used)], on_change="rerun", key="wafer_number")
-        for number, tab in enumerate(tabs):
-            if tab.open:
-                with tab:
-                    _show_wafer(placement, number, defects[number], str(view))
-    with guarded():
-        show_chart(wafer_floorplan.yield_chart(setting), "wafer_yield")
+        over_density = wafer_floorplan.yield_chart(setting)
+        with guarded():
+            _show_wafers(setting, placement, str(view))
+        show_chart(over_density, "wafer_yield")
+
+
+def _show_wafers(setting: Setting, placement: Placement, view: str) -> None:
+    """A tab for each wafer, the open one drawn. Raises NoUsableWafer."""
+    used = len({region.wafer for region in placement.layer_regions})
+    defects = setting.defects(used)
+    tabs = st.tabs([f"Wafer {n + 1}" for n in range(used)], on_change="rerun", key="wafer_number")
+    for number, tab in enumerate(tabs):
+        if tab.open:
+            with tab:
+                _show_wafer(placement, number, defects[number], view)
 
 
 def _show_wafer(placement: Placement, number: int, defects: DefectMap, view: str) -> None:

@@ -93,6 +93,31 @@ def test_a_setting_out_of_range_is_refused_with_its_numbers(
     assert next_step.endswith(".")
 
 
+@pytest.mark.parametrize(
+    ("inputs", "n_charts", "said"),
+    [
+        ({"usd": 0.0, "kw": 0.0}, 2, "One user alone pays 0 USD"),
+        ({"kw": 0.0}, 2, "0.0 of energy"),
+        ({"price": 0.0}, 1, "allowed: more than 0"),
+        ({"years": 0.0}, 1, "allowed: more than 0"),
+    ],
+    ids=["free machines", "free energy", "no price", "no years"],
+)
+def test_prices_of_zero_are_shown_or_refused(
+    app: App, inputs: dict[str, object], n_charts: int, said: str
+) -> None:
+    app.open("wafer")
+    choose(app, tab="Users and cost", **inputs)
+    assert len(charts(app)) == n_charts
+    assert said in app.text
+
+
+def test_a_density_out_of_range_is_refused_once(app: App) -> None:
+    app.open("wafer")
+    choose(app, tab="Floorplan", density=5000.0)
+    assert [error.value.startswith("Defect density per cm2 is 5000") for error in app.at.error] == [True]
+
+
 def test_a_density_that_leaves_no_wafer_usable_is_refused(app: App) -> None:
     app.open("wafer")
     choose(app, tab="Floorplan", density=500.0)
