@@ -11,7 +11,7 @@ from pages.ui.session import init_session
 from pages.ui.setup import setup_line
 from pages.ui.stream import ANSWER_CAPTION, draw_turn_layers, play, running, tidy_after_stop
 from pages.ui.text import as_markdown, as_plain
-from pages.ui.turn import Turn, conversation
+from pages.ui.turn import Turn, conversation, finished
 
 FIRST_QUESTIONS = (
     "Why is the sky blue?",
@@ -50,6 +50,30 @@ def ask_again(turn: Turn) -> None:
 def start_over() -> None:
     """Forget the conversation; the last run stays for the Wafer page."""
     session.turns.clear()
+
+
+def draw_save() -> None:
+    """Download the conversation, once there is an answer in it."""
+    saved = finished(session.turns)
+    if not saved.turns:
+        return
+    with st.popover("Save", icon=":material/download:"):
+        st.download_button(
+            "Markdown, to read",
+            saved.to_markdown(),
+            "conversation.md",
+            "text/markdown",
+            key="chat_save_markdown",
+            on_click="ignore",
+        )
+        st.download_button(
+            "JSON, to process",
+            saved.to_json(),
+            "conversation.json",
+            "application/json",
+            key="chat_save_json",
+            on_click="ignore",
+        )
 
 
 def draw_welcome() -> None:
@@ -144,7 +168,11 @@ with page_body():
     with row(horizontal_alignment="distribute", vertical_alignment="center"):
         st.title("Chat")
         if session.turns:
-            st.button("New conversation", icon=":material/add_comment:", key="chat_new", on_click=start_over)
+            with row(width="content"):
+                draw_save()
+                st.button(
+                    "New conversation", icon=":material/add_comment:", key="chat_new", on_click=start_over
+                )
     with row(vertical_alignment="center", gap="small"):
         st.caption(setup_line(session.draft), width="content")
         st.page_link("pages/agents.py", label="Change the agents", icon=":material/tune:")

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from moa_core import conversation as moa_conversation
 from moa_core import events
+from moa_core.conversation import Conversation
 from moa_core.trace import CallRecord, Trace
 
 State = Literal["running", "done", "stopped", "failed"]
@@ -165,11 +167,19 @@ def _agents(number: int) -> str:
     return "1 agent" if number == 1 else f"{number} agents"
 
 
+def finished(turns: Sequence[Turn]) -> Conversation:
+    """The turns that have an answer, as moa_core keeps and exports them."""
+    answered = [turn for turn in turns if turn.state == "done" and turn.answer.strip()]
+    return Conversation(
+        tuple(
+            moa_conversation.Turn(
+                turn.question, turn.answer, turn.notes, turn.summarizer.model if turn.summarizer else ""
+            )
+            for turn in answered
+        )
+    )
+
+
 def conversation(turns: Sequence[Turn], question: str) -> list[dict[str, str]]:
     """Messages for a run: the finished turns' questions and answers, then the new question."""
-    messages: list[dict[str, str]] = []
-    for turn in turns:
-        if turn.state == "done" and turn.answer.strip():
-            messages.append({"role": "user", "content": turn.question})
-            messages.append({"role": "assistant", "content": turn.answer})
-    return [*messages, {"role": "user", "content": question}]
+    return [dict(message) for message in finished(turns).ask(question)]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from moa_core import MoAConfig
+from pages.ui.turn import finished
 from tests.pages.harness import App, Cloud, setup
 
 
@@ -52,6 +53,19 @@ def test_the_conversation_outlives_a_page_change(cloud: Cloud, app: App) -> None
     app.use(setup("echo")).ask("Still there?").open("agents").open("chat")
     assert "Still there?" in app.text
     assert "the answer" in app.text
+
+
+def test_a_conversation_can_be_saved_once_it_has_an_answer(cloud: Cloud, app: App) -> None:
+    app.use(setup("echo", summarizer="say:forty-two"))
+    assert not app.at.get("download_button")
+    app.ask("Which *number*?")
+    assert [button.label for button in app.at.get("download_button")] == [
+        "Markdown, to read",
+        "JSON, to process",
+    ]
+    saved = finished(app.session.turns)
+    assert "> Which *number*?" in saved.to_markdown()
+    assert json.loads(saved.to_json())["turns"][0]["answer"] == "forty-two"
 
 
 def test_a_new_conversation_forgets_the_turns(cloud: Cloud, app: App) -> None:
