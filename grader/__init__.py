@@ -13,6 +13,7 @@ from grader.errors import (
 from grader.extraction import Extraction, extract_code
 from grader.grading import grade
 from grader.registry import challenge, challenges
+from grader.replies import grade_reply
 from grader.report import CaseResult, CheckResult, Report, letter
 
 __all__ = [
@@ -34,5 +35,6 @@ __all__ = [
     "challenges",
     "extract_code",
     "grade",
+    "grade_reply",
     "letter",
 ]

@@ -21,6 +21,7 @@ from grader.errors import BadChallenge, GraderError, SandboxError, UnknownChalle
 from grader.grading import grade
 from grader.html_report import html_report
 from grader.registry import DEFAULT_CHALLENGE, challenge, challenges
+from grader.replies import grade_reply, submission_in
 from grader.report import Report
 
 FULL, LESS, USAGE, REFUSED, NO_SANDBOX = 0, 1, 2, 3, 4
@@ -115,7 +116,7 @@ def _exit_code(report: Report) -> int:
 
 def _score(options: argparse.Namespace) -> int:
     task = _task(options)
-    report = grade(batch.submission_in(_read(options.file), task.function_name), task, options.seed)
+    report = grade_reply(_read(options.file), task, options.seed)
     if options.json:
         print(json.dumps(report.to_dict(), indent=2))
     else:
@@ -125,18 +126,19 @@ def _score(options: argparse.Namespace) -> int:
 
 def _report(options: argparse.Namespace) -> int:
     task = _task(options)
-    source = batch.submission_in(_read(options.file), task.function_name)
-    report = grade(source, task, options.seed)
+    text = _read(options.file)
+    source = submission_in(text, task.function_name).code or text
+    report = grade_reply(text, task, options.seed)
     if options.html:
-        text = html_report(report, source, options.file if options.file != "-" else "Submission")
+        page = html_report(report, source, options.file if options.file != "-" else "Submission")
     elif options.json:
-        text = json.dumps(report.to_dict(), indent=2) + "\n"
+        page = json.dumps(report.to_dict(), indent=2) + "\n"
     else:
-        text = as_text(report)
+        page = as_text(report)
     if options.output:
-        options.output.write_text(text, encoding="utf-8")
+        options.output.write_text(page, encoding="utf-8")
     else:
-        print(text, end="")
+        print(page, end="")
     return _exit_code(report)
 
 

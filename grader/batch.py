@@ -12,9 +12,8 @@ from typing import Any
 
 from grader.challenge import DEFAULT_SEED
 from grader.errors import BadReport, GraderError, SandboxError
-from grader.extraction import extract_code
-from grader.grading import grade
-from grader.registry import DEFAULT_CHALLENGE, challenge
+from grader.registry import DEFAULT_CHALLENGE
+from grader.replies import grade_reply
 from grader.report import Report
 
 SUFFIXES = (".py", ".md", ".txt")
@@ -34,14 +33,6 @@ class Graded:
         """Plain JSON data."""
         report = self.report.to_dict() if self.report else None
         return {"file": self.file, "key": self.key, "problem": self.problem, "report": report}
-
-
-def submission_in(text: str, function_name: str) -> str:
-    """A file may hold plain code or a whole reply with fences around the code."""
-    if "```" not in text and "~~~" not in text and "<think>" not in text:
-        return text
-    found = extract_code(text, function_name)
-    return found.code if found.found else text
 
 
 def submissions(folder: Path) -> list[Path]:
@@ -66,8 +57,7 @@ def key_of(text: str, challenge_name: str, seed: int) -> str:
 def grade_text(text: str, challenge_name: str, seed: int) -> dict[str, Any]:
     """One grade as plain data; a module-level function, so that it can travel to other processes and
     machines."""
-    source = submission_in(text, challenge(challenge_name).function_name)
-    return grade(source, challenge_name, seed).to_dict()
+    return grade_reply(text, challenge_name, seed).to_dict()
 
 
 def grade_all(

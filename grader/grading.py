@@ -47,9 +47,9 @@ def grade(
     size = len(source.encode("utf-8", "replace"))
     if size > box.limits.source_bytes:
         reason = f"the source has {size:,} bytes; at most {box.limits.source_bytes:,} are graded"
-        return _refused(task, used_seed, reason, ())
+        return refused(task, used_seed, reason, ())
     if not source.strip():
-        return _refused(task, used_seed, "the submission is empty", ())
+        return refused(task, used_seed, "the submission is empty", ())
     if task.test:
         return _grade_by_test(task, used_seed, source, box)
     work = _Work(task, used_seed, source, box)
@@ -57,7 +57,7 @@ def grade(
     notes = tuple(f"line {line}: {reason}" for line, reason in run.notes)
     refusal = _why_not_run(run, task, source)
     if refusal:
-        return _refused(task, used_seed, refusal, run.layers, notes)
+        return refused(task, used_seed, refusal, run.layers, notes)
     return work.report(run, notes)
 
 
@@ -70,7 +70,7 @@ def _grade_by_test(task: Challenge, seed: int, source: str, box: Sandbox) -> Rep
     run.findings = [(max(0, line - offset), reason) for line, reason in run.findings]
     refusal = _why_not_run(run, task, source)
     if refusal:
-        return _refused(task, seed, refusal, run.layers)
+        return refused(task, seed, refusal, run.layers)
     outcome, check = run.outcomes[0], task.checks[0]
     if outcome.ok:
         message, score = "The task's own test passes.", float(check.points)
@@ -94,9 +94,10 @@ def _why_test_failed(outcome: Outcome, test: str) -> str:
     return f"{outcome.error}{where}"
 
 
-def _refused(
-    task: Challenge, seed: int, reason: str, layers: Sequence[str], notes: Sequence[str] = ()
+def refused(
+    task: Challenge, seed: int, reason: str, layers: Sequence[str] = (), notes: Sequence[str] = ()
 ) -> Report:
+    """The report of a submission that was not run: no points, and the reason at every check."""
     checks = tuple(
         CheckResult(c.name, c.category, 0.0, float(c.points), f"Not run: {reason}.") for c in task.checks
     )

@@ -10,6 +10,7 @@ _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --good: #2a7f4f; --bad: #b3402e; --soft: #8881; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; margin: 0; } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
+h3 { font-size: 1rem; margin: 1rem 0 0; }
 .total { font-size: 2.2rem; font-weight: 600; margin: .2rem 0; }
 .note { color: GrayText; }
 details { border: 1px solid var(--line); border-radius: .5rem; margin: .4rem 0; padding: .5rem .8rem; }

@@ -63,6 +63,12 @@ def parse(text: str) -> ast.Module | None:
         return None
 
 
+def is_python(text: str) -> bool:
+    """Whether the text is valid Python that defines something: prose of one word would be a name."""
+    tree = parse(text)
+    return tree is not None and any(isinstance(node, _KEPT) for node in tree.body)
+
+
 def read_snippet(text: str, function_name: str, is_code: bool) -> Snippet:
     """Take a block apart. is_code: it stood between fences; prose is only searched for statements."""
     if not is_code and not re.search(r"\b(def|import|class)\b", text):

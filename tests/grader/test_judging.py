@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from grader import BadReport, Report, UnknownChallenge, challenge, challenges, grade, letter
+from grader import BadReport, Report, UnknownChallenge, challenge, challenges, grade, grade_reply, letter
 from grader.report import CaseResult, CheckResult
 
 SOLUTIONS = Path(__file__).parent / "solutions"
@@ -152,11 +152,14 @@ def other_interpreters():
     return found
 
 
-@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
+HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+@pytest.mark.parametrize("version", [each for each in ("3.11", "3.12", "3.13") if each != HERE])
 def test_every_python_version_gives_the_same_report(version):
     python = other_interpreters().get(version)
     if python is None:
-        pytest.skip(f"Python {version} is this interpreter or is not installed")
+        pytest.skip(f"Python {version} is not installed on this machine")
     names = ["good_statistics", "good_strptime", "bug_sum_instead_of_mean", "bug_robust_types", "junk_random"]
     names += ["bug_quadratic_sort_each_time", "good_decimal", "bug_dates_strptime"]
     script = (
@@ -374,3 +377,26 @@ def test_a_second_way_to_solve_it_gets_full_marks(name, source):
 def test_one_bug_in_free_slots_costs_its_check(change, check):
     report = grade(FREE_SLOTS.replace(*change), challenge="free_slots")
     assert check_of(report, check).score <= check_of(report, check).max_score / 3
+
+
+def test_a_reply_is_graded_and_says_what_was_left_out():
+    reply = f"Sure.\n```python\n{solution('good_heapq')}\nprint(calculate_user_metrics([], '', ''))\n```\n"
+    report = grade_reply(reply)
+    assert report.score == 120
+    assert report.notes[0] == "left out of the reply: example calls and statements outside the function"
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        ("I cannot help with that.", "the reply has no code, so no function `calculate_user_metrics`"),
+        ("Sorry", "the reply has no code, so no function `calculate_user_metrics`"),
+        ("def calculate_user_metrics(users:\n    pass\n", "line 1 is not valid Python 3.11"),
+        ("```python\nprint(1)\n```", "the reply has code, but no function `calculate_user_metrics`"),
+    ],
+    ids=["refusal", "one_word", "broken_source", "other_code"],
+)
+def test_a_reply_without_the_function_gets_no_points_and_the_reason(reply, reason):
+    report = grade_reply(reply)
+    assert report.score == 0
+    assert report.refusal.startswith(reason)
