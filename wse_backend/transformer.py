@@ -221,7 +221,7 @@ class Transformer:
         )
 
     def _allocate_batch(self) -> Batch:
-        blocks = -(-self.hparams.n_ctx // BLOCK_POSITIONS)
+        blocks = -(-self.hparams.n_ctx // BLOCK_POSITIONS) + 1  # attention prefetches one entry ahead
         return Batch(
             counts=np.zeros(2, np.int64),
             tokens=np.zeros(MAX_ROWS, np.int32),

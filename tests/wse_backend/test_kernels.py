@@ -94,7 +94,7 @@ def test_attention_agrees_with_the_textbook(
     rng = np.random.default_rng(n_positions)
     q = rng.standard_normal((group, head_dim)).astype(np.float32) / np.float32(np.sqrt(head_dim))
     n_blocks = -(-n_positions // 16)
-    table = rng.permutation(n_blocks + 3)[:n_blocks].astype(np.int32)  # scattered over a larger pool
+    table = rng.permutation(n_blocks + 3)[: n_blocks + 1].astype(np.int32)  # scattered over a larger pool
     pool_k = np.full(
         (n_blocks + 3, head_dim, 16), np.nan, key_type
     )  # what no position has written is garbage

@@ -56,10 +56,13 @@ def _scores(typingctx, q, table, n_positions, keys, block_bytes, scores, group, 
             b.store(lowest, top)
         with cgutils.for_range(b, n_blocks) as loop:
             base = _block_base(b, keys, table, loop.index, block_bytes)
+            coming = _block_base(b, keys, table, b.add(loop.index, v.i64(1)), block_bytes)
             for acc in accs:
                 b.store(zero, acc)
             with cgutils.for_range(b, v.i64(n_dim)) as dims:
-                key_at = b.add(base, b.mul(dims.index, v.i64(v.LANES * width)))
+                offset = b.mul(dims.index, v.i64(v.LANES * width))
+                key_at = b.add(base, offset)
+                v.prefetch(b, b.add(coming, offset))
                 if width == 4:
                     key = v.load(b, key_at, 0, v.v16f32)
                 else:
@@ -111,11 +114,15 @@ def _weighted_values(typingctx, table, n_positions, values, block_bytes, scores,
                 b.store(v.constant(v.v16f32, 0.0), acc)
             with cgutils.for_range(b, n_blocks) as loop:
                 base = _block_base(b, values, table, loop.index, block_bytes)
+                coming = _block_base(b, values, table, b.add(loop.index, v.i64(1)), block_bytes)
                 start = b.mul(loop.index, v.i64(v.LANES))
                 left = b.sub(n_positions, start)
                 count = b.select(b.icmp_signed("<", left, v.i64(v.LANES)), left, v.i64(v.LANES))
                 with cgutils.for_range(b, count) as inner:
-                    at = b.add(base, b.mul(inner.index, v.i64(2 * n_dim)))
+                    offset = b.mul(inner.index, v.i64(2 * n_dim))
+                    at = b.add(base, offset)
+                    for line in range(0, 2 * n_dim, 64):
+                        v.prefetch(b, b.add(coming, b.add(offset, v.i64(line))))
                     score_at = b.add(scores, b.mul(b.add(start, inner.index), v.i64(4)))
                     weights = [
                         v.splat(b, v.load(b, b.add(score_at, b.mul(row_bytes, v.i64(g))), 0, v.f32))
@@ -145,7 +152,8 @@ def compile_attention(group: int, head_dim: int, key_bytes: int) -> Any:
     key_bytes: 2 for float16 keys, 4 for float32.
 
     (q, table, n_positions, keys, values, block_bytes, scratch, out), all int64: q and out are float32
-    (group, head_dim), q already scaled by head_dim**-0.5; table: int32 block numbers of the sequence;
+    (group, head_dim), q already scaled by head_dim**-0.5; table: int32 block numbers of the sequence, and
+    one entry more (of any value: it is only prefetched);
     keys, values: where block 0 has this layer's and head's keys and values; block_bytes: from one block
     to the next; scratch: float32, see `scratch_floats`. The machine code is cached on disk.
     """
