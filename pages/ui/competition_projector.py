@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
 from grader import challenge as find_challenge
-from grader.competition import CompetitionError, Round, now_ms
+from grader.competition import BoardRow, CompetitionError, Round
 from pages.ui import competition_backend as shared
 from pages.ui.charts import CHART_CONFIG
-from pages.ui.competition_charts import clock, distribution, places, podium
+from pages.ui.competition_charts import distribution
 from pages.ui.competition_view import (
-    countdown,
+    left_ms,
     show_competition_problem,
     shown_name,
     state_badge,
@@ -21,11 +23,23 @@ from pages.ui.text import as_plain, count
 
 LIVE_S = 2
 SHOWN_PLACES = 10
+NOTHING_YET = "The first score appears here by itself."
+HIDDEN = "The board is shown when the round is closed."
+PARTS = Path(__file__).parent / "projector"
+
+# A chart is taken away and drawn again whenever its data changes; this is changed in place instead.
+wall = st.components.v2.component(
+    "competition_wall",
+    html='<div class="wall"><div class="clock" role="timer"></div><div class="podium"></div>'
+    '<div class="places"></div></div>',
+    css=(PARTS / "wall.css").read_text("utf-8"),
+    js=(PARTS / "wall.js").read_text("utf-8"),
+)
 
 
 @st.fragment(run_every=LIVE_S)
 def draw_projector(round_id: int) -> None:
-    """Redraws itself; every chart has a key, so the browser updates it in place instead of flickering."""
+    """Looks every two seconds, and changes only what has changed."""
     try:
         found = next((each for each in shared.rounds() if each.id == round_id), None)
         if found is None:
@@ -40,49 +54,33 @@ def _draw(found: Round) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.title(as_plain(found.title), width="content", anchor=False)
         state_badge(found)
-    left = countdown(found)
-    is_open = found.state(now_ms()) == "open"
-    if left:
-        st.plotly_chart(
-            clock(left),
-            key="projector_clock",
-            config={"staticPlot": True},
-            alt=f"{'Time left' if is_open else 'Opens in'} {left}",
-        )
     said = f"{count(n_people, 'participant')} · {count(n_submissions, 'submission')}"
     frozen = f" · :material/ac_unit: board frozen at {when(found.frozen_ms)}" if found.frozen_ms else ""
     st.markdown(f"#### {said}{frozen}")
-    if not shared.is_scores_public(found):
-        st.markdown("### The board is shown when the round is closed.")
-        return
-    _draw_board(found)
-
-
-def _draw_board(found: Round) -> None:
-    rows = shared.public_board(found)
+    is_public = shared.is_scores_public(found)
+    rows = shared.public_board(found) if is_public else ()
     max_score = find_challenge(found.challenge).max_score
-    named = [(row.place, shown_name(row, found), row.value) for row in rows]
-    if not named:
-        st.markdown("### The first score appears here by itself.")
+    lines = [wall_line(row, found, max_score) for row in rows[:SHOWN_PLACES]]
+    wall(
+        data={"left_ms": left_ms(found), "podium": lines[:3], "places": lines[3:]},
+        key=f"projector_wall_{found.uid}",
+    )
+    if not rows:
+        st.markdown(f"### {NOTHING_YET if is_public else HIDDEN}")
         return
     st.plotly_chart(
-        podium([(name, value) for _, name, value in named[:3]]),
-        key="projector_podium",
-        config={"staticPlot": True},
-        alt="; ".join(
-            f"place {place}: {name}, {points(round(value, 1))}" for place, name, value in named[:3]
-        ),
-    )
-    if named[3:]:
-        st.plotly_chart(
-            places(named[3:SHOWN_PLACES], max_score),
-            key="projector_places",
-            config={"staticPlot": True},
-            alt=f"Places 4 to {min(len(named), SHOWN_PLACES)}",
-        )
-    st.plotly_chart(
-        distribution([value for _, _, value in named], max_score),
+        distribution([row.value for row in rows], max_score),
         key="projector_distribution",
         config=CHART_CONFIG,
-        alt=f"Distribution of the best scores of {count(len(named), 'participant')}",
+        alt=f"Distribution of the best scores of {count(len(rows), 'participant')}",
     )
+
+
+def wall_line(row: BoardRow, found: Round, max_score: float) -> dict[str, str | float]:
+    """What the wall shows of a participant; plain text."""
+    return {
+        "place": str(row.place),
+        "name": shown_name(row, found),
+        "score": points(round(row.value, 1)),
+        "share": max(0.0, min(1.0, row.value / max_score)),
+    }

@@ -38,12 +38,18 @@ def shown_name(row: BoardRow, found: Round) -> str:
     return f"Player {row.number}" if found.has_hidden_names else row.nickname
 
 
-def countdown(found: Round) -> str:
-    """ "12:34", "1:02:03"; until it opens, or until it closes; "" when there is nothing to wait for."""
+def left_ms(found: Round) -> int | None:
+    """Milliseconds until it opens, or until it closes; None when there is nothing to wait for."""
     now = now_ms()
     state = found.state(now)
     until_ms = found.opens_ms if state == "waiting" else found.closes_ms if state == "open" else None
-    return "" if until_ms is None else clock_text((until_ms - now) / 1000)
+    return None if until_ms is None else until_ms - now
+
+
+def countdown(found: Round) -> str:
+    """`left_ms` as a clock: "12:34", "1:02:03"; "" when there is nothing to wait for."""
+    waiting_ms = left_ms(found)
+    return "" if waiting_ms is None else clock_text(waiting_ms / 1000)
 
 
 def clock_text(left_s: float) -> str:
