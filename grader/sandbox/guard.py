@@ -11,6 +11,7 @@ import random
 import sys
 import warnings
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import BuiltinFunctionType, FunctionType, MappingProxyType, ModuleType, SimpleNamespace
 from typing import Any, NoReturn
 
@@ -160,6 +161,28 @@ def guarded_wraps(wrapped: Any) -> Callable[[Any], Any]:
     return lambda wrapper: guarded_update_wrapper(wrapper, wrapped)
 
 
+def guarded_singledispatch(function: Any) -> Any:
+    """`functools.singledispatch`; the real one evaluates annotations that are text."""
+    generic = functools.singledispatch(function)
+
+    def register(kind: Any, implementation: Any = None) -> Any:
+        if isinstance(kind, type):
+            return generic.register(kind, implementation) if implementation else partial(register, kind)
+        named = next(iter(getattr(kind, "__annotations__", {}).values()), None)
+        found = getattr(builtins, named, None) if type(named) is str else named
+        if not isinstance(found, type):
+            raise TypeError(
+                "register() takes a class, or a function whose first parameter is annotated with one"
+            )
+        return generic.register(found, kind)
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return generic(*args, **kwargs)
+
+    vars(call).update(register=register, dispatch=generic.dispatch)
+    return guarded_update_wrapper(call, function)
+
+
 def guarded_dataclass(cls: Any = None, /, **options: Any) -> Any:
     """`dataclasses.dataclass` that refuses field names which are no identifiers: it writes them into
     source text."""
@@ -208,9 +231,16 @@ def _do_nothing(*args: Any, **kwargs: Any) -> str:
     return ""
 
 
+_LEFT_OUT = frozenset({"singledispatchmethod"})
+"""Harmless in itself, but evaluates annotations that are text."""
+
 _STAND_INS: Mapping[str, Mapping[str, Any]] = {
     "operator": {"attrgetter": guarded_attrgetter, "methodcaller": guarded_methodcaller},
-    "functools": {"update_wrapper": guarded_update_wrapper, "wraps": guarded_wraps},
+    "functools": {
+        "update_wrapper": guarded_update_wrapper,
+        "wraps": guarded_wraps,
+        "singledispatch": guarded_singledispatch,
+    },
     "dataclasses": {"dataclass": guarded_dataclass},
 }
 
@@ -273,7 +303,7 @@ def _copy_module(module: ModuleType) -> ModuleType:
 def _public_names(module: ModuleType) -> list[str]:
     listed = getattr(module, "__all__", None) or [name for name in vars(module) if not name.startswith("_")]
     newer = NEWER_NAMES.get(module.__name__, ())
-    return [name for name in listed if name not in newer and hasattr(module, name)]
+    return [name for name in listed if name not in _LEFT_OUT | set(newer) and hasattr(module, name)]
 
 
 def _is_logging_formatter(module: ModuleType, name: str) -> bool:

@@ -81,7 +81,7 @@ FORBIDDEN_ATTRIBUTES = _words(
     co_names co_varnames mro _getframe _current_frames settrace setprofile gettrace getprofile
     addaudithook meta_path path_hooks path_importer_cache displayhook excepthook unraisablehook
     currentframe get_type_hints ForwardRef evaluate_forward_ref findCaller walk_stack walk_tb Formatter
-    get_field singledispatch singledispatchmethod call_tracing _getframemodulename _clear_type_cache
+    get_field call_tracing _getframemodulename _clear_type_cache
     _debugmallocstats set_int_max_str_digits set_coroutine_origin_tracking_depth setswitchinterval"""
 )
 """Attributes that lead to frames, code and the interpreter, or evaluate text that nobody looked at."""
