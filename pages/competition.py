@@ -1,9 +1,11 @@
 """Join a round, submit what your agents wrote, see where you stand."""
 
+from contextlib import suppress
+
 import streamlit as st
 
 from grader import challenge as find_challenge
-from grader.competition import CompetitionError, Participant, Round, Submission, now_ms
+from grader.competition import CompetitionError, Participant, Round, StoreError, Submission, now_ms
 from pages.ui import competition_backend as shared
 from pages.ui.charts import CHART_CONFIG
 from pages.ui.competition_charts import scores_over_time
@@ -64,7 +66,8 @@ def submit(who: Participant, attempt: Attempt) -> None:
         return
     st.session_state[f"competition_sent_{who.id}"] = attempt.key
     shared.forget()
-    shared.referee().pick_up(who.round_id)
+    with suppress(StoreError):  # it is stored; `draw_waiting` queues it when the database answers again
+        shared.referee().pick_up(who.round_id)
 
 
 def forget_code() -> None:
@@ -190,14 +193,19 @@ def draw_standing(found: Round, who: Participant, n_graded: int) -> None:
     """Where I stand, live; redraws the whole page when one of my grades has come in."""
     try:
         mine = shared.store().submissions.of_participant(who.id)
-        board = shared.public_board(found) if shared.is_scores_public(found) else ()
-        latest = next((each for each in shared.rounds() if each.id == found.id), None)
+        if sum(each.is_graded for each in mine) != n_graded:
+            st.rerun()
+        draw_numbers(found, who, mine)
+        for each in mine:
+            if not each.is_graded:
+                draw_waiting(each)
     except CompetitionError as exc:
         show_competition_problem(exc)
-        return
-    n_now = sum(each.is_graded for each in mine)
-    if n_now != n_graded or latest is None or latest != found:
-        st.rerun()
+
+
+def draw_numbers(found: Round, who: Participant, mine: list[Submission]) -> None:
+    """Place, best score, number of submissions, time left."""
+    board = shared.public_board(found) if shared.is_scores_public(found) else ()
     place = next((line.place for line in board if line.participant_id == who.id), None)
     best = max((each.score for each in mine if each.score is not None), default=None)
     with row(gap="medium"):
@@ -211,9 +219,6 @@ def draw_standing(found: Round, who: Participant, n_graded: int) -> None:
         if left:
             is_open = found.state(now_ms()) == "open"
             st.metric("Time left" if is_open else "Opens in", left, width="content")
-    for each in mine:
-        if not each.is_graded:
-            draw_waiting(each)
 
 
 def draw_waiting(submission: Submission) -> None:
@@ -288,8 +293,23 @@ def draw_diff(ids: list[int], names: dict[int, str]) -> None:
 
 
 @st.fragment(run_every=LIVE_S)
-def draw_board(found: Round, mine: int | None) -> None:
-    """The board that everybody sees, live."""
+def draw_board(found: Round, state: str, mine: int | None) -> None:
+    """The board that everybody sees, live.
+
+    Redraws the whole page when the host has changed the round since, or its clock has: what a fragment was
+    given stays as it was, and names may have been hidden meanwhile.
+    """
+    try:
+        latest = next((each for each in shared.rounds() if each.id == found.id), None)
+        if latest != found or found.state(now_ms()) != state:
+            st.rerun()
+        draw_boards(found, mine)
+    except CompetitionError as exc:
+        show_competition_problem(exc)
+
+
+def draw_boards(found: Round, mine: int | None) -> None:
+    """The four boards, one at a time."""
     st.subheader("Board")
     if not shared.is_scores_public(found):
         st.caption("The board is shown when the round is closed.")
@@ -308,10 +328,7 @@ def draw_board(found: Round, mine: int | None) -> None:
             f":material/ac_unit: Frozen since {when(found.frozen_ms)}: later submissions are a surprise."
         )
     max_score = find_challenge(found.challenge).max_score
-    try:
-        board_table(shared.public_board(found, kind), found, kind, max_score=max_score, mine=mine)
-    except CompetitionError as exc:
-        show_competition_problem(exc)
+    board_table(shared.public_board(found, kind), found, kind, max_score=max_score, mine=mine)
 
 
 def my_seat(found: Round) -> Participant | None:
@@ -338,7 +355,7 @@ def draw_round(found: Round) -> None:
         live = st.fragment(draw_standing, run_every=WAITING_S if is_waiting else LIVE_S)
         live(found, who, sum(each.is_graded for each in mine))
         draw_submit(found, who, mine)
-    draw_board(found, who.id if who else None)
+    draw_board(found, found.state(now_ms()), who.id if who else None)
     if mine and shared.is_own_score_shown(found):
         draw_attempts(found, mine)
 

@@ -187,6 +187,15 @@ def test_community_clouds_disk_is_warned_about(monkeypatch: pytest.MonkeyPatch) 
     assert "does not survive a restart" in host().text
 
 
+def test_the_secrets_name_the_database(tmp_path: Path) -> None:
+    browser = host()
+    browser.at.secrets["connections"] = {
+        "competition": {"url": f"sqlite:///{tmp_path / 'elsewhere.sqlite3'}"}
+    }
+    assert "SQLite file elsewhere.sqlite3" in browser.run().text.replace("\\", "")
+    assert (tmp_path / "elsewhere.sqlite3").exists()
+
+
 def test_a_cloud_generation_is_not_offered_for_replay() -> None:
     open_round()
     join("Ada").write().open("competition").click("competition_submit")
