@@ -11,8 +11,10 @@ from grader.competition.codes import ALPHABET
 from pages.ui import competition_backend
 from pages.ui.config_diff import config_diff
 from tests.pages.competition_fixtures import (
+    PASSWORD,
     WRITTEN,
     Browser,
+    host,
     join,
     open_round,
     store,
@@ -25,9 +27,11 @@ from tests.pages.harness import Cloud
 @pytest.fixture(autouse=True)
 def _own_database(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A fresh SQLite file; agents write what the test server says."""
-    monkeypatch.setenv("COMPETITION_URL", f"sqlite:///{tmp_path / 'competition.sqlite3'}")
+    url = f"sqlite:///{tmp_path / 'competition.sqlite3'}"
+    monkeypatch.setenv("COMPETITION_URL", url)
     competition_backend.forget()
     yield
+    monkeypatch.setenv("COMPETITION_URL", url)
     store().close()
 
 
@@ -196,3 +200,12 @@ def test_a_diff_has_only_the_lines_that_differ() -> None:
     after = '{"a": {"prompt": "One.\\n2."}, "n": 1}'
     assert config_diff(before, after).splitlines() == ["     One.", "-    Two.", "+    2.", " n: 1"]
     assert config_diff(before, before) == ""
+
+
+def test_an_unreachable_database_is_said_on_both_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOST_PASSWORD", PASSWORD)
+    monkeypatch.setenv("COMPETITION_URL", "postgresql://workshop:not-a-secret@127.0.0.1:1/x")
+    for browser in (Browser("competition"), host()):
+        assert "database did not answer" in browser.text
+        assert "Try again" in [button.label for button in browser.at.button]
+        assert "not-a-secret" not in browser.text
