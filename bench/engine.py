@@ -1,6 +1,6 @@
 """The engine beside llama.cpp: same GGUF, same prompts, two threads each, measured in turns in one run.
 
-    make bench            or            python bench/engine.py [--rounds N] [--models NAME ...] [--no-memory]
+    make bench     or     python bench/engine.py [--rounds N] [--models NAME ...] [--no-memory] [--no-kl]
 
 Each measurement runs in a process of its own, the two engines alternating; the table shows medians and the
 median of the ratios of neighbouring rounds. llama-cpp-python answers the calls of a MoA turn one after
@@ -148,6 +148,9 @@ def worker(options: argparse.Namespace) -> None:
             ours.run([(9999, SHORT_TOKENS)], 8)
             figures = measure(ours, options.base)
         load_s = ours.load_s
+    elif options.worker == "kl":
+        print(json.dumps(divergences(options.models[0])))
+        return
     elif options.worker == "ids":
         ours = Ours(path)
         requests = json.loads(sys.stdin.read())
@@ -160,6 +163,36 @@ def worker(options: argparse.Namespace) -> None:
         load_s = theirs.load_s
     figures |= {"load_s": load_s, "rss_mb": psutil.Process().memory_info().rss / 1e6}
     print(json.dumps(figures))
+
+
+KL_TEXTS = (
+    "The quick brown fox jumps over the lazy dog, and then it sleeps.",
+    "def add(a, b):\n    return a + b\n\nprint(add(2, 3))",
+    "Übung macht den Meister; practice makes perfect, 12345 times.",
+    "In 1969 the first people walked on the moon; 384,400 km away.",
+    "Tell me, what is the capital of France, and how many people live there?",
+)
+
+
+def divergences(model: str) -> dict[str, float]:
+    """Mean KL to a plain float32 computation over the dequantized weights, of both engines."""
+    import numpy as np
+    from llama_cpp import Llama
+
+    from tests.wse_backend.reference_transformer import mean_kl, reference_logits
+    from wse_backend import Engine, models
+
+    path = models.ensure(model)
+    engine = Engine.load(path)
+    llama = Llama(str(path), n_ctx=512, n_threads=N_THREADS, logits_all=True, verbose=False)
+    texts = [engine.tokenize(text) for text in KL_TEXTS]
+    found: dict[str, list[float]] = {"engine": [], "llama.cpp": []}
+    for ids, reference in zip(texts, reference_logits(path, texts), strict=True):
+        llama.reset()
+        llama.eval(ids)
+        found["engine"].append(mean_kl(reference, engine.logits(ids)))
+        found["llama.cpp"].append(mean_kl(reference, np.array(llama.scores[: len(ids)])))
+    return {name: float(np.mean(values)) for name, values in found.items()}
 
 
 def requests_of(base: int) -> list[tuple[int, int]]:
@@ -236,7 +269,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--models", nargs="+", default=list(MODELS))
     parser.add_argument("--no-memory", action="store_true", help="skip 8 sequences of 2,048 tokens")
-    parser.add_argument("--worker", choices=("ours", "theirs", "ids"), help=argparse.SUPPRESS)
+    parser.add_argument("--no-kl", action="store_true", help="skip the comparison with plain float32")
+    parser.add_argument("--worker", choices=("ours", "theirs", "ids", "kl"), help=argparse.SUPPRESS)
     parser.add_argument("--base", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--sequences", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -253,6 +287,10 @@ def main() -> None:
             ours.append(spawn("ours", model, base))
             theirs.append(spawn("theirs", model, base, json.dumps(list(zip(requests, ids, strict=True)))))
         report(model, ours, theirs, gb_s)
+        if not options.no_kl:
+            exact = spawn("kl", model, 0)
+            shown = ", ".join(f"{name} {kl:.1e}" for name, kl in exact.items())
+            print(f"mean KL to plain float32 on {len(KL_TEXTS)} texts: {shown}")
     if not options.no_memory:
         rss = spawn("ours", "smollm2-135m", 0, "", "--sequences")["rss_mb"]
         print(f"\nresident memory with smollm2-135m and 8 sequences of 2,048 tokens: {rss:.0f} MB")
