@@ -1,7 +1,7 @@
 """`python -m grader`: score, batch, challenges, report, import.
 
-Exit codes: 0 everything graded, with full marks where one submission was scored; 1 graded, but not with
-full marks, or some files of a batch could not be graded; 2 wrong usage or an unreadable file; 3 the
+Exit codes: 0 graded, whatever the score, or everything listed or imported; 1 graded below `--fail-under`, or
+some files of a batch or tasks of a pack could not be used; 2 wrong usage or an unreadable file; 3 the
 submission was refused or holds nothing to grade; 4 submissions cannot be run on this machine.
 """
 
@@ -24,7 +24,7 @@ from grader.registry import DEFAULT_CHALLENGE, challenge, challenges
 from grader.replies import grade_reply, submission_in
 from grader.report import Report
 
-FULL, LESS, USAGE, REFUSED, NO_SANDBOX = 0, 1, 2, 3, 4
+DONE, LESS, USAGE, REFUSED, NO_SANDBOX = 0, 1, 2, 3, 4
 RESULTS = "grades.jsonl"
 
 
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return NO_SANDBOX
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - flushed at exit into nothing
-        return FULL
+        return DONE
     except (GraderError, OSError, UnicodeDecodeError) as exc:
         print(f"error: {exc}", file=sys.stderr)
         return USAGE
@@ -49,13 +49,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m grader",
         description="Score submissions to a challenge.",
-        epilog="exit codes: 0 full marks or all done, 1 less or some failed, 2 usage or unreadable file, "
-        "3 refused or nothing to grade, 4 no sandbox on this machine",
+        epilog="exit codes: 0 graded or all done, 1 below --fail-under or some could not be used, "
+        "2 usage or unreadable file, 3 refused or nothing to grade, 4 no sandbox on this machine",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     score = commands.add_parser("score", help="score one submission (a Python file, or a model's reply)")
     score.add_argument("file", help="the file, or - for standard input")
     _common(score)
+    _threshold(score)
     score.set_defaults(run=_score)
     many = commands.add_parser(
         "batch", help="score every file of a folder, going on where an earlier run stopped"
@@ -76,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     report.add_argument("--output", type=Path, help="where to write it (default: standard output)")
     _common(report)
+    _threshold(report)
     report.set_defaults(run=_report)
     taking = commands.add_parser("import", help="take a HumanEval-format file as a challenge pack")
     taking.add_argument("file", type=Path)
@@ -89,6 +91,10 @@ def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pack", type=Path, help="take the challenge from this HumanEval-format file")
     parser.add_argument("--seed", type=int, help=f"draws the hidden cases (default: {DEFAULT_SEED})")
     parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _threshold(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--fail-under", type=float, default=0.0, help="exit with 1 below this many points")
 
 
 def _task(options: argparse.Namespace) -> Challenge:
@@ -108,10 +114,10 @@ def _read(file: str) -> str:
     return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
 
 
-def _exit_code(report: Report) -> int:
+def _exit_code(report: Report, least: float) -> int:
     if report.refusal:
         return REFUSED
-    return FULL if report.score == report.max_score else LESS
+    return LESS if report.score < least else DONE
 
 
 def _score(options: argparse.Namespace) -> int:
@@ -121,7 +127,7 @@ def _score(options: argparse.Namespace) -> int:
         print(json.dumps(report.to_dict(), indent=2))
     else:
         print(as_text(report), end="")
-    return _exit_code(report)
+    return _exit_code(report, options.fail_under)
 
 
 def _report(options: argparse.Namespace) -> int:
@@ -139,7 +145,7 @@ def _report(options: argparse.Namespace) -> int:
         options.output.write_text(page, encoding="utf-8")
     else:
         print(page, end="")
-    return _exit_code(report)
+    return _exit_code(report, options.fail_under)
 
 
 def as_text(report: Report) -> str:
@@ -180,7 +186,7 @@ def _batch(options: argparse.Namespace) -> int:
     else:
         for each in done:
             print(_row(each))
-    return LESS if any(each.report is None for each in done) else FULL
+    return LESS if any(each.report is None for each in done) else DONE
 
 
 def _row(each: batch.Graded) -> str:
@@ -204,12 +210,12 @@ def _challenges(options: argparse.Namespace) -> int:
     listed = packs.load_pack(options.pack) if options.pack else challenges()
     if options.json:
         print(json.dumps([_listed(each) for each in listed], indent=2))
-        return FULL
+        return DONE
     for each in listed:
         print(f"{each.name}: {each.title} ({each.max_score:g} points, {each.signature})")
         for check in each.checks:
             print(f"  {check.category:16} {check.name:30} {check.points:3g}  {check.description}")
-    return FULL
+    return DONE
 
 
 def _listed(each: Challenge) -> dict[str, object]:
@@ -246,7 +252,7 @@ def _import(options: argparse.Namespace) -> int:
         print(
             f"written to {options.output}; use it with --pack {options.output} --challenge {works[0].task_id}"
         )
-    return FULL if len(works) == len(tasks) else LESS
+    return DONE if len(works) == len(tasks) else LESS
 
 
 if __name__ == "__main__":

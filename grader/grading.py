@@ -149,9 +149,11 @@ class _Work:
     source: str
     box: Sandbox
     outcomes: dict[tuple[str, bytes, bool], Outcome] = field(default_factory=dict)
+    left_s: float = 0.0
 
     def run_all(self) -> Run:
         """Make every distinct call of the plan once."""
+        self.left_s = self.box.limits.wall_s
         return self.run(
             [
                 (group, call)
@@ -169,7 +171,8 @@ class _Work:
             key = (group, call.text, call.counted)
             if key not in self.outcomes:
                 wanted[key] = (group, call)
-        run = self.box.run(self.source, self.task.function_name, list(wanted.values()))
+        run = self.box.run(self.source, self.task.function_name, list(wanted.values()), wall_s=self.left_s)
+        self.left_s = max(0.01, self.left_s - run.wall_s)
         self.outcomes.update(zip(wanted, run.outcomes, strict=True))
         return run
 
@@ -271,7 +274,7 @@ class _Work:
 
     def shrink(self, verdicts: Mapping[str, list[Verdict]], run: Run) -> dict[int, tuple[Input, Fault]]:
         """For the first failed family of each check, the smallest input found that fails in the same way."""
-        if run.stopped == "limit":
+        if run.stopped == "limit" or any(each.kind == "timeout" for each in run.outcomes):
             return {}
         current: dict[int, tuple[Verdict, Input, Fault]] = {}
         for check in self.task.checks:

@@ -36,6 +36,7 @@ class Run:
     notes: list[tuple[int, str]] = field(default_factory=list)
     problem: dict[str, Any] | None = None
     cpu_s: float = 0.0
+    wall_s: float = 0.0
 
 
 class Sandbox:
@@ -68,13 +69,13 @@ class Sandbox:
         policy: bool = True,
         guard: bool = True,
         check: str | None = None,
-        deadline_s: float | None = None,
+        wall_s: float | None = None,
     ) -> Run:
         """Load the source and make the calls, in order, each with its group's name.
 
         policy=False skips the static look and guard=False the reduced built-ins, for tests of the layers
         behind them. check: source of a HumanEval-style `check(candidate)` that is run instead of the calls.
-        Raises SandboxUnavailable or SandboxFailed.
+        wall_s: for this run instead of the limits'. Raises SandboxUnavailable or SandboxFailed.
         """
         header = {
             "source": source,
@@ -87,8 +88,11 @@ class Sandbox:
             "check": check,
         }
         with self._slots:
-            limit = self.limits.wall_s if deadline_s is None else deadline_s
-            return _Conversation(self, header, calls, time.monotonic() + limit).run()
+            start = time.monotonic()
+            limit = self.limits.wall_s if wall_s is None else wall_s
+            result = _Conversation(self, header, calls, start + limit).run()
+            result.wall_s = time.monotonic() - start
+            return result
 
     def close(self) -> None:
         """End the warm parent and every child."""

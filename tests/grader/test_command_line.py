@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from grader import Report, grade
-from grader.__main__ import FULL, LESS, REFUSED, USAGE, main
+from grader.__main__ import DONE, LESS, REFUSED, USAGE, main
 from grader.batch import grade_all, read_results, read_submissions, submissions, write_results
 from grader.errors import BadChallenge
 from grader.html_report import html_report
@@ -40,15 +40,20 @@ def call(*arguments, stdin=""):
 def test_score_reads_a_file_and_prints_json():
     code, output = call("score", GOOD, "--json")
     report = json.loads(output)
-    assert code == FULL
+    assert code == DONE
     assert (report["score"], report["max_score"], report["letter"]) == (120, 120, "A")
 
 
 def test_score_reads_standard_input_and_takes_the_code_out_of_a_reply():
     code, output = call("score", "-", stdin=f"Here:\n```python\n{BUG.read_text()}\n```\n")
-    assert code == LESS
+    assert code == DONE
     assert output.startswith("user_metrics: 110 of 120 points (91.7 %, A)\n")
     assert "-- correct_sorting_direction      0.00 / 10" in output
+
+
+@pytest.mark.parametrize(("least", "code"), [("110", DONE), ("110.5", LESS)])
+def test_fail_under_turns_a_low_score_into_an_exit_code(least, code):
+    assert main(["score", str(BUG), "--fail-under", least]) == code
 
 
 def test_refused_submission_has_its_own_exit_code(tmp_path, capsys):
@@ -70,14 +75,14 @@ def test_seed_is_said_and_used(capsys):
 
 
 def test_challenges_are_listed_with_points(capsys):
-    assert main(["challenges"]) == FULL
+    assert main(["challenges"]) == DONE
     output = capsys.readouterr().out
     assert (
         "user_metrics: User metrics (120 points, calculate_user_metrics(users, start_date, end_date))"
         in output
     )
     assert "handles_division_by_zero" in output
-    assert main(["challenges", "--json"]) == FULL
+    assert main(["challenges", "--json"]) == DONE
     names = [row["name"] for row in json.loads(capsys.readouterr().out)]
     assert names == ["user_metrics", "free_slots", "parse_duration"]
 
@@ -170,7 +175,7 @@ def test_html_report_is_one_page_and_escapes_the_submission():
 
 
 def test_report_is_written_where_it_should_be(tmp_path):
-    assert main(["report", str(BUG), "--html", "--output", str(tmp_path / "r.html")]) == LESS
+    assert main(["report", str(BUG), "--html", "--output", str(tmp_path / "r.html")]) == DONE
     assert (tmp_path / "r.html").read_text().startswith("<!doctype html>")
 
 
@@ -197,7 +202,7 @@ def test_import_keeps_the_tasks_that_pass_their_own_solution(pack, tmp_path, cap
 @pytest.mark.parametrize(
     ("source", "code"),
     [
-        ("def smallest(numbers: List[int]):\n    return sorted(numbers)[0]\n", FULL),
+        ("def smallest(numbers: List[int]):\n    return sorted(numbers)[0]\n", DONE),
         ("def smallest(numbers):\n    return numbers[0]\n", LESS),
         (
             "class Same:\n    def __eq__(self, other):\n        return True\n\ndef smallest(numbers):\n    "
@@ -214,7 +219,8 @@ def test_import_keeps_the_tasks_that_pass_their_own_solution(pack, tmp_path, cap
 def test_pack_task_is_graded_pass_or_fail(pack, tmp_path, source, code):
     file = tmp_path / "s.py"
     file.write_text(source)
-    assert main(["score", str(file), "--pack", str(pack), "--challenge", "Demo/0"]) == code
+    arguments = ["score", str(file), "--pack", str(pack), "--challenge", "Demo/0", "--fail-under", "1"]
+    assert main(arguments) == code
 
 
 def test_pack_tasks_are_challenges(pack):
