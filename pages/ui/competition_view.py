@@ -30,7 +30,7 @@ STATES = {
     "open": ("Open", "green", ":material/play_circle:"),
     "closed": ("Closed", "red", ":material/stop_circle:"),
 }
-MEDALS = {1: "1st", 2: "2nd", 3: "3rd"}
+PLACE_PX, NAME_PX, SCORE_PX = 58, 140, 140  # what fits on a phone; a wider table stretches them
 
 
 def shown_name(row: BoardRow, found: Round) -> str:
@@ -95,7 +95,7 @@ def board_table(
     is_score = kind in ("best", "lowest")
     value = (
         st.column_config.ProgressColumn(
-            VALUE_NAMES[kind], min_value=0, max_value=max_score, format="%.1f", width="medium"
+            VALUE_NAMES[kind], min_value=0, max_value=max_score, format="%.1f", width=SCORE_PX
         )
         if is_score
         else st.column_config.NumberColumn(VALUE_NAMES[kind], format="%.1f")
@@ -105,8 +105,8 @@ def board_table(
         hide_index=True,
         height="content" if len(rows) <= 12 else 460,
         column_config={
-            "place": st.column_config.NumberColumn("Place", width="small"),
-            "name": st.column_config.TextColumn("Name", width="medium"),
+            "place": st.column_config.NumberColumn("Place", width=PLACE_PX),
+            "name": st.column_config.TextColumn("Name", width=NAME_PX),
             "value": value,
             "score": st.column_config.NumberColumn("Score", format="%.1f", width="small"),
             "tokens": st.column_config.NumberColumn("Tokens", format="localized", width="small"),
