@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from llvmlite import ir
 
 from wse_backend.kernels import vectors as v
-from wse_backend.kernels.vectors import Builder, Value, f16, f32, i8, i16, i32, v16f16, v16f32, v16i8, v16i32
+from wse_backend.kernels.vectors import Builder, Value, f16, i8, i16, i32, v16f16, v16f32, v16i8, v16i32
 
 
 @dataclass(frozen=True)
@@ -90,13 +90,13 @@ def _emit_q4_1(b: Builder, base: Value) -> Iterator[Value]:
 
 
 def _emit_q5_0(b: Builder, base: Value) -> Iterator[Value]:
+    """(nibble - 16) * scale, and 16 * scale more where the fifth bit is set: both steps are exact."""
     scale = _scale(b, base, 0)
-    low = _offset(b, scale, 16)
-    packed = v.load(b, base, 6, v16i8)
-    for high in (False, True):
-        fifth = _bit(b, v.load(b, base, 4 if high else 2, i16), 16)
-        q = v.widen_bytes(b, b.or_(_nibbles(b, packed, high=high), fifth))
-        yield v.fma(b, q, scale, low)
+    sixteen = b.fmul(scale, v.constant(v16f32, 16.0))
+    nibbles = _nibble_weights(b, v.load(b, base, 6, v16i8), scale, _offset(b, scale, 16))
+    for bits_at, weights in zip((2, 4), nibbles, strict=True):
+        mask = b.bitcast(v.load(b, base, bits_at, i16), ir.VectorType(v.i1, v.LANES))
+        yield b.select(mask, b.fadd(weights, sixteen), weights)
 
 
 def _emit_q5_1(b: Builder, base: Value) -> Iterator[Value]:
@@ -107,38 +107,47 @@ def _emit_q5_1(b: Builder, base: Value) -> Iterator[Value]:
         yield v.fma(b, v.widen_bytes(b, b.or_(_nibbles(b, packed, high=high), fifth)), scale, low)
 
 
-def _k_scale_min(b: Builder, base: Value, sub_block: int) -> tuple[Value, Value]:
-    """The 6-bit scale and min of a K-quant sub-block (0 to 7), as i8 (ggml's get_scale_min_k4)."""
+def _k_scales(b: Builder, base: Value) -> Value:
+    """The scales d * sc of the 8 sub-blocks of Q4_K or Q5_K, then their offsets -(dmin * m); all exact.
 
-    def byte(index: int) -> Value:
-        return v.load(b, base, index, i8)
+    The 6-bit sc and m lie packed in 12 bytes (ggml's get_scale_min_k4), unpacked here four at a time.
+    """
+    first, second, tails = (v.load(b, base, offset, i32) for offset in (4, 8, 12))
 
-    if sub_block < 4:
-        return b.and_(byte(sub_block), i8(63)), b.and_(byte(sub_block + 4), i8(63))
-    tail, top = byte(sub_block + 4), i8(6)
-    scale = b.or_(b.and_(tail, i8(15)), b.shl(b.lshr(byte(sub_block - 4), top), i8(4)))
-    low = b.or_(b.lshr(tail, i8(4)), b.shl(b.lshr(byte(sub_block), top), i8(4)))
-    return scale, low
+    def bits(word: Value, shift: int, mask: int) -> Value:
+        return b.and_(b.lshr(word, i32(shift)), i32(mask * 0x01010101))
+
+    def late(tail_shift: int, tops: Value) -> Value:
+        return b.or_(bits(tails, tail_shift, 15), b.shl(bits(tops, 6, 3), i32(4)))
+
+    words = ir.Constant(ir.VectorType(i32, 4), ir.Undefined)
+    for lane, word in enumerate((bits(first, 0, 63), late(0, first), bits(second, 0, 63), late(4, second))):
+        words = b.insert_element(words, word, i32(lane))
+    d, d_min = (v.splat(b, v.half_to_float(b, v.load(b, base, offset, f16))) for offset in (0, 2))
+    factors = v.shuffle(b, d, b.fneg(d_min), [*range(8), *range(16, 24)])
+    return b.fmul(v.widen_bytes(b, b.bitcast(words, v16i8)), factors)
 
 
-def _k_scales(b: Builder, base: Value, sub_block: int) -> tuple[Value, Value]:
-    """(scale, -min) of a sub-block of Q4_K or Q5_K in every lane: d * sc and -(dmin * m), both exact."""
-    d, d_min = (v.half_to_float(b, v.load(b, base, offset, f16)) for offset in (0, 2))
-    scale, low = (b.uitofp(b.zext(value, i32), f32) for value in _k_scale_min(b, v.at(b, base, 4), sub_block))
-    return v.splat(b, b.fmul(d, scale)), v.splat(b, b.fneg(b.fmul(d_min, low)))
+def _lane(b: Builder, vector: Value, lane: int) -> Value:
+    """One lane of a vector in every lane."""
+    return v.shuffle(b, vector, vector, [lane] * v.LANES)
 
 
 def _emit_q4_k(b: Builder, base: Value) -> Iterator[Value]:
-    for sub_block in range(8):
-        scale, low = _k_scales(b, base, sub_block)
-        for half in (0, 16):
-            packed = v.load(b, base, 16 + 32 * (sub_block // 2) + half, v16i8)
-            yield v.fma(b, v.widen_bytes(b, _nibbles(b, packed, high=sub_block % 2 == 1)), scale, low)
+    scales = _k_scales(b, base)
+    for pair in range(4):  # 32 bytes: the low nibbles are one sub-block, the high ones the next
+        packed = [v.load(b, base, 16 + 32 * pair + half, v16i8) for half in (0, 16)]
+        for sub_block in (2 * pair, 2 * pair + 1):
+            scale, low = _lane(b, scales, sub_block), _lane(b, scales, 8 + sub_block)
+            for half in packed:
+                low_nibbles, high_nibbles = _nibble_weights(b, half, scale, low)
+                yield high_nibbles if sub_block % 2 else low_nibbles
 
 
 def _emit_q5_k(b: Builder, base: Value) -> Iterator[Value]:
+    scales = _k_scales(b, base)
     for sub_block in range(8):
-        scale, low = _k_scales(b, base, sub_block)
+        scale, low = _lane(b, scales, sub_block), _lane(b, scales, 8 + sub_block)
         for half in (0, 16):
             packed = v.load(b, base, 48 + 32 * (sub_block // 2) + half, v16i8)
             bits = v.load(b, base, 16 + half, v16i8)
@@ -150,15 +159,22 @@ def _emit_q5_k(b: Builder, base: Value) -> Iterator[Value]:
 
 
 def _emit_q6_k(b: Builder, base: Value) -> Iterator[Value]:
-    d = v.half_to_float(b, v.load(b, base, 208, f16))
-    for group in range(16):  # 16 weights each; two 128-weight halves of four 32-weight quarters
-        part, quarter, half = group // 8, group % 8 // 2, group % 2 * 16
-        scale = b.sitofp(b.sext(v.load(b, base, 192 + group, i8), i32), f32)
-        packed = v.load(b, base, 64 * part + 32 * (quarter % 2) + half, v16i8)
-        top = b.lshr(v.load(b, base, 128 + 32 * part + half, v16i8), v.constant(v16i8, 2 * quarter))
-        top = b.shl(b.and_(top, v.constant(v16i8, 3)), v.constant(v16i8, 4))
-        q = v.widen_bytes(b, b.or_(_nibbles(b, packed, high=quarter >= 2), top))
-        yield b.fmul(b.fsub(q, v.constant(v16f32, 32.0)), v.splat(b, b.fmul(d, scale)))
+    """Two halves of 128 weights: 64 bytes of nibbles, the low ones first, and 32 bytes with two bits more."""
+    d = v.splat(b, v.half_to_float(b, v.load(b, base, 208, f16)))
+    scales = b.fmul(v.widen_bytes(b, v.load(b, base, 192, v16i8), signed=True), d)
+    v32i8, v64i8 = ir.VectorType(i8, 32), ir.VectorType(i8, 64)
+    for part in range(2):
+        packed = v.load(b, base, 64 * part, v64i8)
+        tops = v.load(b, base, 128 + 32 * part, v32i8)
+        for upper in (0, 1):
+            first, second = (b.lshr(tops, v.constant(v32i8, 4 * upper + shift)) for shift in (0, 2))
+            top = b.and_(v.shuffle(b, first, second, range(64)), v.constant(v64i8, 3))
+            nibbles = b.lshr(packed, v.constant(v64i8, 4)) if upper else b.and_(packed, v.constant(v64i8, 15))
+            q = b.or_(nibbles, b.shl(top, v.constant(v64i8, 4)))
+            for sixteen in range(4):
+                lanes = v.shuffle(b, q, q, range(16 * sixteen, 16 * sixteen + 16))
+                centred = b.fsub(v.widen_bytes(b, lanes), v.constant(v16f32, 32.0))
+                yield b.fmul(centred, _lane(b, scales, 8 * part + 4 * upper + sixteen))
 
 
 # By ggml type number (gguf.GGMLQuantizationType). F32 and F16 have no blocks; 32 values make the loop's step.

@@ -53,7 +53,9 @@ def _dot(typingctx, w, row_bytes, n_blocks, x, x_stride, y, y_stride, qtype, row
             weights = [fmt.emit(b, b.add(row, w_offset)) for row in w_rows]
             if is_from_memory:
                 for row in w_rows:
-                    v.prefetch(b, b.add(b.add(row, w_offset), ahead))
+                    coming = b.add(b.add(row, w_offset), ahead)
+                    for line in range(0, fmt.size_bytes, 64):
+                        v.prefetch(b, v.at(b, coming, line))
             x_bases = [b.add(row, x_offset) for row in x_rows]
             for step in range(fmt.values // v.LANES):
                 xs = [v.load(b, base, 64 * step, v.v16f32) for base in x_bases]
