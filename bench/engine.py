@@ -114,11 +114,10 @@ def measure(engine: Ours | LlamaCpp, base: int) -> dict[str, float]:
         prefill.append(PREFILL_TOKENS / seconds)
         first, seconds, new = engine.run([(number + 1, SHORT_TOKENS)], DECODE_TOKENS)
         decode.append((new - 1) / (seconds - first))
-    began, new = perf_counter(), 0
-    for layer in turn_requests(base):
-        new += engine.run(layer, TURN_NEW_TOKENS)[2]
+    layers = [engine.run(layer, TURN_NEW_TOKENS) for layer in turn_requests(base)]
     expected = (TURN_AGENTS * TURN_LAYERS + 1) * TURN_NEW_TOKENS
-    turn = (perf_counter() - began) * expected / new  # an early end of text is scaled out
+    new = sum(new for _, _, new in layers)
+    turn = sum(seconds for _, seconds, _ in layers) * expected / new  # an early end of text is scaled out
     return {"prefill": max(prefill), "decode": max(decode), "turn": turn}
 
 
