@@ -2,9 +2,7 @@
 
 import queue
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -61,7 +59,6 @@ class Engine:
         n_blocks = min(full, kv_cache_bytes // block_bytes(gguf))
         self.n_ctx = min(hp.n_ctx, n_blocks * BLOCK_POSITIONS)
         self.n_layers, self.vocab_size = hp.n_layers, hp.vocab_size
-        self.shape_metadata: dict[str, Any] = {**asdict(hp), "architecture": gguf.architecture}
         self._tokenizer = Tokenizer.from_gguf(gguf)
         self._template = ChatTemplate.from_gguf(gguf, self._tokenizer)
         self._transformer = Transformer(gguf, n_blocks, shared_team(), progress)
