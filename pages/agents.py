@@ -230,7 +230,7 @@ def draw_toolbar(config: MoAConfig | None) -> None:
             draw_import()
         st.download_button(
             "Export",
-            config.to_json() if config else "",
+            config.to_json if config else "",
             "agents.json",
             "application/json",
             icon=":material/download:",

@@ -60,7 +60,7 @@ def draw_save() -> None:
     with st.popover("Save", icon=":material/download:"):
         st.download_button(
             "Markdown, to read",
-            saved.to_markdown(),
+            saved.to_markdown,
             "conversation.md",
             "text/markdown",
             key="chat_save_markdown",
@@ -68,7 +68,7 @@ def draw_save() -> None:
         )
         st.download_button(
             "JSON, to process",
-            saved.to_json(),
+            saved.to_json,
             "conversation.json",
             "application/json",
             key="chat_save_json",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -61,6 +63,11 @@ def test_a_question_is_answered_and_its_layers_are_charted(page: Page) -> None:
     expect(page.locator(".js-plotly-plot .barlayer .point").first).to_be_visible()
     page.get_by_role("link", name="Chat", exact=True).click()
     expect(page.get_by_text("Why is the sky blue?")).to_be_visible()
+    page.get_by_role("button", name="Save").click()
+    with page.expect_download() as started:
+        page.get_by_role("button", name="JSON, to process").click()
+    saved = json.loads(started.value.path().read_text("utf-8"))
+    assert saved["turns"][0]["question"] == "Why is the sky blue?"
 
 
 def test_stop_ends_the_run_and_keeps_what_was_written(page: Page) -> None:

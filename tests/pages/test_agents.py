@@ -63,6 +63,14 @@ def test_an_empty_layer_and_no_layers_say_what_to_do(agents: App) -> None:
     assert "the summarizer answers alone" in agents.run().text
 
 
+def test_the_setup_is_exported_when_it_is_asked_for(agents: App) -> None:
+    """A file made in advance is gone from the server as soon as the page runs again."""
+    (export,) = agents.at.get("download_button")
+    assert export.label == "Export"
+    assert export.proto.deferred_file_id
+    assert not export.proto.url
+
+
 def test_a_pasted_configuration_replaces_the_setup(agents: App) -> None:
     agents.at.text_area(key="agents_pasted").set_value(
         json.dumps({"main_model": "smollm2-135m", "cycles": 3, "layer_agent_config": {"Solo": {}}})
