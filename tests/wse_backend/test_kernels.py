@@ -7,9 +7,9 @@ import pytest
 from gguf import GGMLQuantizationType
 from gguf.quants import dequantize, quantize
 
-from wse_backend.kernels.attention import compile_attention, scratch_floats
+from wse_backend.kernels.attention import attention_scratch_floats, compile_attention
 from wse_backend.kernels.blocks import FORMATS
-from wse_backend.kernels.matmul import TILE_ROWS, compile_decode, compile_matmul
+from wse_backend.kernels.matmul import compile_decode, compile_matmul, matmul_scratch_floats
 
 ALL = pytest.mark.parametrize("qtype", FORMATS, ids=[fmt.name for fmt in FORMATS.values()])
 K_QUANT_SCALES = {"Q4_K": (0, 4), "Q5_K": (0, 4), "Q6_K": (208, 210)}  # where a super-block has its float16s
@@ -38,7 +38,7 @@ def twin(qtype: int, raw: np.ndarray) -> np.ndarray:
 
 def multiply(qtype: int, raw: np.ndarray, n_cols: int, x: np.ndarray) -> np.ndarray:
     n_rows, out = len(raw), np.zeros((len(x), len(raw)), np.float32)
-    scratch = np.empty(TILE_ROWS * n_cols, np.float32)
+    scratch = np.empty(matmul_scratch_floats(n_cols), np.float32)
     compile_matmul(qtype).ctypes(
         raw.ctypes.data, raw.strides[0], n_cols // FORMATS[qtype].values, 0, n_rows,
         x.ctypes.data, x.strides[0], len(x), out.ctypes.data, out.strides[0], scratch.ctypes.data,
@@ -72,13 +72,14 @@ def test_products_agree_with_float64(qtype: int, n_rows: int) -> None:
 
 
 @ALL
-def test_a_row_has_the_same_bits_in_every_batch(qtype: int) -> None:
-    n_cols = 256
+@pytest.mark.parametrize("n_cols", [256, 2304])
+def test_a_row_has_the_same_bits_in_every_batch(qtype: int, n_cols: int) -> None:
+    """For a few tokens weights stay in registers, for more they pass through tiles; wide ones in segments."""
     rng = np.random.default_rng(200 + qtype)
     raw = np.ascontiguousarray(random_rows(qtype, 37, n_cols, rng))
-    x = rng.standard_normal((19, n_cols)).astype(np.float32)
+    x = rng.standard_normal((40, n_cols)).astype(np.float32)
     together = multiply(qtype, raw, n_cols, x)
-    for n in (1, 2, 3, 4, 5, 6, 7, 8, 9, 18):
+    for n in (1, 2, 3, 4, 5, 6, 7, 8, 9, 18, 32, 33):
         np.testing.assert_array_equal(
             multiply(qtype, raw, n_cols, x[:n]), together[:n], err_msg=f"batch of {n}"
         )
@@ -106,7 +107,7 @@ def test_attention_agrees_with_the_textbook(
     # keys and values of one block lie side by side, as in the engine's cache
     block = np.concatenate([a.reshape(len(a), -1).view(np.uint8) for a in (pool_k, pool_v)], axis=1)
     block = np.ascontiguousarray(block)
-    out, scratch = np.zeros_like(q), np.empty(scratch_floats(group, n_positions), np.float32)
+    out, scratch = np.zeros_like(q), np.empty(attention_scratch_floats(group, n_positions), np.float32)
     keys_at = block.ctypes.data
     values_at = keys_at + pool_k[0].nbytes
     compile_attention(group, head_dim, np.dtype(key_type).itemsize).ctypes(

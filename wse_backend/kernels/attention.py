@@ -141,7 +141,7 @@ def _weighted_values(typingctx, table, n_positions, values, block_bytes, scores,
     return types.void(table, n_positions, values, block_bytes, scores, out, group, head_dim), codegen
 
 
-def scratch_floats(group: int, n_positions: int) -> int:
+def attention_scratch_floats(group: int, n_positions: int) -> int:
     """How many float32 of scratch one call needs."""
     return group * (-(-n_positions // BLOCK_POSITIONS) * BLOCK_POSITIONS + 1)
 
@@ -155,7 +155,7 @@ def compile_attention(group: int, head_dim: int, key_bytes: int) -> Any:
     (group, head_dim), q already scaled by head_dim**-0.5; table: int32 block numbers of the sequence, and
     one entry more (of any value: it is only prefetched);
     keys, values: where block 0 has this layer's and head's keys and values; block_bytes: from one block
-    to the next; scratch: float32, see `scratch_floats`. The machine code is cached on disk.
+    to the next; scratch: float32, see `attention_scratch_floats`. The machine code is cached on disk.
     """
     stamp = SOURCE_STAMP
 

@@ -32,11 +32,6 @@ def _scale(b: Builder, base: Value, offset: int) -> Value:
     return v.half_to_float(b, v.splat(b, v.load(b, base, offset, f16)))
 
 
-def _offset(b: Builder, scale: Value, zero: int) -> Value:
-    """-zero * scale: with it, q * scale + offset is exactly (q - zero) * scale (no bit of either is lost)."""
-    return b.fmul(scale, v.constant(v16f32, -float(zero)))
-
-
 def _nibbles(b: Builder, packed: Value, *, high: bool) -> Value:
     """The low or high four bits of 16 bytes."""
     if high:
@@ -66,34 +61,44 @@ def _emit_q8_0(b: Builder, base: Value) -> Iterator[Value]:
         yield b.fmul(v.widen_bytes(b, v.load(b, base, offset, v16i8), signed=True), scale)
 
 
-def _nibble_weights(b: Builder, packed: Value, scale: Value, low: Value) -> Iterator[Value]:
-    """q * scale + low for the low, then the high nibbles q of 16 bytes."""
+def _nibble_weights(b: Builder, packed: Value, weigh: Callable[[Value], Value]) -> Iterator[Value]:
+    """The weights `weigh(q)` of the low, then the high nibbles q of 16 bytes."""
     if v.HAS_LOOKUP:
         # 16 possible weights per block: look them up. The look-up reads the low four bits of each lane.
-        weights = v.fma(b, v.iota(v16f32), scale, low)
+        weights = weigh(v.iota(v16f32))
         lanes = b.zext(packed, v16i32)
         yield v.look_up(b, weights, lanes)
         yield v.look_up(b, weights, b.lshr(lanes, v.constant(v16i32, 4)))
         return
     for high in (False, True):
-        yield v.fma(b, v.widen_bytes(b, _nibbles(b, packed, high=high)), scale, low)
+        yield weigh(v.widen_bytes(b, _nibbles(b, packed, high=high)))
+
+
+def _centred(b: Builder, scale: Value, zero: int) -> Callable[[Value], Value]:
+    """q -> (q - zero) * scale: both steps are exact."""
+    return lambda q: b.fmul(b.fsub(q, v.constant(v16f32, float(zero))), scale)
+
+
+def _shifted(b: Builder, scale: Value, low: Value) -> Callable[[Value], Value]:
+    """q -> q * scale + low, rounded once."""
+    return lambda q: v.fma(b, q, scale, low)
 
 
 def _emit_q4_0(b: Builder, base: Value) -> Iterator[Value]:
     scale = _scale(b, base, 0)
-    return _nibble_weights(b, v.load(b, base, 2, v16i8), scale, _offset(b, scale, 8))
+    return _nibble_weights(b, v.load(b, base, 2, v16i8), _centred(b, scale, 8))
 
 
 def _emit_q4_1(b: Builder, base: Value) -> Iterator[Value]:
     scale, low = _scale(b, base, 0), _scale(b, base, 2)
-    return _nibble_weights(b, v.load(b, base, 4, v16i8), scale, low)
+    return _nibble_weights(b, v.load(b, base, 4, v16i8), _shifted(b, scale, low))
 
 
 def _emit_q5_0(b: Builder, base: Value) -> Iterator[Value]:
     """(nibble - 16) * scale, and 16 * scale more where the fifth bit is set: both steps are exact."""
     scale = _scale(b, base, 0)
     sixteen = b.fmul(scale, v.constant(v16f32, 16.0))
-    nibbles = _nibble_weights(b, v.load(b, base, 6, v16i8), scale, _offset(b, scale, 16))
+    nibbles = _nibble_weights(b, v.load(b, base, 6, v16i8), _centred(b, scale, 16))
     for bits_at, weights in zip((2, 4), nibbles, strict=True):
         mask = b.bitcast(v.load(b, base, bits_at, i16), ir.VectorType(v.i1, v.LANES))
         yield b.select(mask, b.fadd(weights, sixteen), weights)
@@ -140,7 +145,7 @@ def _emit_q4_k(b: Builder, base: Value) -> Iterator[Value]:
         for sub_block in (2 * pair, 2 * pair + 1):
             scale, low = _lane(b, scales, sub_block), _lane(b, scales, 8 + sub_block)
             for half in packed:
-                low_nibbles, high_nibbles = _nibble_weights(b, half, scale, low)
+                low_nibbles, high_nibbles = _nibble_weights(b, half, _shifted(b, scale, low))
                 yield high_nibbles if sub_block % 2 else low_nibbles
 
 
@@ -170,11 +175,11 @@ def _emit_q6_k(b: Builder, base: Value) -> Iterator[Value]:
             first, second = (b.lshr(tops, v.constant(v32i8, 4 * upper + shift)) for shift in (0, 2))
             top = b.and_(v.shuffle(b, first, second, range(64)), v.constant(v64i8, 3))
             nibbles = b.lshr(packed, v.constant(v64i8, 4)) if upper else b.and_(packed, v.constant(v64i8, 15))
-            q = b.or_(nibbles, b.shl(top, v.constant(v64i8, 4)))
+            q = b.sub(b.or_(nibbles, b.shl(top, v.constant(v64i8, 4))), v.constant(v64i8, 32))
             for sixteen in range(4):
                 lanes = v.shuffle(b, q, q, range(16 * sixteen, 16 * sixteen + 16))
-                centred = b.fsub(v.widen_bytes(b, lanes), v.constant(v16f32, 32.0))
-                yield b.fmul(centred, _lane(b, scales, 8 * part + 4 * upper + sixteen))
+                scale = _lane(b, scales, 8 * part + 4 * upper + sixteen)
+                yield b.fmul(v.widen_bytes(b, lanes, signed=True), scale)
 
 
 # By ggml type number (gguf.GGMLQuantizationType). F32 and F16 have no blocks; 32 values make the loop's step.
