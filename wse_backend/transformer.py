@@ -218,6 +218,7 @@ class Transformer:
             attended=rows(q_dim),
             gate=rows(hp.hidden_dim),
             up=rows(hp.hidden_dim),
+            last=rows(hp.dim, MAX_LOGIT_ROWS),
             head_in=rows(hp.dim, MAX_LOGIT_ROWS),
             logits=rows(hp.vocab_size, MAX_LOGIT_ROWS),
             scratch=rows(-(-scratch // 16) * 16, n_threads),

@@ -94,22 +94,36 @@ def _emit_q4_1(b: Builder, base: Value) -> Iterator[Value]:
     return _nibble_weights(b, v.load(b, base, 4, v16i8), _shifted(b, scale, low))
 
 
+def _five_bit_weights(
+    b: Builder, bits: Value, packed: Value, weigh: Callable[[Value], Value]
+) -> Iterator[Value]:
+    """The weights `weigh(q)` of 32 numbers q: nibbles as above, and their fifth bits in the i32 `bits`."""
+    if v.HAS_LOOKUP:
+        # 32 possible weights per block in two registers; the look-up reads the low five bits of each lane.
+        low, high = weigh(v.iota(v16f32)), weigh(b.fadd(v.iota(v16f32), v.constant(v16f32, 16.0)))
+        lanes, fifths = b.zext(packed, v16i32), v.splat(b, bits)
+        fifteen = v.constant(v16i32, 15)
+        for half in (0, 1):
+            turns = ir.Constant(v16i32, [(lane + 16 * half - 4) % 32 for lane in range(v.LANES)])
+            fifth = v.call_intrinsic(b, "llvm.fshr.v16i32", v16i32, (fifths, fifths, turns))
+            nibbles = b.lshr(lanes, v.constant(v16i32, 4)) if half else lanes
+            q = b.or_(b.and_(nibbles, fifteen), b.and_(fifth, b.not_(fifteen)))
+            yield v.look_up_pair(b, low, high, q)
+        return
+    halves = b.bitcast(bits, ir.VectorType(i16, 2))
+    for half in (0, 1):
+        fifth = _bit(b, b.extract_element(halves, i32(half)), 16)
+        yield weigh(v.widen_bytes(b, b.or_(_nibbles(b, packed, high=half == 1), fifth)))
+
+
 def _emit_q5_0(b: Builder, base: Value) -> Iterator[Value]:
-    """(nibble - 16) * scale, and 16 * scale more where the fifth bit is set: both steps are exact."""
-    scale = _scale(b, base, 0)
-    sixteen = b.fmul(scale, v.constant(v16f32, 16.0))
-    nibbles = _nibble_weights(b, v.load(b, base, 6, v16i8), _centred(b, scale, 16))
-    for bits_at, weights in zip((2, 4), nibbles, strict=True):
-        mask = b.bitcast(v.load(b, base, bits_at, i16), ir.VectorType(v.i1, v.LANES))
-        yield b.select(mask, b.fadd(weights, sixteen), weights)
+    weigh = _centred(b, _scale(b, base, 0), 16)
+    return _five_bit_weights(b, v.load(b, base, 2, i32), v.load(b, base, 6, v16i8), weigh)
 
 
 def _emit_q5_1(b: Builder, base: Value) -> Iterator[Value]:
-    scale, low = _scale(b, base, 0), _scale(b, base, 2)
-    packed = v.load(b, base, 8, v16i8)
-    for high in (False, True):
-        fifth = _bit(b, v.load(b, base, 6 if high else 4, i16), 16)
-        yield v.fma(b, v.widen_bytes(b, b.or_(_nibbles(b, packed, high=high), fifth)), scale, low)
+    weigh = _shifted(b, _scale(b, base, 0), _scale(b, base, 2))
+    return _five_bit_weights(b, v.load(b, base, 4, i32), v.load(b, base, 8, v16i8), weigh)
 
 
 def _k_scales(b: Builder, base: Value) -> Value:

@@ -83,6 +83,7 @@ class Buffers(NamedTuple):
     attended: Floats  # (rows, q_dim)
     gate: Floats  # (rows, hidden_dim)
     up: Floats  # (rows, hidden_dim)
+    last: Floats  # (logit rows, dim): the residual of the rows that want logits, in the last layer
     head_in: Floats  # (logit rows, dim)
     logits: Floats  # (logit rows, vocab_size)
     scratch: Floats  # (threads, scratch floats)
@@ -191,10 +192,17 @@ def _place_row(model: Model, cache: Cache, layer: int, qkv: Any, position: int, 
 
 @njit(**_JIT)
 def _attend(
-    model: Model, cache: Cache, layer: int, unit: int, batch: Batch, buffers: Buffers, scratch: int
+    model: Model,
+    cache: Cache,
+    layer: int,
+    row: int,
+    head: int,
+    batch: Batch,
+    buffers: Buffers,
+    out_row: int,
+    scratch: int,
 ) -> None:
     """Attention of one row for one KV head's group of query heads."""
-    row, head = unit // model.n_kv_heads, unit % model.n_kv_heads
     group, dim = model.n_heads // model.n_kv_heads, model.head_dim
     base = cache.base + layer * cache.layer_bytes
     call_attention(
@@ -206,7 +214,7 @@ def _attend(
         base + cache.values_offset + head * dim * 16 * 2,
         cache.block_bytes,
         scratch,
-        buffers.attended.ctypes.data + row * buffers.attended.strides[0] + head * group * dim * 4,
+        buffers.attended.ctypes.data + out_row * buffers.attended.strides[0] + head * group * dim * 4,
     )
 
 
@@ -299,10 +307,16 @@ def _attend_all(
     phase: int,
     scratch: int,
 ) -> None:
-    n_units = batch.counts[0] * model.n_kv_heads
+    """Attention of all rows; in the last layer only of those that want logits, gathered in `last`."""
+    is_last = layer == model.matrices.shape[0] - 1
+    n_units = batch.counts[1 if is_last else 0] * model.n_kv_heads
     unit = _claim(team, phase)
     while unit < n_units:
-        _attend(model, cache, layer, unit, batch, buffers, scratch)
+        index, head = unit // model.n_kv_heads, unit % model.n_kv_heads
+        row = batch.logit_rows[index] if is_last else index
+        _attend(model, cache, layer, row, head, batch, buffers, index, scratch)
+        if is_last and head == 0:
+            buffers.last[index] = buffers.residual[row]
         _finish(team, phase)
         unit = _claim(team, phase)
     _settle(team, phase, n_units)
@@ -310,17 +324,17 @@ def _attend_all(
 
 @njit(**_JIT)
 def _multiply_and_add(
-    matrix: Any, x: Any, buffers: Buffers, n: int, team: Team, phase: int, scratch: int
+    matrix: Any, x: Any, residual: Any, product: Any, n: int, team: Team, phase: int, scratch: int
 ) -> None:
-    """residual += x . matrix; the product passes through `normed`, which is free in these phases."""
-    dim = buffers.residual.shape[1]
-    n_units = _units(dim, UNIT_ROWS)
+    """residual[:n] += x[:n] . matrix, by way of `product`."""
+    dim = residual.shape[1]
+    n_units = _units(dim, UNIT_ROWS) if n > 0 else 0
     unit = _claim(team, phase)
     while unit < n_units:
-        _multiply(matrix, unit, dim, x, n, buffers.normed, 0, scratch)
+        _multiply(matrix, unit, dim, x, n, product, 0, scratch)
         for i in range(n):
             for r in range(unit * UNIT_ROWS, min((unit + 1) * UNIT_ROWS, dim)):
-                buffers.residual[i, r] += buffers.normed[i, r]
+                residual[i, r] += product[i, r]
         _finish(team, phase)
         unit = _claim(team, phase)
     _settle(team, phase, n_units)
@@ -331,7 +345,7 @@ def _multiply_gate_up(
     model: Model, layer: int, buffers: Buffers, n: int, team: Team, phase: int, scratch: int
 ) -> None:
     hidden_dim = buffers.gate.shape[1]
-    n_units = _units(hidden_dim, UNIT_ROWS)
+    n_units = _units(hidden_dim, UNIT_ROWS) if n > 0 else 0
     unit = _claim(team, phase)
     while unit < n_units:
         _multiply(model.matrices[layer, 4], unit, hidden_dim, buffers.normed, n, buffers.gate, 0, scratch)
@@ -348,12 +362,11 @@ def _multiply_gate_up(
 
 @njit(**_JIT)
 def _head(model: Model, buffers: Buffers, batch: Batch, team: Team, phase: int, scratch: int) -> None:
-    """Logits of the rows that want them: gather, normalise, multiply by the head."""
+    """Logits of the rows that want them: normalise, multiply by the head."""
     m = batch.counts[1]
     unit = _claim(team, phase)
     while unit < m:
-        row = buffers.residual[batch.logit_rows[unit]]
-        _rms_norm(row, model.output_norm, model.rms_eps, buffers.head_in[unit])
+        _rms_norm(buffers.last[unit], model.output_norm, model.rms_eps, buffers.head_in[unit])
         _finish(team, phase)
         unit = _claim(team, phase)
     _settle(team, phase, m)
@@ -378,28 +391,29 @@ def compile_forward() -> Any:
         normalise, attend, add, normalise, feed forward, add; then the head where logits are wanted.
         """
         _ = stamp, n_threads
-        n = batch.counts[0]
+        n, residual, normed = batch.counts[0], buffers.residual, buffers.normed
         scratch = buffers.scratch.ctypes.data + thread * buffers.scratch.strides[0]
         phase, eps = 1, model.rms_eps
         began = ticks()
         _embed(model, buffers, batch, team, 0)
         for layer in range(model.matrices.shape[0]):
             t0 = ticks()
-            _normalise(buffers.residual, model.attention_norm[layer], eps, n, buffers.normed, team, phase)
+            _normalise(residual, model.attention_norm[layer], eps, n, normed, team, phase)
             t1 = ticks()
             _multiply_qkv(model, layer, buffers, n, team, phase + 1, scratch)
             t2 = ticks()
             _place(model, cache, layer, batch, buffers, team, phase + 2)
             _attend_all(model, cache, layer, batch, buffers, team, phase + 3, scratch)
+            if layer == model.matrices.shape[0] - 1:  # from here on only what logits are wanted for
+                n, residual = batch.counts[1], buffers.last
             t3 = ticks()
-            _multiply_and_add(
-                model.matrices[layer, 3], buffers.attended, buffers, n, team, phase + 4, scratch
-            )
+            output, down = model.matrices[layer, 3], model.matrices[layer, 6]
+            _multiply_and_add(output, buffers.attended, residual, normed, n, team, phase + 4, scratch)
             t4 = ticks()
-            _normalise(buffers.residual, model.ffn_norm[layer], eps, n, buffers.normed, team, phase + 5)
+            _normalise(residual, model.ffn_norm[layer], eps, n, normed, team, phase + 5)
             t5 = ticks()
             _multiply_gate_up(model, layer, buffers, n, team, phase + 6, scratch)
-            _multiply_and_add(model.matrices[layer, 6], buffers.gate, buffers, n, team, phase + 7, scratch)
+            _multiply_and_add(down, buffers.gate, residual, normed, n, team, phase + 7, scratch)
             if thread == 0:
                 spent = team.layer_ticks[layer]
                 spent[0], spent[1], spent[2] = (t1 - t0) + (t5 - t4), t2 - t1, t3 - t2

@@ -65,13 +65,15 @@ def _emit_products(b: v.Builder, fmt: Any, weights: _Rows, xs: _Rows, n_blocks: 
                 for line in range(0, fmt.size_bytes, 64):
                     v.prefetch(b, v.at(b, coming, line))
         x_bases = [b.add(row, x_offset) for row in x_rows]
-        for step in range(fmt.values // v.LANES):
-            inputs = [v.load(b, base, 64 * step, v.v16f32) for base in x_bases]
+        # A small block is decoded at once, row after row: a part of each row in turn takes more registers.
+        together = 2 if is_from_memory and fmt.values == 32 else 1
+        for first in range(0, fmt.values // v.LANES, together):
             for r, block in enumerate(blocks):
-                weight = next(block)
-                for n, value in enumerate(inputs):
-                    acc = accs[n * weights.number + r]
-                    b.store(v.fma(b, weight, value, b.load(acc)), acc)
+                for step in range(first, first + together):
+                    weight = next(block)
+                    for n, base in enumerate(x_bases):
+                        acc = accs[n * weights.number + r]
+                        b.store(v.fma(b, weight, v.load(b, base, 64 * step, v.v16f32), b.load(acc)), acc)
 
 
 def _emit_sums(b: v.Builder, accs: list[Any], n_rows: int, ys: _Rows) -> None:
@@ -85,32 +87,18 @@ def _emit_sums(b: v.Builder, accs: list[Any], n_rows: int, ys: _Rows) -> None:
 
 
 @intrinsic(prefer_literal=True)
-def _dot(typingctx, w, row_bytes, n_blocks, x, x_stride, y, y_stride, qtype, rows, tokens):
-    """y[n, r] for `rows` weight rows and `tokens` input rows (both literal); strides in bytes."""
+def _dot(
+    typingctx, w, row_bytes, n_blocks, x, x_stride, y, y_stride, sums, is_first, is_last, qtype, rows, tokens
+):
+    """y[n, r] for `rows` weight rows and `tokens` input rows (both literal); strides in bytes.
+
+    Over a segment of the columns: the lanes' sums of earlier ones come from `sums` and go there again,
+    unless it is the first, or the last.
+    """
     fmt, n_rows, n_tokens = FORMATS[_literal(qtype)], _literal(rows), _literal(tokens)
 
     def codegen(context: Any, b: v.Builder, signature: Any, args: Any) -> Any:
-        w, row_bytes, n_blocks, x, x_stride, y, y_stride = args[:7]
-        accs = [cgutils.alloca_once(b, v.v16f32) for _ in range(n_rows * n_tokens)]
-        for acc in accs:
-            b.store(v.constant(v.v16f32, 0.0), acc)
-        weights, xs = _Rows(w, row_bytes, n_rows), _Rows(x, x_stride, n_tokens)
-        _emit_products(b, fmt, weights, xs, n_blocks, accs)
-        _emit_sums(b, accs, n_rows, _Rows(y, y_stride, n_tokens))
-        return context.get_dummy_value()
-
-    return types.void(w, row_bytes, n_blocks, x, x_stride, y, y_stride, qtype, rows, tokens), codegen
-
-
-@intrinsic(prefer_literal=True)
-def _dot_segment(
-    typingctx, w, row_bytes, n_blocks, x, x_stride, y, y_stride, partial, is_first, is_last, rows, tokens
-):
-    """`_dot` of float32 weights over some of the columns; the lanes' sums so far wait at `partial`."""
-    n_rows, n_tokens = _literal(rows), _literal(tokens)
-
-    def codegen(context: Any, b: v.Builder, signature: Any, args: Any) -> Any:
-        w, row_bytes, n_blocks, x, x_stride, y, y_stride, partial, is_first, is_last = args[:10]
+        w, row_bytes, n_blocks, x, x_stride, y, y_stride, sums, is_first, is_last = args[:10]
         accs = [cgutils.alloca_once(b, v.v16f32) for _ in range(n_rows * n_tokens)]
         with b.if_else(is_first) as (then, otherwise):
             with then:
@@ -118,19 +106,19 @@ def _dot_segment(
                     b.store(v.constant(v.v16f32, 0.0), acc)
             with otherwise:
                 for index, acc in enumerate(accs):
-                    b.store(v.load(b, partial, 64 * index, v.v16f32), acc)
+                    b.store(v.load(b, sums, 64 * index, v.v16f32), acc)
         weights, xs = _Rows(w, row_bytes, n_rows), _Rows(x, x_stride, n_tokens)
-        _emit_products(b, FORMATS[F32], weights, xs, n_blocks, accs)
+        _emit_products(b, fmt, weights, xs, n_blocks, accs)
         with b.if_else(is_last) as (then, otherwise):
             with then:
                 _emit_sums(b, accs, n_rows, _Rows(y, y_stride, n_tokens))
             with otherwise:
                 for index, acc in enumerate(accs):
-                    v.store(b, b.load(acc), partial, 64 * index)
+                    v.store(b, b.load(acc), sums, 64 * index)
         return context.get_dummy_value()
 
     signature = types.void(
-        w, row_bytes, n_blocks, x, x_stride, y, y_stride, partial, is_first, is_last, rows, tokens
+        w, row_bytes, n_blocks, x, x_stride, y, y_stride, sums, is_first, is_last, qtype, rows, tokens
     )
     return signature, codegen
 
@@ -160,37 +148,37 @@ def _tile_dot(w, n_cols, n_rows, x, x_stride, n, y, y_stride, partial):
 
     Wide rows are taken in segments, so that a group's inputs stay in the L1 cache for all rows of the tile.
     """
-    row_bytes, n_steps = n_cols * 4, n_cols // 32
+    stride, n_blocks = n_cols * 4, n_cols // 32
     n_segments = (n_cols + SEGMENT_COLUMNS - 1) // SEGMENT_COLUMNS
-    segment = (n_steps + n_segments - 1) // n_segments
+    segment = (n_blocks + n_segments - 1) // n_segments
     whole = n_rows - n_rows % GROUP_ROWS
     n_groups = (n + GROUP_TOKENS - 1) // GROUP_TOKENS
     for group in range(n_groups):
         t = n * group // n_groups  # groups of nearly the same size
         tokens = n * (group + 1) // n_groups - t
         xt, yt = x + t * x_stride, y + t * y_stride
-        for first in range(0, n_steps, segment):
-            steps = min(segment, n_steps - first)
-            starts, ends = first == 0, first + steps == n_steps
+        for start in range(0, n_blocks, segment):
+            blocks = min(segment, n_blocks - start)
+            first, last = start == 0, start + blocks == n_blocks
             for r in range(0, whole, GROUP_ROWS):
-                ws, xs, yr = w + r * row_bytes + first * 128, xt + first * 128, yt + 4 * r
+                ws, xs, yr = w + r * stride + start * 128, xt + start * 128, yt + 4 * r
                 sums = partial + r * GROUP_TOKENS * 64
                 if tokens == 6:
-                    _dot_segment(ws, row_bytes, steps, xs, x_stride, yr, y_stride, sums, starts, ends, 4, 6)
+                    _dot(ws, stride, blocks, xs, x_stride, yr, y_stride, sums, first, last, F32, 4, 6)
                 elif tokens == 5:
-                    _dot_segment(ws, row_bytes, steps, xs, x_stride, yr, y_stride, sums, starts, ends, 4, 5)
+                    _dot(ws, stride, blocks, xs, x_stride, yr, y_stride, sums, first, last, F32, 4, 5)
                 elif tokens == 4:
-                    _dot_segment(ws, row_bytes, steps, xs, x_stride, yr, y_stride, sums, starts, ends, 4, 4)
+                    _dot(ws, stride, blocks, xs, x_stride, yr, y_stride, sums, first, last, F32, 4, 4)
                 elif tokens == 3:
-                    _dot_segment(ws, row_bytes, steps, xs, x_stride, yr, y_stride, sums, starts, ends, 4, 3)
+                    _dot(ws, stride, blocks, xs, x_stride, yr, y_stride, sums, first, last, F32, 4, 3)
                 elif tokens == 2:
-                    _dot_segment(ws, row_bytes, steps, xs, x_stride, yr, y_stride, sums, starts, ends, 4, 2)
+                    _dot(ws, stride, blocks, xs, x_stride, yr, y_stride, sums, first, last, F32, 4, 2)
                 else:
-                    _dot_segment(ws, row_bytes, steps, xs, x_stride, yr, y_stride, sums, starts, ends, 4, 1)
+                    _dot(ws, stride, blocks, xs, x_stride, yr, y_stride, sums, first, last, F32, 4, 1)
         for r in range(whole, n_rows):
             for i in range(tokens):
-                _dot(w + r * row_bytes, row_bytes, n_steps, xt + i * x_stride, x_stride,
-                     yt + i * y_stride + 4 * r, y_stride, F32, 1, 1)  # fmt: skip
+                _dot(w + r * stride, stride, n_blocks, xt + i * x_stride, x_stride,
+                     yt + i * y_stride + 4 * r, y_stride, partial, True, True, F32, 1, 1)  # fmt: skip
 
 
 MATMUL_SIGNATURE = types.void(*[types.int64] * 11)
@@ -219,13 +207,13 @@ def compile_matmul(qtype: int) -> Any:
             for r in range(row_start, whole, GROUP_ROWS):
                 wr, yr = w + r * row_bytes, y + 4 * r
                 if n == 1:
-                    _dot(wr, row_bytes, n_blocks, x, x_stride, yr, y_stride, qtype, 4, 1)
+                    _dot(wr, row_bytes, n_blocks, x, x_stride, yr, y_stride, 0, True, True, qtype, 4, 1)
                 elif n == 2:
-                    _dot(wr, row_bytes, n_blocks, x, x_stride, yr, y_stride, qtype, 4, 2)
+                    _dot(wr, row_bytes, n_blocks, x, x_stride, yr, y_stride, 0, True, True, qtype, 4, 2)
                 elif n == 3:
-                    _dot(wr, row_bytes, n_blocks, x, x_stride, yr, y_stride, qtype, 4, 3)
+                    _dot(wr, row_bytes, n_blocks, x, x_stride, yr, y_stride, 0, True, True, qtype, 4, 3)
                 else:
-                    _dot(wr, row_bytes, n_blocks, x, x_stride, yr, y_stride, qtype, 4, 4)
+                    _dot(wr, row_bytes, n_blocks, x, x_stride, yr, y_stride, 0, True, True, qtype, 4, 4)
             row_start = whole
         tile_rows = SMALL_TILE_ROWS if n <= SMALL_TILE_TOKENS else TILE_ROWS
         for tile in range(row_start, row_stop, tile_rows):

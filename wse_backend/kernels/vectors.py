@@ -90,6 +90,12 @@ def look_up(b: Builder, table: Value, indices: Value) -> Value:
     return call_intrinsic(b, "llvm.x86.avx512.permvar.sf.512", v16f32, (table, indices))
 
 
+def look_up_pair(b: Builder, low: Value, high: Value, indices: Value) -> Value:
+    """Return [low, high][i & 31] for 16 int32 `indices`; only where HAS_LOOKUP."""
+    name = "llvm.x86.avx512.vpermi2var.ps.512"
+    return call_intrinsic(b, name, v16f32, (low, indices, high))
+
+
 def maximum(b: Builder, x: Value, y: Value) -> Value:
     """Return the lane-wise maximum (neither side is NaN)."""
     return b.select(b.fcmp_ordered(">", x, y), x, y)
