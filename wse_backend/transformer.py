@@ -26,6 +26,7 @@ from wse_backend.kernels.forward import (
     Team,
     compile_forward,
     n_phases,
+    unit_rows,
 )
 from wse_backend.kernels.matmul import compile_decode, compile_matmul, matmul_scratch_floats
 from wse_backend.kv_cache import BlockPool
@@ -181,12 +182,13 @@ class Transformer:
             values_offset=hp.n_kv_heads * hp.head_dim * BLOCK_POSITIONS * width,
         )
 
-    def _matrix(self, tensor: TensorInfo) -> tuple[int, int, int, int]:
-        """(function, data, bytes per row, blocks per row) of a weight matrix."""
+    def _matrix(self, tensor: TensorInfo) -> tuple[int, int, int, int, int]:
+        """(function, data, bytes per row, blocks per row, rows claimed at a time) of a weight matrix."""
         n_rows, n_cols = tensor.shape
         address = int(tensor.data.ctypes.data)
         function = self._kernels.matmul[tensor.qtype]
-        return function, address, tensor.n_bytes // n_rows, n_cols // FORMATS[tensor.qtype].values
+        n_blocks = n_cols // FORMATS[tensor.qtype].values
+        return function, address, tensor.n_bytes // n_rows, n_blocks, unit_rows(n_rows, self._team.n_threads)
 
     def _biases(self) -> npt.NDArray[np.float32]:
         if not self.hparams.has_qkv_bias:

@@ -32,9 +32,9 @@ Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
 OP_GROUPS = ("norm", "qkv", "attention", "output", "ffn", "head")
-# Weight rows claimed at a time. Prefetching reaches into the next rows, which after a unit are another
-# thread's: 32 rows made decode a third slower than 96 (4.4 against 3.2 ms on SmolLM2).
-UNIT_ROWS = 96
+# Weight rows claimed at a time, see unit_rows. Prefetching reaches into the next rows, which after a unit are
+# another thread's: 32 rows made decode a third slower than 96 (4.4 against 3.2 ms on SmolLM2).
+UNIT_SIZES = (96, 112, 128, 144)
 UNIT_TOKENS = 8  # batch rows claimed at a time where each row is little work
 PHASES_PER_LAYER = 8
 LINE = 8  # int64 per cache line: each shared counter has one of its own
@@ -44,11 +44,14 @@ _JIT = {"nogil": True, "error_model": "numpy"}  # cached as part of `forward`, s
 
 
 class Model(NamedTuple):
-    """Read-only weights. A matrix is (function address, data address, bytes per row, blocks per row)."""
+    """Read-only weights.
 
-    matrices: Ints  # (n_layers, 7, 4): q, k, v, output, gate, up, down
-    head: Ints  # (4,)
-    embedding: Ints  # (4,), with a function of compile_decode
+    A matrix is (function address, data address, bytes per row, blocks per row, rows claimed at a time).
+    """
+
+    matrices: Ints  # (n_layers, 7, 5): q, k, v, output, gate, up, down
+    head: Ints  # (5,)
+    embedding: Ints  # (5,), with a function of compile_decode
     attention_norm: Floats  # (n_layers, dim)
     ffn_norm: Floats  # (n_layers, dim)
     output_norm: Floats  # (dim,)
@@ -107,6 +110,16 @@ class Team(NamedTuple):
     finished: Ints  # (phases x LINE,): units that are done; zeroed before each pass
     layer_ticks: Ints  # (n_layers, 5): time per operation group, written by thread 0
     head_ticks: Ints  # (2,): head, whole pass
+
+
+def unit_rows(n_rows: int, n_threads: int) -> int:
+    """How many weight rows of a matrix with `n_rows` to claim at a time, so that all threads end together."""
+
+    def longest(size: int) -> int:  # rows of the thread with most units
+        n_units = -(-n_rows // size)
+        return -(-n_units // n_threads) * size
+
+    return min(UNIT_SIZES, key=longest)
 
 
 def n_phases(n_layers: int) -> int:
@@ -221,8 +234,8 @@ def _attend(
 @njit(**_JIT)
 def _multiply(matrix: Any, unit: int, n_rows: int, x: Any, n: int, y: Any, column: int, scratch: int) -> None:
     """y[:n, column + r] = x[:n] . matrix[r] for the weight rows r of one unit."""
-    start = unit * UNIT_ROWS
-    stop = min(start + UNIT_ROWS, n_rows)
+    start = unit * matrix[4]
+    stop = min(start + matrix[4], n_rows)
     call_matmul(
         matrix[0], matrix[1], matrix[2], matrix[3], start, stop,
         x.ctypes.data, x.strides[0], n, y.ctypes.data + column * 4, y.strides[0], scratch,
@@ -265,7 +278,10 @@ def _multiply_qkv(
     model: Model, layer: int, buffers: Buffers, n: int, team: Team, phase: int, scratch: int
 ) -> None:
     q_dim, kv_dim = model.n_heads * model.head_dim, model.n_kv_heads * model.head_dim
-    q_units, kv_units = _units(q_dim, UNIT_ROWS), _units(kv_dim, UNIT_ROWS)
+    q_units, kv_units = (
+        _units(q_dim, model.matrices[layer, 0, 4]),
+        _units(kv_dim, model.matrices[layer, 1, 4]),
+    )
     unit = _claim(team, phase)
     while unit < q_units + 2 * kv_units:
         if unit < q_units:
@@ -328,12 +344,12 @@ def _multiply_and_add(
 ) -> None:
     """residual[:n] += x[:n] . matrix, by way of `product`."""
     dim = residual.shape[1]
-    n_units = _units(dim, UNIT_ROWS) if n > 0 else 0
+    n_units = _units(dim, matrix[4]) if n > 0 else 0
     unit = _claim(team, phase)
     while unit < n_units:
         _multiply(matrix, unit, dim, x, n, product, 0, scratch)
         for i in range(n):
-            for r in range(unit * UNIT_ROWS, min((unit + 1) * UNIT_ROWS, dim)):
+            for r in range(unit * matrix[4], min((unit + 1) * matrix[4], dim)):
                 residual[i, r] += product[i, r]
         _finish(team, phase)
         unit = _claim(team, phase)
@@ -344,14 +360,14 @@ def _multiply_and_add(
 def _multiply_gate_up(
     model: Model, layer: int, buffers: Buffers, n: int, team: Team, phase: int, scratch: int
 ) -> None:
-    hidden_dim = buffers.gate.shape[1]
-    n_units = _units(hidden_dim, UNIT_ROWS) if n > 0 else 0
+    hidden_dim, size = buffers.gate.shape[1], model.matrices[layer, 4, 4]
+    n_units = _units(hidden_dim, size) if n > 0 else 0
     unit = _claim(team, phase)
     while unit < n_units:
         _multiply(model.matrices[layer, 4], unit, hidden_dim, buffers.normed, n, buffers.gate, 0, scratch)
         _multiply(model.matrices[layer, 5], unit, hidden_dim, buffers.normed, n, buffers.up, 0, scratch)
-        start = unit * UNIT_ROWS
-        width = min(UNIT_ROWS, hidden_dim - start)
+        start = unit * size
+        width = min(size, hidden_dim - start)
         for i in range(n):
             offset = i * buffers.gate.strides[0] + start * 4
             swiglu(buffers.gate.ctypes.data + offset, buffers.up.ctypes.data + offset, width)
@@ -370,7 +386,7 @@ def _head(model: Model, buffers: Buffers, batch: Batch, team: Team, phase: int, 
         _finish(team, phase)
         unit = _claim(team, phase)
     _settle(team, phase, m)
-    n_units = _units(model.vocab_size, UNIT_ROWS) if m > 0 else 0
+    n_units = _units(model.vocab_size, model.head[4]) if m > 0 else 0
     unit = _claim(team, phase + 1)
     while unit < n_units:
         _multiply(model.head, unit, model.vocab_size, buffers.head_in, m, buffers.logits, 0, scratch)

@@ -21,9 +21,9 @@ from wse_backend.kernels.source_stamp import SOURCE_STAMP
 
 FUSED_TOKENS = 4  # up to so many tokens the weights are decoded in registers
 # Beyond, they are decoded into a tile first. For some tokens its rows are just those of one group, which
-# stay in the L1 cache; for many, 32 rows x 4864 float32 fit the L2 cache and the inputs are read less often.
-TILE_ROWS, SMALL_TILE_ROWS = 32, 4
+# stay in the L1 cache; for many, they are as many as fit the L2 cache: the inputs are read once per tile.
 SMALL_TILE_TOKENS = 32
+TILE_ROWS, TILE_BYTES = 144, 640 << 10
 GROUP_ROWS, GROUP_TOKENS = 4, 6  # accumulators kept in registers: 24 of 32 (AVX-512)
 SEGMENT_COLUMNS = 1024  # 6 x 1024 float32 inputs and what passes by of 4 weight rows fit a 48 KB L1 cache
 PARTIAL_FLOATS = TILE_ROWS * GROUP_TOKENS * v.LANES  # sums of one group of tokens between two segments
@@ -187,7 +187,7 @@ DECODE_SIGNATURE = types.void(*[types.int64] * 3)
 
 def matmul_scratch_floats(n_cols: int) -> int:
     """How many float32 of scratch one call needs for rows of `n_cols` weights."""
-    return PARTIAL_FLOATS + TILE_ROWS * n_cols
+    return PARTIAL_FLOATS + max(TILE_BYTES // 4, GROUP_ROWS * n_cols)
 
 
 def compile_matmul(qtype: int) -> Any:
@@ -215,7 +215,9 @@ def compile_matmul(qtype: int) -> Any:
                 else:
                     _dot(wr, row_bytes, n_blocks, x, x_stride, yr, y_stride, 0, True, True, qtype, 4, 4)
             row_start = whole
-        tile_rows = SMALL_TILE_ROWS if n <= SMALL_TILE_TOKENS else TILE_ROWS
+        tile_rows = GROUP_ROWS
+        if n > SMALL_TILE_TOKENS:
+            tile_rows = max(GROUP_ROWS, min(TILE_ROWS, TILE_BYTES // (n_cols * 4) // GROUP_ROWS * GROUP_ROWS))
         for tile in range(row_start, row_stop, tile_rows):
             rows = min(tile_rows, row_stop - tile)
             for r in range(rows):
