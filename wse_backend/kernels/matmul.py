@@ -19,7 +19,9 @@ from wse_backend.kernels import vectors as v
 from wse_backend.kernels.blocks import FORMATS
 from wse_backend.kernels.source_stamp import SOURCE_STAMP
 
-FUSED_TOKENS = 4  # up to so many tokens the weights are decoded in registers
+# Up to so many tokens the weights are decoded in registers: of four rows at a time for three tokens or less
+# (which take 12 accumulators), of two for more.
+FUSED_TOKENS = 8
 # Beyond, they are decoded into a tile first. For some tokens its rows are just those of one group, which
 # stay in the L1 cache; for many, they are as many as fit the L2 cache: the inputs are read once per tile.
 SMALL_TILE_TOKENS = 32
@@ -198,13 +200,15 @@ def compile_matmul(qtype: int) -> Any:
     scratch: float32, see `matmul_scratch_floats`. The machine code is cached on disk.
     """
     values, stamp = FORMATS[qtype].values, SOURCE_STAMP
+    fourth = 4 if values == 32 else 2  # rows at a time for four tokens: large blocks need more registers
 
     def matmul(w, row_bytes, n_blocks, row_start, row_stop, x, x_stride, n, y, y_stride, scratch):
         _ = stamp  # part of the disk cache's key: the emitters live in other files
         n_cols, decoded = n_blocks * values, scratch + PARTIAL_FLOATS * 4
-        whole = row_stop - (row_stop - row_start) % GROUP_ROWS
         if n <= FUSED_TOKENS:
-            for r in range(row_start, whole, GROUP_ROWS):
+            together = 4 if n <= 3 else fourth if n == 4 else 2
+            whole = row_stop - (row_stop - row_start) % together
+            for r in range(row_start, whole, together):
                 wr, yr = w + r * row_bytes, y + 4 * r
                 if n == 1:
                     _dot(wr, row_bytes, n_blocks, x, x_stride, yr, y_stride, 0, True, True, qtype, 4, 1)
@@ -212,8 +216,16 @@ def compile_matmul(qtype: int) -> Any:
                     _dot(wr, row_bytes, n_blocks, x, x_stride, yr, y_stride, 0, True, True, qtype, 4, 2)
                 elif n == 3:
                     _dot(wr, row_bytes, n_blocks, x, x_stride, yr, y_stride, 0, True, True, qtype, 4, 3)
+                elif n == 4:
+                    _dot(wr, row_bytes, n_blocks, x, x_stride, yr, y_stride, 0, True, True, qtype, fourth, 4)
+                elif n == 5:
+                    _dot(wr, row_bytes, n_blocks, x, x_stride, yr, y_stride, 0, True, True, qtype, 2, 5)
+                elif n == 6:
+                    _dot(wr, row_bytes, n_blocks, x, x_stride, yr, y_stride, 0, True, True, qtype, 2, 6)
+                elif n == 7:
+                    _dot(wr, row_bytes, n_blocks, x, x_stride, yr, y_stride, 0, True, True, qtype, 2, 7)
                 else:
-                    _dot(wr, row_bytes, n_blocks, x, x_stride, yr, y_stride, 0, True, True, qtype, 4, 4)
+                    _dot(wr, row_bytes, n_blocks, x, x_stride, yr, y_stride, 0, True, True, qtype, 2, 8)
             row_start = whole
         tile_rows = GROUP_ROWS
         if n > SMALL_TILE_TOKENS:
