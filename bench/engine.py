@@ -2,9 +2,10 @@
 
     make bench     or     python bench/engine.py [--rounds N] [--models NAME ...] [--no-memory] [--no-kl]
 
-Each measurement runs in a process of its own, the two engines alternating; the table shows medians and the
-median of the ratios of neighbouring rounds. llama-cpp-python answers the calls of a MoA turn one after
-another, as its Python API does.
+Each measurement runs in a process of its own, the engines alternating; the table shows medians, and the
+median of the ratios of the engine and llama.cpp in each round. "no drafts" is the engine without prompt
+lookup, whose gain depends on how much a text repeats: these stories repeat a lot. llama-cpp-python answers
+the calls of a MoA turn one after another, as its Python API does.
 """
 
 import argparse
@@ -50,12 +51,13 @@ def prompt_text(number: int, n_words: int) -> str:
 class Ours:
     """This project's engine behind the calls the benchmark needs."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, is_speculative: bool = True) -> None:
         from wse_backend import Engine
 
         began = perf_counter()
-        self.engine = Engine.load(path)
+        self.engine = Engine.load(path, is_speculative=is_speculative)
         self.load_s = perf_counter() - began
+        self.n_passes = 0  # of the last run's longest answer, after its first token
 
     def messages(self, number: int, n_tokens: int) -> list[dict[str, str]]:
         """A conversation of exactly `n_tokens` tokens with the template around it, or just below."""
@@ -77,6 +79,7 @@ class Ours:
         done = self.engine.generate_batch(batch)
         seconds = perf_counter() - began
         first = max(completion.timing.first_token_s or 0.0 for completion in done)
+        self.n_passes = max(completion.timing.decode.passes for completion in done)
         return first, seconds, sum(len(completion.token_ids) for completion in done)
 
     def ids(self, number: int, n_tokens: int) -> list[int]:
@@ -93,6 +96,7 @@ class LlamaCpp:
         self.llama = Llama(path, n_ctx=2048, n_threads=N_THREADS, n_threads_batch=N_THREADS, verbose=False)
         self.load_s = perf_counter() - began
         self._ids = ids
+        self.n_passes = 0
 
     def run(self, requests: list[tuple[int, int]], n_new: int) -> tuple[float, float, int]:
         first_s, new, began = 0.0, 0, perf_counter()
@@ -102,23 +106,25 @@ class LlamaCpp:
             ):
                 first_s = first_s or perf_counter() - began
                 new += 1
+        self.n_passes = new - 1
         return first_s, perf_counter() - began, new
 
 
 def measure(engine: Ours | LlamaCpp, base: int) -> dict[str, float]:
     """All figures of one engine; `base` keeps its prompts apart from those of other rounds."""
-    prefill, decode = [], []
+    prefill, decode, passes = [], [], []
     for repeat in range(REPEATS):
         number = base + 100 * repeat
         _, seconds, _ = engine.run([(number, PREFILL_TOKENS)], 1)
         prefill.append(PREFILL_TOKENS / seconds)
         first, seconds, new = engine.run([(number + 1, SHORT_TOKENS)], DECODE_TOKENS)
         decode.append((new - 1) / (seconds - first))
+        passes.append(engine.n_passes / (seconds - first))
     layers = [engine.run(layer, TURN_NEW_TOKENS) for layer in turn_requests(base)]
     expected = (TURN_AGENTS * TURN_LAYERS + 1) * TURN_NEW_TOKENS
     new = sum(new for _, _, new in layers)
     turn = sum(seconds for _, seconds, _ in layers) * expected / new  # an early end of text is scaled out
-    return {"prefill": max(prefill), "decode": max(decode), "turn": turn}
+    return {"prefill": max(prefill), "decode": max(decode), "passes": max(passes), "turn": turn}
 
 
 def turn_requests(base: int) -> list[list[tuple[int, int]]]:
@@ -138,8 +144,8 @@ def worker(options: argparse.Namespace) -> None:
 
     path = str(models.ensure(options.models[0]))
     figures: dict[str, Any]
-    if options.worker == "ours":
-        ours = Ours(path)
+    if options.worker in ("ours", "plain"):
+        ours = Ours(path, is_speculative=options.worker == "ours")
         if options.sequences:
             ours.run([(n, 1900) for n in range(8)], 148)
             figures = {}
@@ -239,7 +245,10 @@ def weight_bytes(model: str) -> int:
     return sum(t.n_bytes for t in gguf.tensors.values() if len(t.shape) == 2 and t.name not in skipped)
 
 
-def report(model: str, ours: list[dict[str, float]], theirs: list[dict[str, float]], gb_s: float) -> None:
+COLUMNS = {"ours": "engine", "plain": "no drafts", "theirs": "llama.cpp"}
+
+
+def report(model: str, rounds: dict[str, list[dict[str, float]]], gb_s: float) -> None:
     rows = [
         ("prefill, tokens/s at 400 tokens", "prefill", False),
         ("decode, tokens/s, one sequence", "decode", False),
@@ -247,18 +256,24 @@ def report(model: str, ours: list[dict[str, float]], theirs: list[dict[str, floa
         ("load, s (warm kernel cache)", "load_s", True),
         ("resident memory, MB", "rss_mb", True),
     ]
-    print(f"\n{model}\n{'':48}{'engine':>10}{'llama.cpp':>11}{'ratio':>8}")
+    print(f"\n{model}\n{'':48}" + "".join(f"{title:>11}" for title in COLUMNS.values()) + "   ratio")
     for label, key, is_lower_better in rows:
-        a, b = ([round_[key] for round_ in rounds] for rounds in (ours, theirs))
-        ratios = [y / x if is_lower_better else x / y for x, y in zip(a, b, strict=True)]
-        print(
-            f"{label:48}{statistics.median(a):10.2f}{statistics.median(b):11.2f}{statistics.median(ratios):7.2f}x"
-        )
+        figures = {name: [round_[key] for round_ in found] for name, found in rounds.items()}
+        pairs = zip(figures["ours"], figures["theirs"], strict=True)
+        ratio = statistics.median(y / x if is_lower_better else x / y for x, y in pairs)
+        medians = "".join(f"{statistics.median(figures[name]):11.2f}" for name in COLUMNS)
+        print(f"{label:48}{medians}{ratio:7.2f}x")
     size = weight_bytes(model)
-    for name, rounds in (("engine", ours), ("llama.cpp", theirs)):
-        used = size * statistics.median(round_["decode"] for round_ in rounds) / 1e9
-        share = f"{used:.1f} GB/s of weights, {used / gb_s:.0%} of the {gb_s:.1f} GB/s measured here"
-        print(f"{name}: decode reads {share}")
+    print(f"{size / 1e6:.0f} MB of weights per token; this machine reads {gb_s:.1f} GB/s")
+    for name, title in COLUMNS.items():
+        used, read = (
+            size * statistics.median(round_[key] for round_ in rounds[name]) / 1e9
+            for key in ("decode", "passes")
+        )
+        print(
+            f"{title}: x tokens/s {used:.1f} GB/s, {used / gb_s:.0%} of that; "
+            f"x passes/s {read:.1f} GB/s, {read / gb_s:.0%}"
+        )
 
 
 def main() -> None:
@@ -269,7 +284,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=list(MODELS))
     parser.add_argument("--no-memory", action="store_true", help="skip 8 sequences of 2,048 tokens")
     parser.add_argument("--no-kl", action="store_true", help="skip the comparison with plain float32")
-    parser.add_argument("--worker", choices=("ours", "theirs", "ids", "kl"), help=argparse.SUPPRESS)
+    parser.add_argument("--worker", choices=("ours", "plain", "theirs", "ids", "kl"), help=argparse.SUPPRESS)
     parser.add_argument("--base", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--sequences", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -278,14 +293,15 @@ def main() -> None:
         return
     gb_s = bandwidth_gb_s()
     for model in options.models:
-        ours, theirs = [], []
+        rounds: dict[str, list[dict[str, float]]] = {name: [] for name in COLUMNS}
         for round_ in range(options.rounds):
             base = 10_000 * (round_ + 1)
             requests = requests_of(base)
             ids = spawn("ids", model, base, json.dumps(requests))
-            ours.append(spawn("ours", model, base))
-            theirs.append(spawn("theirs", model, base, json.dumps(list(zip(requests, ids, strict=True)))))
-        report(model, ours, theirs, gb_s)
+            table = json.dumps(list(zip(requests, ids, strict=True)))
+            for name, found in rounds.items():
+                found.append(spawn(name, model, base, table))
+        report(model, rounds, gb_s)
         if not options.no_kl:
             exact = spawn("kl", model, 0)
             shown = ", ".join(f"{name} {kl:.1e}" for name, kl in exact.items())

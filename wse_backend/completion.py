@@ -26,8 +26,10 @@ class PhaseMeasure:
 
     Sums over the passes this request took part in; a pass is shared with whatever else was in the batch,
     and its whole time counts here: it is what the request had to wait for.
-    passes: passes over the weights; tokens: rows of this request; layers_ms: float64 (n_layers, 5),
-    milliseconds per transformer layer, columns as `OP_GROUPS` without its last; head_ms: the LM head.
+    passes: passes over the weights; tokens: tokens of this request that they brought into the KV cache;
+    drafted: tokens computed ahead on a draft (see prompt_lookup.py), right or wrong: in decode, tokens -
+    passes of them were right; layers_ms: float64 (n_layers, 5), milliseconds per transformer layer, columns
+    as `OP_GROUPS` without its last; head_ms: the LM head.
     """
 
     layers_ms: npt.NDArray[np.float64]
@@ -35,11 +37,11 @@ class PhaseMeasure:
     tokens: int = 0
     seconds: float = 0.0
     head_ms: float = 0.0
+    drafted: int = 0
 
-    def add(self, seconds: float, layers_ms: npt.NDArray[np.float64], head_ms: float, tokens: int) -> None:
-        """Add one pass."""
+    def add(self, seconds: float, layers_ms: npt.NDArray[np.float64], head_ms: float) -> None:
+        """Add one pass; its tokens are counted as they are known to be right."""
         self.passes += 1
-        self.tokens += tokens
         self.seconds += seconds
         self.layers_ms += layers_ms
         self.head_ms += head_ms

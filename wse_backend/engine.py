@@ -1,6 +1,7 @@
 """The engine: one model, ready to answer any number of requests at once."""
 
 import queue
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -44,11 +45,13 @@ class Engine:
         progress: Progress | None = None,
         max_waiting: int = MAX_WAITING,
         keep_idle_s: float = KEEP_IDLE_S,
+        is_speculative: bool = True,
     ) -> None:
         """Use `Engine.load`, or an `EnginePool`, unless the file is open and its memory planned already.
 
         max_waiting: how many requests may queue before new ones are refused with QueueFull; keep_idle_s:
-        how long an idle engine keeps its prefix cache before it gives the memory back.
+        how long an idle engine keeps its prefix cache before it gives the memory back; is_speculative:
+        whether passes also compute drafts of the coming tokens (faster, and the same text).
         """
         self.name = name
         self.path = gguf.path
@@ -62,17 +65,23 @@ class Engine:
         self._tokenizer = Tokenizer.from_gguf(gguf)
         self._template = ChatTemplate.from_gguf(gguf, self._tokenizer)
         self._transformer = Transformer(gguf, n_blocks, shared_team(), progress)
-        self._scheduler = Scheduler(name, self._transformer, self._tokenizer, max_waiting, keep_idle_s)
+        self._scheduler = Scheduler(
+            name, self._transformer, self._tokenizer, max_waiting, keep_idle_s, is_speculative
+        )
         self._warm_up(progress)
 
     @classmethod
     def load(
-        cls, name_or_path: str | Path, progress: Progress | None = None, kv_cache_bytes: int | None = None
+        cls,
+        name_or_path: str | Path,
+        progress: Progress | None = None,
+        kv_cache_bytes: int | None = None,
+        is_speculative: bool = True,
     ) -> "Engine":
         """Load a model by its name (fetched when missing) or by the path of a GGUF file.
 
         progress(stage, done, total) is called while it downloads and compiles. kv_cache_bytes: the most the
-        KV cache may take; by default up to 512 MiB, less on a small machine.
+        KV cache may take; by default up to 512 MiB, less on a small machine. is_speculative: see __init__.
         Raises UnknownModel, DownloadFailed, BrokenGGUF, Unsupported, OutOfMemory.
         """
         path = models.ensure(str(name_or_path), progress)
@@ -80,7 +89,7 @@ class Engine:
         name = str(name_or_path) if str(name_or_path) in models.CARDS else path.stem
         if kv_cache_bytes is None:
             kv_cache_bytes = plan_memory(name, gguf, memory_available_bytes())
-        return cls(name, gguf, kv_cache_bytes, progress)
+        return cls(name, gguf, kv_cache_bytes, progress, is_speculative=is_speculative)
 
     def tokenize(self, text: str) -> list[int]:
         """Token ids of `text`; the texts of control tokens (`<|im_end|>`) become those tokens."""
@@ -147,7 +156,8 @@ class Engine:
         return self.generate_batch([(messages, params or SamplingParams())])[0]
 
     def generate_batch(self, requests: Sequence[tuple[Messages, SamplingParams]]) -> list[Completion]:
-        """Answer several conversations in shared passes; the completions in the order of the requests."""
+        """Answer several conversations in shared passes, as one owner; completions in the requests' order."""
+        owner = uuid.uuid4().hex
         last: list[queue.SimpleQueue[Chunk]] = [queue.SimpleQueue() for _ in requests]
 
         def keep_last(box: queue.SimpleQueue[Chunk]) -> Callable[[Chunk], None]:
@@ -160,7 +170,7 @@ class Engine:
         running: list[Generation] = []
         try:
             for (messages, params), box in zip(requests, last, strict=True):
-                running.append(self.submit(messages, params, keep_last(box)))
+                running.append(self.submit(messages, params, keep_last(box), owner))
             return [_completion(box.get()) for box in last]
         finally:
             for generation in running:

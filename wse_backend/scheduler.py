@@ -1,10 +1,10 @@
 """Continuous batching: one thread advances all requests of an engine, token by token.
 
 Requests join and leave the running batch between passes. A pass computes the next token of every decoding
-request and, in what room is left, a chunk of the prompts that still have to be prefilled.
+request and, in what room is left, a chunk of the prompts that still have to be prefilled; when there are
+none, drafts at the tokens after the next (see prompt_lookup.py).
 """
 
-import itertools
 import logging
 import threading
 from collections import Counter, deque
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from wse_backend.completion import Chunk, Completion, FinishReason, PhaseMeasure, Timing, Usage
 from wse_backend.errors import EngineClosed, EngineFailed, OutOfMemory, QueueFull, WseError
 from wse_backend.kernels.attention import BLOCK_POSITIONS
+from wse_backend.prompt_lookup import AcceptanceRates, PassCost, PromptLookup, choose_drafts, last_chances
 from wse_backend.sampling import Sampler, SamplingParams
 from wse_backend.stop_text import StopFilter
 from wse_backend.tokenizer import StreamDecoder, Tokenizer
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 MAX_WAITING = 512  # requests in the queue before new ones are refused
 PASS_TARGET_S = 0.06  # while others decode, a pass takes prefill rows for about so long
+OWN_PASS_TARGET_S = 0.25  # and for so long while only the prompt's owner does, who waits for both anyway
 MIN_PREFILL_ROWS = 16
 KEEP_IDLE_S = 600.0  # so long an idle engine keeps its prefix cache
 
@@ -57,6 +59,7 @@ class Request:
         self.blocks: list[int] = []
         self.n_computed = 0  # positions in the cache
         self.n_cached = 0  # of these, taken from the prefix cache
+        self.n_published = 0  # whole blocks that others can find
         self.slot = -1
         self.text: list[str] = []
         self.submitted_at = perf_counter()
@@ -64,6 +67,8 @@ class Request:
         self.first_token_at: float | None = None
         self.prefill = PhaseMeasure(np.zeros((n_layers, 5)))
         self.decode = PhaseMeasure(np.zeros((n_layers, 5)))
+        self.lookup = PromptLookup(self.tokens)
+        self.n_matched = 0  # tokens before the drafts of the pass under way that stood so before
 
     @property
     def blocks_needed(self) -> int:
@@ -73,6 +78,11 @@ class Request:
     @property
     def is_prefilling(self) -> bool:
         return self.n_computed < self.n_prompt
+
+    @property
+    def n_left(self) -> int:
+        """How many new tokens it may still get."""
+        return self.n_prompt + self.n_new - len(self.tokens)
 
     def completion(self, reason: FinishReason) -> Completion:
         """The finished request, as the caller gets it."""
@@ -129,8 +139,12 @@ class Scheduler:
         tokenizer: Tokenizer,
         max_waiting: int = MAX_WAITING,
         keep_idle_s: float = KEEP_IDLE_S,
+        is_speculative: bool = True,
     ) -> None:
         self.name = name
+        self._is_speculative = is_speculative
+        self._acceptance = AcceptanceRates()
+        self._pass_cost = PassCost(MAX_LOGIT_ROWS)
         self._keep_idle_s = keep_idle_s
         self._max_waiting = max_waiting
         self._transformer = transformer
@@ -292,10 +306,10 @@ class Scheduler:
     def _plan(self) -> list[tuple[Request, list[Row]]]:
         """Choose the rows of the next pass: all decoding sequences, then prompts in order of admission."""
         decoding = [s for s in self._running if not s.is_prefilling]
-        plan = [(s, [self._row(s, len(s.tokens) - 1)]) for s in decoding]
-        room = MAX_ROWS - len(plan)
-        if decoding:
-            room = min(room, max(MIN_PREFILL_ROWS, int(PASS_TARGET_S / self._seconds_per_row)))
+        if self._is_speculative and len(decoding) == len(self._running):
+            return self._plan_drafts(decoding)
+        plan = [(s, self._rows(s, s.tokens[-1:])) for s in decoding]
+        room = self._prefill_room(decoding)
         started: list[Request] = []
         for request in self._running:
             if not request.is_prefilling or room <= 0:
@@ -305,68 +319,134 @@ class Scheduler:
                     continue  # the other one computes what this one can take over after the pass
                 self._take_prefix(request)
             stop = min(request.n_prompt, request.n_computed + room)
-            plan.append((request, [self._row(request, p) for p in range(request.n_computed, stop)]))
+            plan.append((request, self._rows(request, request.tokens[request.n_computed : stop])))
             room -= stop - request.n_computed
             started.append(request)
         return plan
+
+    def _prefill_room(self, decoding: list[Request]) -> int:
+        """How many prompt tokens the next pass takes: fewer while answers are being written."""
+        room = MAX_ROWS - len(decoding)
+        if not decoding:
+            return room
+        owners = {s.owner for s in self._running}
+        target = OWN_PASS_TARGET_S if len(owners) == 1 and owners != {""} else PASS_TARGET_S
+        return min(room, max(MIN_PREFILL_ROWS, int(target / self._seconds_per_row)))
+
+    def _plan_drafts(self, decoding: list[Request]) -> list[tuple[Request, list[Row]]]:
+        """The next token of every sequence, and as many drafts as make the pass write most per second."""
+        drafts: list[list[int]] = []
+        chances: list[list[float]] = []
+        for request in decoding:
+            room = min(request.n_left - 1, MAX_LOGIT_ROWS - len(decoding))
+            request.n_matched, drafted = request.lookup.draft(room)
+            ends = (i for i, token in enumerate(drafted) if token in self._tokenizer.stop_ids)
+            drafts.append(drafted[: next(ends, None)])  # nothing is computed after an end
+            chances.append(self._acceptance.chances(request.n_matched, len(drafts[-1])))
+        lasts = self._last_chances(decoding)
+        counts = choose_drafts(chances, lasts, MAX_LOGIT_ROWS, self._pass_cost)
+        return [
+            (request, self._rows(request, [request.tokens[-1], *drafted[:n]]))
+            for request, drafted, n in zip(decoding, drafts, counts, strict=True)
+        ]
+
+    @staticmethod
+    def _last_chances(decoding: list[Request]) -> list[float]:
+        """How much each sequence counts when drafts are chosen: owners alike, each by its last to end."""
+        owners = Counter(s.owner for s in decoding)
+        shares: dict[int, float] = {}
+        for owner in owners:
+            own = [s for s in decoding if s.owner == owner]
+            chances = last_chances([s.n_left for s in own])
+            shares |= {id(s): chance / len(owners) for s, chance in zip(own, chances, strict=True)}
+        return [shares[id(s)] for s in decoding]
 
     def _take_prefix(self, request: Request) -> None:
         pool = self._transformer.pool
         if request.blocks:
             return
         request.blocks = pool.match(request.tokens)
-        request.n_computed = request.n_cached = len(request.blocks) * BLOCK_POSITIONS
+        request.n_published = len(request.blocks)
+        request.n_computed = request.n_cached = request.n_published * BLOCK_POSITIONS
         self._transformer.set_table(request.slot, request.blocks)
 
-    def _row(self, request: Request, position: int) -> Row:
-        if position // BLOCK_POSITIONS == len(request.blocks):
-            request.blocks.append(self._transformer.pool.allocate())
-            self._transformer.set_table(request.slot, request.blocks)
-        return Row(request.tokens[position], position, request.slot, position == len(request.tokens) - 1)
+    def _rows(self, request: Request, tokens: list[int]) -> list[Row]:
+        """Rows for `tokens` from where the request's cache ends; logits from the newest token on."""
+        rows = []
+        for position, token in enumerate(tokens, request.n_computed):
+            if position // BLOCK_POSITIONS == len(request.blocks):
+                request.blocks.append(self._transformer.pool.allocate())
+                self._transformer.set_table(request.slot, request.blocks)
+            rows.append(Row(token, position, request.slot, position >= len(request.tokens) - 1))
+        return rows
 
     def _learn_speed(self, n_rows: int, seconds: float) -> None:
+        if n_rows <= MAX_LOGIT_ROWS:
+            self._pass_cost.learn(n_rows, seconds)
         if n_rows >= MIN_PREFILL_ROWS:
             self._seconds_per_row = 0.7 * self._seconds_per_row + 0.3 * seconds / n_rows
 
     def _advance(
         self, plan: list[tuple[Request, list[Row]]], logits: npt.NDArray[np.float32], timing: PassTiming
     ) -> None:
-        """Book the pass for each of its requests; those whose tokens are all computed get a new one."""
-        next_logits = itertools.count()
+        """Book the pass for each of its requests; those whose tokens are all computed get new ones."""
+        next_logits = iter(logits)
         for request, rows in plan:
             phase = request.prefill if request.is_prefilling else request.decode
-            phase.add(timing.seconds, timing.layers_ms, timing.head_ms, len(rows))
-            first_new_block = request.n_computed // BLOCK_POSITIONS
-            request.n_computed += len(rows)
-            self._publish(request, first_new_block)
-            if rows[-1].wants_logits:
-                self._append(request, request.sampler.choose(logits[next(next_logits)]))
+            phase.add(timing.seconds, timing.layers_ms, timing.head_ms)
+            n_wanted = sum(row.wants_logits for row in rows)
+            phase.drafted += max(0, n_wanted - 1)
+            request.n_computed += len(rows) - n_wanted
+            phase.tokens += len(rows) - n_wanted
+            self._publish(request)
+            self._take(request, phase, [(row, next(next_logits)) for row in rows[len(rows) - n_wanted :]])
 
-    def _publish(self, request: Request, first_block: int) -> None:
-        for index in range(first_block, request.n_computed // BLOCK_POSITIONS):
+    def _take(
+        self, request: Request, phase: PhaseMeasure, rows: list[tuple[Row, npt.NDArray[np.float32]]]
+    ) -> None:
+        """Sample from the newest token's logits, and from those of the drafts as long as they are right."""
+        for n_before, (row, logits) in enumerate(rows):
+            if n_before:
+                is_right = row.token == request.tokens[row.position]
+                self._acceptance.learn(request.n_matched + n_before - 1, is_right)
+                if not is_right:
+                    break
+            request.n_computed += 1
+            phase.tokens += 1
+            self._publish(request)
+            if not self._append(request, request.sampler.choose(logits)):
+                break
+
+    def _publish(self, request: Request) -> None:
+        """Let others use the blocks that are now computed; they may have computed the same before."""
+        while request.n_published < request.n_computed // BLOCK_POSITIONS:
+            index = request.n_published
             tokens = request.tokens[index * BLOCK_POSITIONS : (index + 1) * BLOCK_POSITIONS]
             mine = request.blocks[index]
             self._transformer.pool.publish(request.blocks, index, tokens)
             if request.blocks[index] != mine:
                 self._transformer.set_table(request.slot, request.blocks)
+            request.n_published += 1
 
-    def _append(self, request: Request, token: int) -> None:
-        """Add a sampled token, pass its text on, and end the request where it ends."""
+    def _append(self, request: Request, token: int) -> bool:
+        """Add a sampled token, pass its text on, and end the request where it ends; whether it goes on."""
         if request.first_token_at is None:
             request.first_token_at = perf_counter()
         if token in self._tokenizer.stop_ids:
             self._finish(request, "stop")
-            return
+            return False
         request.tokens.append(token)
         shown = request.stop_filter.feed(request.decoder.push(token))
         if shown:
             request.text.append(shown)
         if request.stop_filter.is_stopped:
             self._finish(request, "stop", shown)
-        elif len(request.tokens) - request.n_prompt >= request.n_new:
+        elif request.n_left <= 0:
             self._finish(request, "length", shown)
         else:
             self._say(request, Chunk(shown, (token,)))
+            return True
+        return False
 
     def _finish(self, request: Request, reason: FinishReason, last_text: str = "") -> None:
         self._retire(request)

@@ -47,8 +47,13 @@ class PhaseTotal:
 
     @property
     def tokens_per_pass(self) -> float:
-        """Mean tokens of one call in one pass: the chunk of a prompt, or 1 in decode."""
+        """Mean tokens of one call in one pass: the chunk of a prompt; in decode 1, or more by drafts."""
         return self.tokens / max(self.passes, 1)
+
+    @property
+    def tokens_written(self) -> str:
+        """How many tokens a decode pass writes for a busy agent, in words."""
+        return "a token" if self.tokens_per_pass < 1.05 else f"{self.tokens_per_pass:.1f} tokens on average"
 
 
 def measured_models(records: Iterable[CallRecord]) -> list[str]:

@@ -106,8 +106,11 @@ def phase_caption(total: PhaseTotal) -> str:
     by_group = total.layers_ms_per_pass.sum(axis=0)
     share = by_group.max() / by_group.sum()
     biggest = charts.GROUP_NAMES[LAYER_GROUPS[int(by_group.argmax())]].lower()
+    drafts = (
+        ", drafted from the text so far and checked by the model" if total.tokens_per_pass >= 1.05 else ""
+    )
     what = (
-        "One pass writes the next token of every agent that is busy"
+        f"One pass writes {total.tokens_written} for every agent that is busy{drafts}"
         if total.phase == "decode"
         else f"One pass reads {total.tokens_per_pass:.0f} tokens of an agent's prompt on average"
     )

@@ -186,8 +186,8 @@ def operations_chart(timing: PlacedTiming) -> Chart:
 def measured_chart(total: PhaseTotal) -> Chart:
     """Host milliseconds per layer, mean over the run's passes."""
     what = (
-        f"this machine takes {duration(total.pass_ms / 1e3)} for a step that writes a token for every busy "
-        "agent"
+        f"this machine takes {duration(total.pass_ms / 1e3)} for a step that writes {total.tokens_written} "
+        "for every busy agent"
         if total.phase == "decode"
         else f"this machine takes {duration(total.pass_ms / 1e3)} for a chunk of about "
         f"{total.tokens_per_pass:.0f} prompt tokens"
@@ -222,7 +222,8 @@ def modelled_chart(timing: PlacedTiming, placement: Placement) -> Chart:
 
 def comparison_story(total: PhaseTotal, timing: PlacedTiming) -> str:
     """The two charts in a sentence: how far apart, and what each side waits for."""
-    ratio = total.pass_ms / 1e3 / timing.seconds
+    modelled_tokens = total.tokens_per_pass if total.phase == "decode" else 1.0  # the model's step writes one
+    ratio = total.pass_ms / 1e3 / modelled_tokens / timing.seconds
     here = total.layers_ms_per_pass.sum(axis=0)
     there = {group: sum(layer.groups.get(group, 0.0) for layer in timing.layers) for group in LAYER_GROUPS}
     most_here = GROUP_NAMES[LAYER_GROUPS[int(here.argmax())]].lower()

@@ -10,6 +10,7 @@ import pytest
 from moa_core import CallRecord
 from pages.ui.charts import layer_bars, tick_step
 from pages.ui.measured import call_rows, measured_models, phase_total, run_totals
+from pages.ui.run_report import phase_caption
 from wse_backend import PhaseMeasure, Timing
 
 
@@ -41,6 +42,17 @@ def test_a_mean_per_pass_weighs_every_pass_alike() -> None:
     assert total.layers_ms_per_pass.tolist() == [[1.0] * 5, [2.0] * 5]  # (6 + 2) / (2 + 6), and twice that
     assert (total.calls, total.passes, total.head_ms_per_pass) == (2, 8, 1.0)
     assert total.pass_ms == 16.0  # 5 x 1 + 5 x 2 + 1
+
+
+@pytest.mark.parametrize(("tokens", "words"), [(8, "a token"), (12, "1.5 tokens on average")])
+def test_a_caption_says_how_many_tokens_a_pass_writes(tokens: int, words: str) -> None:
+    measured = timing(6.0, 8)
+    measured.decode.tokens = tokens
+    total = phase_total([record(measured)], "tiny", "decode")
+    assert total is not None
+    caption = phase_caption(total)
+    assert f"One pass writes {words} for every agent that is busy" in caption
+    assert ("drafted" in caption) == (tokens > 8)
 
 
 def test_a_phase_without_passes_has_no_total() -> None:

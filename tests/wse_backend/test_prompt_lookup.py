@@ -1,0 +1,124 @@
+"""Prompt lookup: what is drafted, how sure it is, and when computing it pays."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wse_backend.prompt_lookup import (
+    LONGEST_MATCH,
+    PLACES_KEPT,
+    SHORTEST_MATCH,
+    AcceptanceRates,
+    PassCost,
+    PromptLookup,
+    choose_drafts,
+    last_chances,
+)
+
+TEXTS = st.lists(st.integers(0, 3), min_size=1, max_size=60)  # four tokens: repetitions everywhere
+
+
+def match(tokens: list[int], place: int) -> int:
+    length = 0
+    while length < min(LONGEST_MATCH, place) and tokens[place - 1 - length] == tokens[-1 - length]:
+        length += 1
+    return length
+
+
+@given(tokens=TEXTS, cuts=st.lists(st.integers(1, 60), max_size=4))
+def test_the_draft_follows_the_longest_match_among_the_latest_places(
+    tokens: list[int], cuts: list[int]
+) -> None:
+    """However the text grew in between, and whatever was drafted on the way."""
+    growing = tokens[: min(cuts, default=1)]
+    lookup = PromptLookup(growing)
+    for stop in [*sorted(cuts), len(tokens)]:
+        growing.extend(tokens[len(growing) : stop])
+        lookup.draft(3)
+    matched, drafted = lookup.draft(5)
+    places = [p for p in range(SHORTEST_MATCH, len(tokens)) if match(tokens, p) >= SHORTEST_MATCH]
+    latest = places[-PLACES_KEPT:]
+    assert matched == max((match(tokens, p) for p in latest), default=0)
+    assert len(drafted) == (5 if latest else 0)
+    if drafted:
+        best = max(p for p in latest if match(tokens, p) == matched)
+        whole = tokens + drafted  # a draft may go on in itself, as a text that goes round in circles does
+        assert drafted == whole[best : best + 5]
+
+
+def test_a_text_that_goes_round_in_circles_is_drafted_on() -> None:
+    tokens = [7, 1, 2, 3, 1, 2, 3]
+    assert PromptLookup(tokens).draft(7) == (3, [1, 2, 3, 1, 2, 3, 1])
+
+
+def test_nothing_is_drafted_for_what_was_never_said() -> None:
+    for tokens in ([1], [1, 2], [1, 2, 3, 4, 5]):
+        assert PromptLookup(tokens).draft(4) == (0, [])
+
+
+def test_chances_fall_along_a_draft_and_rise_with_the_match() -> None:
+    rates = AcceptanceRates()
+    short, long = rates.chances(2, 6), rates.chances(20, 6)
+    assert short == sorted(short, reverse=True)
+    assert all(0 < a < b < 1 for a, b in zip(short, long, strict=True))
+
+
+def test_rates_are_learned_and_the_past_is_forgotten() -> None:
+    rates = AcceptanceRates()
+    for _ in range(500):
+        rates.learn(2, is_hit=False)
+    assert rates.chances(2, 1)[0] < 0.01
+    assert rates.chances(3, 1)[0] > 0.5  # another length of match is another matter
+    for _ in range(500):
+        rates.learn(2, is_hit=True)
+    assert rates.chances(2, 1)[0] > 0.98
+
+
+def cost(fixed: float, per_row: float, rows: range = range(1, 17)) -> PassCost:
+    found = PassCost(16)
+    for n in rows:
+        found.learn(n, fixed + n * per_row)
+    return found
+
+
+def test_the_cost_of_a_row_is_learned_in_spite_of_a_bad_measurement() -> None:
+    assert PassCost(16).line() == (0.0, 0.0)
+    assert cost(8.0, 2.0).line() == pytest.approx((8.0, 2.0))
+    disturbed = cost(8.0, 2.0, range(1, 7))
+    disturbed.learn(7, 100.0)
+    assert disturbed.line() == pytest.approx((8.0, 2.0), rel=0.05)
+
+
+def test_a_single_measurement_is_enough_to_begin_with() -> None:
+    fixed, per_row = cost(8.0, 2.0, range(1, 2)).line()
+    assert fixed + per_row == pytest.approx(10.0)
+    assert 0 < per_row < fixed
+
+
+def test_a_draft_is_computed_where_it_saves_more_than_it_costs() -> None:
+    sure, doubtful = [0.95, 0.9, 0.85], [0.15, 0.1, 0.05]
+    assert choose_drafts([sure], [1.0], 16, cost(8.0, 2.0)) == [3]
+    assert choose_drafts([doubtful], [1.0], 16, cost(8.0, 2.0)) == [0]
+    # where a row costs nearly as much as a pass, only what is certain would pay
+    assert choose_drafts([sure], [1.0], 16, cost(0.1, 2.0)) == [0]
+    assert choose_drafts([sure], [1.0], 16, PassCost(16)) == [0]  # before anything was measured
+
+
+def test_drafts_go_to_the_text_that_ends_last() -> None:
+    chances = [[0.6, 0.5], [0.6, 0.5]]
+    assert choose_drafts(chances, last_chances([100, 20]), 16, cost(8.0, 2.0)) == [2, 0]
+    assert last_chances([5, 5]) == [0.5, 0.5]
+
+
+@given(
+    chances=st.lists(st.lists(st.floats(0, 1), max_size=15), min_size=1, max_size=16),
+    fixed=st.floats(0, 10),
+    per_row=st.floats(0.01, 10),
+)
+def test_a_pass_never_has_more_rows_than_it_may(
+    chances: list[list[float]], fixed: float, per_row: float
+) -> None:
+    falling = [sorted(text, reverse=True) for text in chances]
+    counts = choose_drafts(falling, last_chances([1] * len(chances)), 16, cost(fixed, per_row))
+    assert len(chances) + sum(counts) <= 16
+    assert all(0 <= n <= len(text) for n, text in zip(counts, falling, strict=True))
