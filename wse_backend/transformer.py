@@ -100,7 +100,9 @@ class Transformer:
         self._batch = self._allocate_batch()
         n_layers = self.hparams.n_layers
         self._shared = Team(
-            claims=np.zeros(n_phases(n_layers) * LINE, np.int64),
+            thread=0,  # each thread puts its own number here
+            n_threads=team.n_threads,
+            claims=np.zeros(n_phases(n_layers) * team.n_threads * LINE, np.int64),
             finished=np.zeros(n_phases(n_layers) * LINE, np.int64),
             layer_ticks=np.zeros((n_layers, len(OP_GROUPS) - 1), np.int64),
             head_ticks=np.zeros(2, np.int64),

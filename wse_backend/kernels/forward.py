@@ -35,7 +35,8 @@ OP_GROUPS = ("norm", "qkv", "attention", "output", "ffn", "head")
 # Weight rows claimed at a time, see unit_rows. Prefetching reaches into the next rows, which after a unit are
 # another thread's: 32 rows made decode a third slower than 96 (4.4 against 3.2 ms on SmolLM2).
 UNIT_SIZES = (96, 112, 128, 144)
-UNIT_TOKENS = 8  # batch rows claimed at a time where each row is little work
+FEW_TOKENS, SMALL_UNIT = 8, 32  # for so few tokens units may be small: no tile is decoded for them
+UNIT_TOKENS = 8  # batch rows claimed at a time where each row is little work, and there are many
 PHASES_PER_LAYER = 8
 LINE = 8  # int64 per cache line: each shared counter has one of its own
 SPINS_BEFORE_YIELD = 4000
@@ -106,7 +107,9 @@ class Batch(NamedTuple):
 class Team(NamedTuple):
     """Shared state of the threads of one pass."""
 
-    claims: Ints  # (phases x LINE,): units of each phase that a thread has taken; zeroed before each pass
+    thread: int  # which of them this is
+    n_threads: int
+    claims: Ints  # (phases x threads x LINE,): units taken of each thread's share; zeroed before each pass
     finished: Ints  # (phases x LINE,): units that are done; zeroed before each pass
     layer_ticks: Ints  # (n_layers, 5): time per operation group, written by thread 0
     head_ticks: Ints  # (2,): head, whole pass
@@ -128,10 +131,20 @@ def n_phases(n_layers: int) -> int:
 
 
 @njit(**_JIT)
-def _claim(team: Team, phase: int) -> int:
-    """Take the next unit of a phase; at or above the phase's number of units there is none left."""
-    unit: int = atomic_add(team.claims.ctypes.data + phase * LINE * 8, 1)
-    return unit
+def _claim(team: Team, phase: int, n_units: int) -> int:
+    """Take a unit of a phase, first of this thread's own share, then of the others'; n_units: none is left.
+
+    A share is contiguous, so that a thread reads on where it has prefetched to.
+    """
+    for step in range(team.n_threads):
+        owner = (team.thread + step) % team.n_threads
+        first, stop = n_units * owner // team.n_threads, n_units * (owner + 1) // team.n_threads
+        taken = team.claims.ctypes.data + (phase * team.n_threads + owner) * LINE * 8
+        if first + atomic_load(taken) < stop:
+            unit: int = first + atomic_add(taken, 1)
+            if unit < stop:
+                return unit
+    return n_units
 
 
 @njit(**_JIT)
@@ -232,10 +245,24 @@ def _attend(
 
 
 @njit(**_JIT)
+def _unit_tokens(n: int) -> int:
+    """How many batch rows to claim at a time where each is little work."""
+    return 1 if n <= FEW_TOKENS else UNIT_TOKENS
+
+
+@njit(**_JIT)
+def _unit_size(matrix: Any, n: int) -> int:
+    """How many rows of a matrix to claim at a time, for a batch of `n` rows."""
+    size: int = SMALL_UNIT if n <= FEW_TOKENS else matrix[4]
+    return size
+
+
+@njit(**_JIT)
 def _multiply(matrix: Any, unit: int, n_rows: int, x: Any, n: int, y: Any, column: int, scratch: int) -> None:
     """y[:n, column + r] = x[:n] . matrix[r] for the weight rows r of one unit."""
-    start = unit * matrix[4]
-    stop = min(start + matrix[4], n_rows)
+    size = _unit_size(matrix, n)
+    start = unit * size
+    stop = min(start + size, n_rows)
     call_matmul(
         matrix[0], matrix[1], matrix[2], matrix[3], start, stop,
         x.ctypes.data, x.strides[0], n, y.ctypes.data + column * 4, y.strides[0], scratch,
@@ -250,26 +277,28 @@ def _units(n: int, size: int) -> int:
 @njit(**_JIT)
 def _embed(model: Model, buffers: Buffers, batch: Batch, team: Team, phase: int) -> None:
     n = batch.counts[0]
-    n_units = _units(n, UNIT_TOKENS)
-    unit = _claim(team, phase)
+    size = _unit_tokens(n)
+    n_units = _units(n, size)
+    unit = _claim(team, phase, n_units)
     while unit < n_units:
-        for i in range(unit * UNIT_TOKENS, min(n, (unit + 1) * UNIT_TOKENS)):
+        for i in range(unit * size, min(n, (unit + 1) * size)):
             source = model.embedding[1] + np.int64(batch.tokens[i]) * model.embedding[2]
             call_decode(model.embedding[0], source, model.embedding[3], buffers.residual[i].ctypes.data)
         _finish(team, phase)
-        unit = _claim(team, phase)
+        unit = _claim(team, phase, n_units)
     _settle(team, phase, n_units)
 
 
 @njit(**_JIT)
 def _normalise(source: Any, weight: Any, eps: float, n: int, out: Any, team: Team, phase: int) -> None:
-    n_units = _units(n, UNIT_TOKENS)
-    unit = _claim(team, phase)
+    size = _unit_tokens(n)
+    n_units = _units(n, size)
+    unit = _claim(team, phase, n_units)
     while unit < n_units:
-        for i in range(unit * UNIT_TOKENS, min(n, (unit + 1) * UNIT_TOKENS)):
+        for i in range(unit * size, min(n, (unit + 1) * size)):
             _rms_norm(source[i], weight, eps, out[i])
         _finish(team, phase)
-        unit = _claim(team, phase)
+        unit = _claim(team, phase, n_units)
     _settle(team, phase, n_units)
 
 
@@ -279,11 +308,12 @@ def _multiply_qkv(
 ) -> None:
     q_dim, kv_dim = model.n_heads * model.head_dim, model.n_kv_heads * model.head_dim
     q_units, kv_units = (
-        _units(q_dim, model.matrices[layer, 0, 4]),
-        _units(kv_dim, model.matrices[layer, 1, 4]),
+        _units(q_dim, _unit_size(model.matrices[layer, 0], n)),
+        _units(kv_dim, _unit_size(model.matrices[layer, 1], n)),
     )
-    unit = _claim(team, phase)
-    while unit < q_units + 2 * kv_units:
+    n_units = q_units + 2 * kv_units
+    unit = _claim(team, phase, n_units)
+    while unit < n_units:
         if unit < q_units:
             which, local, rows, column = 0, unit, q_dim, 0
         elif unit < q_units + kv_units:
@@ -292,8 +322,8 @@ def _multiply_qkv(
             which, local, rows, column = 2, unit - q_units - kv_units, kv_dim, q_dim + kv_dim
         _multiply(model.matrices[layer, which], local, rows, buffers.normed, n, buffers.qkv, column, scratch)
         _finish(team, phase)
-        unit = _claim(team, phase)
-    _settle(team, phase, q_units + 2 * kv_units)
+        unit = _claim(team, phase, n_units)
+    _settle(team, phase, n_units)
 
 
 @njit(**_JIT)
@@ -301,14 +331,15 @@ def _place(
     model: Model, cache: Cache, layer: int, batch: Batch, buffers: Buffers, team: Team, phase: int
 ) -> None:
     n = batch.counts[0]
-    n_units = _units(n, UNIT_TOKENS)
-    unit = _claim(team, phase)
+    size = _unit_tokens(n)
+    n_units = _units(n, size)
+    unit = _claim(team, phase, n_units)
     while unit < n_units:
-        for i in range(unit * UNIT_TOKENS, min(n, (unit + 1) * UNIT_TOKENS)):
+        for i in range(unit * size, min(n, (unit + 1) * size)):
             table = batch.tables[batch.slots[i]]
             _place_row(model, cache, layer, buffers.qkv[i], batch.positions[i], table)
         _finish(team, phase)
-        unit = _claim(team, phase)
+        unit = _claim(team, phase, n_units)
     _settle(team, phase, n_units)
 
 
@@ -326,7 +357,7 @@ def _attend_all(
     """Attention of all rows; in the last layer only of those that want logits, gathered in `last`."""
     is_last = layer == model.matrices.shape[0] - 1
     n_units = batch.counts[1 if is_last else 0] * model.n_kv_heads
-    unit = _claim(team, phase)
+    unit = _claim(team, phase, n_units)
     while unit < n_units:
         index, head = unit // model.n_kv_heads, unit % model.n_kv_heads
         row = batch.logit_rows[index] if is_last else index
@@ -334,7 +365,7 @@ def _attend_all(
         if is_last and head == 0:
             buffers.last[index] = buffers.residual[row]
         _finish(team, phase)
-        unit = _claim(team, phase)
+        unit = _claim(team, phase, n_units)
     _settle(team, phase, n_units)
 
 
@@ -343,16 +374,16 @@ def _multiply_and_add(
     matrix: Any, x: Any, residual: Any, product: Any, n: int, team: Team, phase: int, scratch: int
 ) -> None:
     """residual[:n] += x[:n] . matrix, by way of `product`."""
-    dim = residual.shape[1]
-    n_units = _units(dim, matrix[4]) if n > 0 else 0
-    unit = _claim(team, phase)
+    dim, size = residual.shape[1], _unit_size(matrix, n)
+    n_units = _units(dim, size) if n > 0 else 0
+    unit = _claim(team, phase, n_units)
     while unit < n_units:
         _multiply(matrix, unit, dim, x, n, product, 0, scratch)
         for i in range(n):
-            for r in range(unit * matrix[4], min((unit + 1) * matrix[4], dim)):
+            for r in range(unit * size, min((unit + 1) * size, dim)):
                 residual[i, r] += product[i, r]
         _finish(team, phase)
-        unit = _claim(team, phase)
+        unit = _claim(team, phase, n_units)
     _settle(team, phase, n_units)
 
 
@@ -360,9 +391,9 @@ def _multiply_and_add(
 def _multiply_gate_up(
     model: Model, layer: int, buffers: Buffers, n: int, team: Team, phase: int, scratch: int
 ) -> None:
-    hidden_dim, size = buffers.gate.shape[1], model.matrices[layer, 4, 4]
+    hidden_dim, size = buffers.gate.shape[1], _unit_size(model.matrices[layer, 4], n)
     n_units = _units(hidden_dim, size) if n > 0 else 0
-    unit = _claim(team, phase)
+    unit = _claim(team, phase, n_units)
     while unit < n_units:
         _multiply(model.matrices[layer, 4], unit, hidden_dim, buffers.normed, n, buffers.gate, 0, scratch)
         _multiply(model.matrices[layer, 5], unit, hidden_dim, buffers.normed, n, buffers.up, 0, scratch)
@@ -372,7 +403,7 @@ def _multiply_gate_up(
             offset = i * buffers.gate.strides[0] + start * 4
             swiglu(buffers.gate.ctypes.data + offset, buffers.up.ctypes.data + offset, width)
         _finish(team, phase)
-        unit = _claim(team, phase)
+        unit = _claim(team, phase, n_units)
     _settle(team, phase, n_units)
 
 
@@ -380,18 +411,18 @@ def _multiply_gate_up(
 def _head(model: Model, buffers: Buffers, batch: Batch, team: Team, phase: int, scratch: int) -> None:
     """Logits of the rows that want them: normalise, multiply by the head."""
     m = batch.counts[1]
-    unit = _claim(team, phase)
+    unit = _claim(team, phase, m)
     while unit < m:
         _rms_norm(buffers.last[unit], model.output_norm, model.rms_eps, buffers.head_in[unit])
         _finish(team, phase)
-        unit = _claim(team, phase)
+        unit = _claim(team, phase, m)
     _settle(team, phase, m)
-    n_units = _units(model.vocab_size, model.head[4]) if m > 0 else 0
-    unit = _claim(team, phase + 1)
+    n_units = _units(model.vocab_size, _unit_size(model.head, m)) if m > 0 else 0
+    unit = _claim(team, phase + 1, n_units)
     while unit < n_units:
         _multiply(model.head, unit, model.vocab_size, buffers.head_in, m, buffers.logits, 0, scratch)
         _finish(team, phase + 1)
-        unit = _claim(team, phase + 1)
+        unit = _claim(team, phase + 1, n_units)
     _settle(team, phase + 1, n_units)
 
 
@@ -406,7 +437,8 @@ def compile_forward() -> Any:
         Reads top to bottom like the paper (Touvron et al. 2023, arXiv 2302.13971): embed; per layer
         normalise, attend, add, normalise, feed forward, add; then the head where logits are wanted.
         """
-        _ = stamp, n_threads
+        _ = stamp
+        team = Team(thread, n_threads, team.claims, team.finished, team.layer_ticks, team.head_ticks)
         n, residual, normed = batch.counts[0], buffers.residual, buffers.normed
         scratch = buffers.scratch.ctypes.data + thread * buffers.scratch.strides[0]
         phase, eps = 1, model.rms_eps
