@@ -14,7 +14,8 @@ import math
 import statistics
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from typing import NamedTuple
 
 SHORTEST_MATCH = 2  # a single token says little about the next one: it was right one time in five
 LONGEST_MATCH = 32
@@ -26,6 +27,7 @@ MATCHES = (2, 3, 4, 6, 8, 16)
 FIRST_RATES = (0.50, 0.60, 0.65, 0.75, 0.90, 0.95)
 FIRST_WEIGHT, MEMORY = 20.0, 0.99  # drafts the first rates count for; what one more draft leaves of the past
 USUAL_FIXED_ROWS = 4.0  # rows that cost as much as the fixed part of a pass; both models, AVX-512
+LINE_EVERY = 16  # passes between two estimates of what a row costs: one takes as long as 2 % of a short pass
 LAST_SPREAD = 2.0  # tokens: how sure it is that the text with the most left ends last; 8 and more were slower
 
 
@@ -37,9 +39,10 @@ class PromptLookup:
         self._tokens = tokens
         self._places: dict[tuple[int, int], list[int]] = {}
         self._n_indexed = 2
+        self.n_matched = 0  # tokens before the last draft that stood so at the place it was taken from
 
-    def draft(self, n: int) -> tuple[int, list[int]]:
-        """Return how many tokens before the draft match, and up to `n` drafted tokens."""
+    def draft(self, n: int) -> list[int]:
+        """Return `n` tokens that may come next, or none."""
         tokens = self._tokens
         for place in range(self._n_indexed, len(tokens)):
             places = self._places.setdefault((tokens[place - 2], tokens[place - 1]), [])
@@ -55,7 +58,8 @@ class PromptLookup:
         while matched and len(drafted) < n:
             at = place + len(drafted)
             drafted.append(tokens[at] if at < len(tokens) else drafted[at - len(tokens)])
-        return matched, drafted
+        self.n_matched = matched
+        return drafted
 
     def _match(self, place: int) -> int:
         """How many tokens before `place` are those at the end of the text."""
@@ -90,12 +94,17 @@ class PassCost:
 
     def __init__(self, most_rows: int) -> None:
         self._seconds: list[float | None] = [None] * (most_rows + 1)
+        self._line: tuple[float, float] | None = (0.0, 0.0)
+        self._n_learned = 0
 
     def learn(self, n_rows: int, seconds: float) -> None:
         """Book one pass. What disturbs a pass only makes it longer: shorter ones count for more."""
         known = self._seconds[n_rows]
         weight = 1.0 if known is None else 0.5 if seconds < known else 0.1
         self._seconds[n_rows] = (known or 0.0) * (1 - weight) + seconds * weight
+        self._n_learned += 1
+        if known is None or self._n_learned % LINE_EVERY == 0:
+            self._line = None  # drawn anew when it is asked for
 
     def line(self) -> tuple[float, float]:
         """Seconds of a pass without rows, and of each row; (0, 0) before any pass.
@@ -103,9 +112,12 @@ class PassCost:
         The median of the slopes between any two numbers of rows (Theil 1950), which one bad measurement
         does not bend; not below half of what is usual, and not above a whole pass divided by its rows.
         """
+        if self._line is None:
+            self._line = self._fit()
+        return self._line
+
+    def _fit(self) -> tuple[float, float]:
         points = [(n, seconds) for n, seconds in enumerate(self._seconds) if seconds is not None]
-        if not points:
-            return 0.0, 0.0
         fewest, least = points[0]
         per_row = least / (fewest + USUAL_FIXED_ROWS)
         slopes = [(t - s) / (m - n) for (n, s), (m, t) in itertools.combinations(points, 2)]
@@ -143,3 +155,48 @@ def choose_drafts(
     worthwhile = sorted((value for value in values if value[0] > per_row), reverse=True)
     counts = Counter(index for _, index in worthwhile[: max(0, most_rows - len(chances))])
     return [counts[index] for index in range(len(chances))]
+
+
+class Text(NamedTuple):
+    """A sequence that is being written, as the drafter sees it."""
+
+    lookup: PromptLookup
+    room: int  # drafts it can use at most
+    owner: str
+
+
+class Drafter:
+    """Chooses the drafts of each pass of an engine, and learns from what became of them."""
+
+    def __init__(self, most_rows: int, stop_ids: Container[int]) -> None:
+        """most_rows: of a pass with drafts; stop_ids: tokens that end a text."""
+        self.rates = AcceptanceRates()
+        self.cost = PassCost(most_rows)
+        self._most_rows = most_rows
+        self._stop_ids = stop_ids
+
+    def choose(self, texts: Sequence[Text]) -> list[list[int]]:
+        """The drafts to compute of each text, besides its next token."""
+        room = self._most_rows - len(texts)
+        drafts = [self._until_stop(text.lookup.draft(min(text.room, room))) for text in texts]
+        chances = [
+            self.rates.chances(text.lookup.n_matched, len(draft))
+            for text, draft in zip(texts, drafts, strict=True)
+        ]
+        counts = choose_drafts(chances, self._lasts(texts), self._most_rows, self.cost)
+        return [draft[:n] for draft, n in zip(drafts, counts, strict=True)]
+
+    def _until_stop(self, draft: list[int]) -> list[int]:
+        ends = (i for i, token in enumerate(draft) if token in self._stop_ids)
+        return draft[: next(ends, None)]  # after an end nothing has to be computed
+
+    @staticmethod
+    def _lasts(texts: Sequence[Text]) -> list[float]:
+        """The probabilities that each text ends last among its owner's; all owners count alike."""
+        lasts = [0.0] * len(texts)
+        owners = {text.owner for text in texts}
+        for owner in owners:
+            own = [index for index, text in enumerate(texts) if text.owner == owner]
+            for index, chance in zip(own, last_chances([texts[i].room for i in own]), strict=True):
+                lasts[index] = chance / len(owners)
+        return lasts

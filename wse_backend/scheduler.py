@@ -8,18 +8,18 @@ none, drafts at the tokens after the next (see prompt_lookup.py).
 import logging
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from time import perf_counter
 
 import numpy as np
 import numpy.typing as npt
 
-from wse_backend.completion import Chunk, Completion, FinishReason, PhaseMeasure, Timing, Usage
+from wse_backend.completion import Chunk, FinishReason, PhaseMeasure
 from wse_backend.errors import EngineClosed, EngineFailed, OutOfMemory, QueueFull, WseError
 from wse_backend.kernels.attention import BLOCK_POSITIONS
-from wse_backend.prompt_lookup import AcceptanceRates, PassCost, PromptLookup, choose_drafts, last_chances
-from wse_backend.sampling import Sampler, SamplingParams
-from wse_backend.stop_text import StopFilter
+from wse_backend.prompt_lookup import Drafter, Text
+from wse_backend.request import OnChunk, Request, shares_next_block
+from wse_backend.sampling import SamplingParams
 from wse_backend.tokenizer import StreamDecoder, Tokenizer
 from wse_backend.transformer import MAX_LOGIT_ROWS, MAX_ROWS, PassTiming, Row, Transformer
 
@@ -30,75 +30,6 @@ PASS_TARGET_S = 0.06  # while others decode, a pass takes prefill rows for about
 OWN_PASS_TARGET_S = 0.25  # and for so long while only the prompt's owner does, who waits for both anyway
 MIN_PREFILL_ROWS = 16
 KEEP_IDLE_S = 600.0  # so long an idle engine keeps its prefix cache
-
-OnChunk = Callable[[Chunk], None]
-
-
-class Request:
-    """One request on its way: prompt, cache blocks, tokens so far. Touched by the scheduler's thread only."""
-
-    def __init__(
-        self,
-        prompt: list[int],
-        params: SamplingParams,
-        n_new: int,
-        decoder: StreamDecoder,
-        on_chunk: OnChunk,
-        owner: str,
-        n_layers: int,
-    ) -> None:
-        self.tokens = list(prompt)
-        self.n_prompt = len(prompt)
-        self.n_new = n_new
-        self.sampler = Sampler(params)
-        self.stop_filter = StopFilter(params.stop)
-        self.decoder = decoder
-        self.on_chunk = on_chunk
-        self.owner = owner
-        self.is_cancelled = threading.Event()
-        self.blocks: list[int] = []
-        self.n_computed = 0  # positions in the cache
-        self.n_cached = 0  # of these, taken from the prefix cache
-        self.n_published = 0  # whole blocks that others can find
-        self.slot = -1
-        self.text: list[str] = []
-        self.submitted_at = perf_counter()
-        self.admitted_at: float | None = None
-        self.first_token_at: float | None = None
-        self.prefill = PhaseMeasure(np.zeros((n_layers, 5)))
-        self.decode = PhaseMeasure(np.zeros((n_layers, 5)))
-        self.lookup = PromptLookup(self.tokens)
-        self.n_matched = 0  # tokens before the drafts of the pass under way that stood so before
-
-    @property
-    def blocks_needed(self) -> int:
-        """Cache blocks this request takes at most."""
-        return -(-(self.n_prompt + self.n_new) // BLOCK_POSITIONS)
-
-    @property
-    def is_prefilling(self) -> bool:
-        return self.n_computed < self.n_prompt
-
-    @property
-    def n_left(self) -> int:
-        """How many new tokens it may still get."""
-        return self.n_prompt + self.n_new - len(self.tokens)
-
-    def completion(self, reason: FinishReason) -> Completion:
-        """The finished request, as the caller gets it."""
-        now = perf_counter()
-        new_tokens = self.tokens[self.n_prompt :]
-        admitted = self.admitted_at if self.admitted_at is not None else now
-        first = self.first_token_at - self.submitted_at if self.first_token_at is not None else None
-        return Completion(
-            text="".join(self.text),
-            token_ids=new_tokens,
-            finish_reason=reason,
-            usage=Usage(self.n_prompt, len(new_tokens), self.n_cached),
-            timing=Timing(
-                admitted - self.submitted_at, first, now - self.submitted_at, self.prefill, self.decode
-            ),
-        )
 
 
 class Generation:
@@ -143,8 +74,7 @@ class Scheduler:
     ) -> None:
         self.name = name
         self._is_speculative = is_speculative
-        self._acceptance = AcceptanceRates()
-        self._pass_cost = PassCost(MAX_LOGIT_ROWS)
+        self._drafter = Drafter(MAX_LOGIT_ROWS, tokenizer.stop_ids)
         self._keep_idle_s = keep_idle_s
         self._max_waiting = max_waiting
         self._transformer = transformer
@@ -315,7 +245,7 @@ class Scheduler:
             if not request.is_prefilling or room <= 0:
                 continue
             if request.n_computed == 0:
-                if any(_shares_next_block(request, other) for other in started):
+                if any(shares_next_block(request, other) for other in started):
                     continue  # the other one computes what this one can take over after the pass
                 self._take_prefix(request)
             stop = min(request.n_prompt, request.n_computed + room)
@@ -334,32 +264,10 @@ class Scheduler:
         return min(room, max(MIN_PREFILL_ROWS, int(target / self._seconds_per_row)))
 
     def _plan_drafts(self, decoding: list[Request]) -> list[tuple[Request, list[Row]]]:
-        """The next token of every sequence, and as many drafts as make the pass write most per second."""
-        drafts: list[list[int]] = []
-        chances: list[list[float]] = []
-        for request in decoding:
-            room = min(request.n_left - 1, MAX_LOGIT_ROWS - len(decoding))
-            request.n_matched, drafted = request.lookup.draft(room)
-            ends = (i for i, token in enumerate(drafted) if token in self._tokenizer.stop_ids)
-            drafts.append(drafted[: next(ends, None)])  # nothing is computed after an end
-            chances.append(self._acceptance.chances(request.n_matched, len(drafts[-1])))
-        lasts = self._last_chances(decoding)
-        counts = choose_drafts(chances, lasts, MAX_LOGIT_ROWS, self._pass_cost)
-        return [
-            (request, self._rows(request, [request.tokens[-1], *drafted[:n]]))
-            for request, drafted, n in zip(decoding, drafts, counts, strict=True)
-        ]
-
-    @staticmethod
-    def _last_chances(decoding: list[Request]) -> list[float]:
-        """How much each sequence counts when drafts are chosen: owners alike, each by its last to end."""
-        owners = Counter(s.owner for s in decoding)
-        shares: dict[int, float] = {}
-        for owner in owners:
-            own = [s for s in decoding if s.owner == owner]
-            chances = last_chances([s.n_left for s in own])
-            shares |= {id(s): chance / len(owners) for s, chance in zip(own, chances, strict=True)}
-        return [shares[id(s)] for s in decoding]
+        """The next token of every sequence, and drafts of those after it where they pay."""
+        texts = [Text(s.lookup, s.n_left - 1, s.owner) for s in decoding]
+        drafts = self._drafter.choose(texts)
+        return [(s, self._rows(s, [s.tokens[-1], *draft])) for s, draft in zip(decoding, drafts, strict=True)]
 
     def _take_prefix(self, request: Request) -> None:
         pool = self._transformer.pool
@@ -382,7 +290,7 @@ class Scheduler:
 
     def _learn_speed(self, n_rows: int, seconds: float) -> None:
         if n_rows <= MAX_LOGIT_ROWS:
-            self._pass_cost.learn(n_rows, seconds)
+            self._drafter.cost.learn(n_rows, seconds)
         if n_rows >= MIN_PREFILL_ROWS:
             self._seconds_per_row = 0.7 * self._seconds_per_row + 0.3 * seconds / n_rows
 
@@ -408,7 +316,7 @@ class Scheduler:
         for n_before, (row, logits) in enumerate(rows):
             if n_before:
                 is_right = row.token == request.tokens[row.position]
-                self._acceptance.learn(request.n_matched + n_before - 1, is_right)
+                self._drafter.rates.learn(request.lookup.n_matched + n_before - 1, is_right)
                 if not is_right:
                     break
             request.n_computed += 1
@@ -486,16 +394,3 @@ class Scheduler:
         for job in alone:
             job.error = error
             job.done.set()
-
-
-def _shares_next_block(request: Request, other: Request) -> bool:
-    """Whether `other`, being prefilled, will publish a block that `request` begins with and lacks."""
-    common = _common_prefix(request.tokens, other.tokens[: other.n_prompt])
-    return min(common, request.n_prompt - 1) // BLOCK_POSITIONS > other.n_computed // BLOCK_POSITIONS
-
-
-def _common_prefix(left: Sequence[int], right: Sequence[int]) -> int:
-    for index, (a, b) in enumerate(zip(left, right, strict=False)):
-        if a != b:
-            return index
-    return min(len(left), len(right))

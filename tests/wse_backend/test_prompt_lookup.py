@@ -9,8 +9,10 @@ from wse_backend.prompt_lookup import (
     PLACES_KEPT,
     SHORTEST_MATCH,
     AcceptanceRates,
+    Drafter,
     PassCost,
     PromptLookup,
+    Text,
     choose_drafts,
     last_chances,
 )
@@ -35,25 +37,26 @@ def test_the_draft_follows_the_longest_match_among_the_latest_places(
     for stop in [*sorted(cuts), len(tokens)]:
         growing.extend(tokens[len(growing) : stop])
         lookup.draft(3)
-    matched, drafted = lookup.draft(5)
+    drafted = lookup.draft(5)
     places = [p for p in range(SHORTEST_MATCH, len(tokens)) if match(tokens, p) >= SHORTEST_MATCH]
     latest = places[-PLACES_KEPT:]
-    assert matched == max((match(tokens, p) for p in latest), default=0)
+    assert lookup.n_matched == max((match(tokens, p) for p in latest), default=0)
     assert len(drafted) == (5 if latest else 0)
     if drafted:
-        best = max(p for p in latest if match(tokens, p) == matched)
+        best = max(p for p in latest if match(tokens, p) == lookup.n_matched)
         whole = tokens + drafted  # a draft may go on in itself, as a text that goes round in circles does
         assert drafted == whole[best : best + 5]
 
 
 def test_a_text_that_goes_round_in_circles_is_drafted_on() -> None:
-    tokens = [7, 1, 2, 3, 1, 2, 3]
-    assert PromptLookup(tokens).draft(7) == (3, [1, 2, 3, 1, 2, 3, 1])
+    lookup = PromptLookup([7, 1, 2, 3, 1, 2, 3])
+    assert lookup.draft(7) == [1, 2, 3, 1, 2, 3, 1]
+    assert lookup.n_matched == 3
 
 
 def test_nothing_is_drafted_for_what_was_never_said() -> None:
     for tokens in ([1], [1, 2], [1, 2, 3, 4, 5]):
-        assert PromptLookup(tokens).draft(4) == (0, [])
+        assert PromptLookup(tokens).draft(4) == []
 
 
 def test_chances_fall_along_a_draft_and_rise_with_the_match() -> None:
@@ -108,6 +111,20 @@ def test_drafts_go_to_the_text_that_ends_last() -> None:
     chances = [[0.6, 0.5], [0.6, 0.5]]
     assert choose_drafts(chances, last_chances([100, 20]), 16, cost(8.0, 2.0)) == [2, 0]
     assert last_chances([5, 5]) == [0.5, 0.5]
+
+
+def test_the_drafter_stops_before_an_end_and_shares_between_owners() -> None:
+    drafter = Drafter(16, stop_ids={9})
+    for n in range(1, 17):
+        drafter.cost.learn(n, 8.0 + 2.0 * n)
+    circle = [1, 2, 3, 4, 5, 6, 7, 8] * 3
+    assert drafter.choose([Text(PromptLookup([1, 2, 9, *circle, 1, 2]), 3, "ann")]) == [[3, 4, 5]]
+    assert drafter.choose([Text(PromptLookup([5, 1, 2, 3, 9, 4, 5, 1, 2]), 8, "ann")]) == [[3]]
+    alike = [Text(PromptLookup(list(circle)), 3, owner) for owner in ("ann", "ann", "bob")]
+    longest = alike[0]._replace(room=30)
+    counts = [len(draft) for draft in drafter.choose([longest, *alike[1:]])]
+    assert counts[0] > counts[1]  # of ann's texts the one that ends last
+    assert counts[2] > 0  # and bob has his share
 
 
 @given(
