@@ -41,7 +41,9 @@ PHASES_PER_LAYER = 8
 LINE = 8  # int64 per cache line: each shared counter has one of its own
 SPINS_BEFORE_YIELD = 4000
 
-_JIT = {"nogil": True, "error_model": "numpy"}  # cached as part of `forward`, see compile_forward
+_JIT = {"nogil": True, "error_model": "numpy"}
+# For what is called by compiled code only, and cached as part of `forward`: Python needs no way in.
+_INNER = {**_JIT, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 class Model(NamedTuple):
@@ -130,7 +132,7 @@ def n_phases(n_layers: int) -> int:
     return n_layers * PHASES_PER_LAYER + 3
 
 
-@njit(**_JIT)
+@njit(**_INNER)
 def _claim(team: Team, phase: int, n_units: int) -> int:
     """Take a unit of a phase, first of this thread's own share, then of the others'; n_units: none is left.
 
@@ -147,13 +149,13 @@ def _claim(team: Team, phase: int, n_units: int) -> int:
     return n_units
 
 
-@njit(**_JIT)
+@njit(**_INNER)
 def _finish(team: Team, phase: int) -> None:
     """Say that one unit is done."""
     atomic_add(team.finished.ctypes.data + phase * LINE * 8, 1)
 
 
-@njit(**_JIT)
+@njit(**_INNER)
 def _settle(team: Team, phase: int, n_units: int) -> None:
     """Wait until all units of a phase are done.
 
@@ -169,7 +171,7 @@ def _settle(team: Team, phase: int, n_units: int) -> None:
             yield_core()
 
 
-@njit(**_JIT)
+@njit(**_INNER)
 def _rms_norm(x: Any, weight: Any, eps: float, out: Any) -> None:
     """out = x / sqrt(mean(x^2) + eps) * weight, all float32 (dim,). Zhang & Sennrich 2019, eq. 4."""
     mean = sum_of_squares(x.ctypes.data, x.size) / np.float32(x.size)
@@ -178,7 +180,7 @@ def _rms_norm(x: Any, weight: Any, eps: float, out: Any) -> None:
         out[i] = x[i] * scale * weight[i]
 
 
-@njit(**_JIT)
+@njit(**_INNER)
 def _rope(head: Any, cos: Any, sin: Any, is_interleaved: bool) -> None:
     """Turn the pairs of one head by its position's angles, in place (Su et al. 2021, arXiv 2104.09864)."""
     half = cos.size
@@ -189,7 +191,7 @@ def _rope(head: Any, cos: Any, sin: Any, is_interleaved: bool) -> None:
         head[b] = x * sin[i] + y * cos[i]
 
 
-@njit(**_JIT)
+@njit(**_INNER)
 def _place_row(model: Model, cache: Cache, layer: int, qkv: Any, position: int, table: Any) -> None:
     """Add biases, apply RoPE, scale the queries, and write this position's keys and values into the cache."""
     if model.qkv_bias.shape[1] > 0:
@@ -216,7 +218,7 @@ def _place_row(model: Model, cache: Cache, layer: int, qkv: Any, position: int, 
             store_half(values + ((h * 16 + lane) * dim + d) * 2, qkv[v0 + h * dim + d])
 
 
-@njit(**_JIT)
+@njit(**_INNER)
 def _attend(
     model: Model,
     cache: Cache,
@@ -244,20 +246,20 @@ def _attend(
     )
 
 
-@njit(**_JIT)
+@njit(**_INNER)
 def _unit_tokens(n: int) -> int:
     """How many batch rows to claim at a time where each is little work."""
     return 1 if n <= FEW_TOKENS else UNIT_TOKENS
 
 
-@njit(**_JIT)
+@njit(**_INNER)
 def _unit_size(matrix: Any, n: int) -> int:
     """How many rows of a matrix to claim at a time, for a batch of `n` rows."""
     size: int = SMALL_UNIT if n <= FEW_TOKENS else matrix[4]
     return size
 
 
-@njit(**_JIT)
+@njit(**_INNER)
 def _multiply(matrix: Any, unit: int, n_rows: int, x: Any, n: int, y: Any, column: int, scratch: int) -> None:
     """y[:n, column + r] = x[:n] . matrix[r] for the weight rows r of one unit."""
     size = _unit_size(matrix, n)
@@ -269,12 +271,12 @@ def _multiply(matrix: Any, unit: int, n_rows: int, x: Any, n: int, y: Any, colum
     )  # fmt: skip
 
 
-@njit(**_JIT)
+@njit(**_INNER)
 def _units(n: int, size: int) -> int:
     return (n + size - 1) // size
 
 
-@njit(**_JIT)
+@njit(**_INNER)
 def _embed(model: Model, buffers: Buffers, batch: Batch, team: Team, phase: int) -> None:
     n = batch.counts[0]
     size = _unit_tokens(n)
@@ -289,7 +291,7 @@ def _embed(model: Model, buffers: Buffers, batch: Batch, team: Team, phase: int)
     _settle(team, phase, n_units)
 
 
-@njit(**_JIT)
+@njit(**_INNER)
 def _normalise(source: Any, weight: Any, eps: float, n: int, out: Any, team: Team, phase: int) -> None:
     size = _unit_tokens(n)
     n_units = _units(n, size)
@@ -302,7 +304,7 @@ def _normalise(source: Any, weight: Any, eps: float, n: int, out: Any, team: Tea
     _settle(team, phase, n_units)
 
 
-@njit(**_JIT)
+@njit(**_INNER)
 def _multiply_qkv(
     model: Model, layer: int, buffers: Buffers, n: int, team: Team, phase: int, scratch: int
 ) -> None:
@@ -326,7 +328,7 @@ def _multiply_qkv(
     _settle(team, phase, n_units)
 
 
-@njit(**_JIT)
+@njit(**_INNER)
 def _place(
     model: Model, cache: Cache, layer: int, batch: Batch, buffers: Buffers, team: Team, phase: int
 ) -> None:
@@ -343,7 +345,7 @@ def _place(
     _settle(team, phase, n_units)
 
 
-@njit(**_JIT)
+@njit(**_INNER)
 def _attend_all(
     model: Model,
     cache: Cache,
@@ -363,13 +365,14 @@ def _attend_all(
         row = batch.logit_rows[index] if is_last else index
         _attend(model, cache, layer, row, head, batch, buffers, index, scratch)
         if is_last and head == 0:
-            buffers.last[index] = buffers.residual[row]
+            for i in range(buffers.last.shape[1]):  # an assignment of rows takes seconds to compile
+                buffers.last[index, i] = buffers.residual[row, i]
         _finish(team, phase)
         unit = _claim(team, phase, n_units)
     _settle(team, phase, n_units)
 
 
-@njit(**_JIT)
+@njit(**_INNER)
 def _multiply_and_add(
     matrix: Any, x: Any, residual: Any, product: Any, n: int, team: Team, phase: int, scratch: int
 ) -> None:
@@ -387,7 +390,7 @@ def _multiply_and_add(
     _settle(team, phase, n_units)
 
 
-@njit(**_JIT)
+@njit(**_INNER)
 def _multiply_gate_up(
     model: Model, layer: int, buffers: Buffers, n: int, team: Team, phase: int, scratch: int
 ) -> None:
@@ -407,7 +410,7 @@ def _multiply_gate_up(
     _settle(team, phase, n_units)
 
 
-@njit(**_JIT)
+@njit(**_INNER)
 def _head(model: Model, buffers: Buffers, batch: Batch, team: Team, phase: int, scratch: int) -> None:
     """Logits of the rows that want them: normalise, multiply by the head."""
     m = batch.counts[1]

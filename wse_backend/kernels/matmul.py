@@ -144,7 +144,7 @@ def _decode(typingctx, w, n_blocks, y, qtype):
     return types.void(w, n_blocks, y, qtype), codegen
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _tile_dot(w, n_cols, n_rows, x, x_stride, n, y, y_stride, partial):
     """y[n, r] for a tile of float32 weight rows, in groups that keep their accumulators in registers.
 
