@@ -6,13 +6,12 @@ import streamlit as st
 
 from grader.competition import CompetitionError, Round, is_same_password, now_ms
 from pages.ui import competition_backend as shared
+from pages.ui.competition_entries import draw_participants, draw_submissions
 from pages.ui.competition_host import (
     draw_board,
     draw_controls,
     draw_files,
-    draw_participants,
     draw_restore,
-    draw_submissions,
     new_round_form,
 )
 from pages.ui.competition_projector import draw_projector
