@@ -230,7 +230,7 @@ class _Work:
         if failed is not None:
             each, fault = shrunk.get(id(failed), failed.faults[0])
             message = (
-                f"{failed.family.name}: {self.show_input(each.args)} gave {fault.got}. "
+                f"{failed.family.name}: {self.show_input(each.args)}: {fault.got}. "
                 f"Expected: {fault.expected}. {check.hint}"
             )
         elif cap < 1.0:

@@ -107,6 +107,13 @@ def test_missing_key_is_named():
     assert "KeyError for 'posts' in line" in message
 
 
+def test_what_is_wrong_with_every_field_alike_is_said_once():
+    report = grade("def calculate_user_metrics(users, start_date, end_date):\n    return None\n")
+    message = check_of(report, "handles_empty_users_list").message
+    assert message.count("the result is None, not a dict") == 1
+    assert "): the result is None" in message  # the call, then what came of it
+
+
 def test_messages_fit_a_screen():
     for name in ("junk_echo", "bug_cubic", "bug_everybody_is_top", "bug_robust_types"):
         report = grade(solution(name))

@@ -174,7 +174,7 @@ def judge_nobody(args: Args, outcomes: Sequence[Outcome]) -> Fault | None:
     wrong = _not_empty(read(outcome.value))
     if not wrong:
         return None
-    return Fault("wrong", "; ".join(wrong.values()), wanted, outcome, ",".join(wrong))
+    return Fault("wrong", "; ".join(dict.fromkeys(wrong.values())), wanted, outcome, ",".join(wrong))
 
 
 def _not_empty(answer: Answer) -> dict[str, str]:
@@ -233,7 +233,11 @@ def judge_start_after_end(args: Args, outcomes: Sequence[Outcome]) -> Fault | No
     left = {name: text for name, text in wrong.items() if name not in same and name != AVERAGE}
     if AVERAGE in wrong and AVERAGE not in same and AVERAGE in read(turned.value).problems:
         left[AVERAGE] = wrong[AVERAGE]
-    return Fault("wrong", "; ".join(left.values()), wanted, turned, ",".join(left)) if left else None
+    return (
+        Fault("wrong", "; ".join(dict.fromkeys(left.values())), wanted, turned, ",".join(left))
+        if left
+        else None
+    )
 
 
 def judge_beside(
