@@ -17,12 +17,12 @@ from collections import Counter
 from collections.abc import Container, Sequence
 from typing import NamedTuple
 
-SHORTEST_MATCH = 2  # a single token says little about the next one: it was right one time in five
 LONGEST_MATCH = 32
 PLACES_KEPT = 4  # of each pair of tokens, the latest
 
 # How often a draft was right by how many tokens before it matched, over 3 MoA turns of each of SmolLM2-135M
 # and Qwen2.5-Coder-0.5B with the app's first setup (9,361 tokens). Where each engine begins to learn.
+# A single token says little about the next one (right one time in five): two have to match at least.
 MATCHES = (2, 3, 4, 6, 8, 16)
 FIRST_RATES = (0.50, 0.60, 0.65, 0.75, 0.90, 0.95)
 FIRST_WEIGHT, MEMORY = 20.0, 0.99  # drafts the first rates count for; what one more draft leaves of the past

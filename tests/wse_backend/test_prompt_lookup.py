@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from wse_backend.prompt_lookup import (
     LONGEST_MATCH,
+    MATCHES,
     PLACES_KEPT,
-    SHORTEST_MATCH,
     AcceptanceRates,
     Drafter,
     PassCost,
@@ -38,7 +38,7 @@ def test_the_draft_follows_the_longest_match_among_the_latest_places(
         growing.extend(tokens[len(growing) : stop])
         lookup.draft(3)
     drafted = lookup.draft(5)
-    places = [p for p in range(SHORTEST_MATCH, len(tokens)) if match(tokens, p) >= SHORTEST_MATCH]
+    places = [p for p in range(MATCHES[0], len(tokens)) if match(tokens, p) >= MATCHES[0]]
     latest = places[-PLACES_KEPT:]
     assert lookup.n_matched == max((match(tokens, p) for p in latest), default=0)
     assert len(drafted) == (5 if latest else 0)

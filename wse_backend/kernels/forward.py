@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from wse_backend.kernels.matmul import FUSED_TOKENS
 from wse_backend.kernels.primitives import (
     atomic_add,
     atomic_load,
@@ -32,10 +33,10 @@ Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
 OP_GROUPS = ("norm", "qkv", "attention", "output", "ffn", "head")
-# Weight rows claimed at a time, see unit_rows. Prefetching reaches into the next rows, which after a unit are
-# another thread's: 32 rows made decode a third slower than 96 (4.4 against 3.2 ms on SmolLM2).
+# Weight rows claimed at a time, see unit_rows: enough for a tile. Up to FUSED_TOKENS none is decoded, and
+# small units let the threads end together; 16 and 64 rows were slower.
 UNIT_SIZES = (96, 112, 128, 144)
-FEW_TOKENS, SMALL_UNIT = 8, 32  # for so few tokens units may be small: no tile is decoded for them
+SMALL_UNIT = 32
 UNIT_TOKENS = 8  # batch rows claimed at a time where each row is little work, and there are many
 PHASES_PER_LAYER = 8
 LINE = 8  # int64 per cache line: each shared counter has one of its own
@@ -249,13 +250,13 @@ def _attend(
 @njit(**_INNER)
 def _unit_tokens(n: int) -> int:
     """How many batch rows to claim at a time where each is little work."""
-    return 1 if n <= FEW_TOKENS else UNIT_TOKENS
+    return 1 if n <= FUSED_TOKENS else UNIT_TOKENS
 
 
 @njit(**_INNER)
 def _unit_size(matrix: Any, n: int) -> int:
     """How many rows of a matrix to claim at a time, for a batch of `n` rows."""
-    size: int = SMALL_UNIT if n <= FEW_TOKENS else matrix[4]
+    size: int = SMALL_UNIT if n <= FUSED_TOKENS else matrix[4]
     return size
 
 
