@@ -238,7 +238,7 @@ def bandwidth_gb_s() -> float:
 def weight_bytes(model: str) -> int:
     """Bytes of weights that one token needs: all matrices, the embedding only where it is the head too."""
     from wse_backend import models
-    from wse_backend.gguf_file import open_gguf
+    from wse_backend.weights.gguf_file import open_gguf
 
     gguf = open_gguf(models.ensure(model))
     skipped = set() if gguf.hparams.is_tied else {"token_embd.weight"}

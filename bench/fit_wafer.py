@@ -4,7 +4,7 @@
     python bench/fit_wafer.py --write            # also replace wse_backend/timing/fitted.py
     python bench/fit_wafer.py --cross-validate   # also compare structural variants on rows left out of a fit
 
-The counts of wse_backend.timing are linear in the constants, so the fit is a non-negative least-squares
+The counts of wse_backend.wafer.timing are linear in the constants, so the fit is a non-negative least-squares
 problem in relative errors: exact, with no starting point and no random numbers.
 """
 
@@ -24,11 +24,12 @@ import numpy.typing as npt
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from wse_backend.placement import place  # noqa: E402
-from wse_backend.shapes import PRESETS, ModelShape  # noqa: E402
-from wse_backend.timing import Constants, decode, gemv, prefill  # noqa: E402
-from wse_backend.timing.constants import NAMES, PLAUSIBLE_RANGES  # noqa: E402
-from wse_backend.timing.counts import (  # noqa: E402
+from wse_backend.wafer.placement import place  # noqa: E402
+from wse_backend.wafer.shapes import PRESETS, ModelShape  # noqa: E402
+from wse_backend.wafer.spec import WSE2, WaferSpec  # noqa: E402
+from wse_backend.wafer.timing import Constants, decode, gemv, prefill  # noqa: E402
+from wse_backend.wafer.timing.constants import NAMES, PLAUSIBLE_RANGES  # noqa: E402
+from wse_backend.wafer.timing.counts import (  # noqa: E402
     Mesh,
     OpCount,
     decode_counts,
@@ -36,7 +37,6 @@ from wse_backend.timing.counts import (  # noqa: E402
     head_counts,
     prefill_counts,
 )
-from wse_backend.wafer import WSE2, WaferSpec  # noqa: E402
 
 CALIBRATION = ROOT / "bench" / "data" / "wafer_calibration.csv"
 FITTED = ROOT / "wse_backend" / "timing" / "fitted.py"
@@ -235,7 +235,7 @@ def module_text(rows: Sequence[Row], constants: Constants) -> str:
         "Measured values: WaferLLM (He et al., OSDI 2025, arXiv 2502.04563v3, tables 3, 4 and 6) on a WSE-2.",
         '"""',
         "",
-        "from wse_backend.timing.constants import Constants, Residual",
+        "from wse_backend.wafer.timing.constants import Constants, Residual",
         "",
         "FITTED = Constants(",
         *(f"    {name}={getattr(constants, name)!r}," for name in NAMES),

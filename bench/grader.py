@@ -22,7 +22,7 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from grader import grade  # noqa: E402
-from grader.registry import challenge  # noqa: E402
+from grader.grading.registry import challenge  # noqa: E402
 from grader.sandbox import default_sandbox  # noqa: E402
 
 ROUNDS = 25

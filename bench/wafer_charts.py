@@ -11,14 +11,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-from pages.ui import wafer_cost, wafer_curves, wafer_evidence, wafer_floorplan, wafer_layers, wafer_machines
-from pages.ui.wafer_chart import Chart
-from pages.ui.wafer_setting import Setting
-from wse_backend.economics import pipeline
+from pages.parts.wafer import cost as wafer_cost
+from pages.parts.wafer import curves as wafer_curves
+from pages.parts.wafer import evidence as wafer_evidence
+from pages.parts.wafer import floorplan as wafer_floorplan
+from pages.parts.wafer import layers as wafer_layers
+from pages.parts.wafer import machines as wafer_machines
+from pages.parts.wafer.chart import Chart
+from pages.state.wafer_setting import Setting
 from wse_backend.errors import DoesNotFit
-from wse_backend.placement import Placement
-from wse_backend.shapes import PRESETS
-from wse_backend.wafer import WSE2, WSE3
+from wse_backend.wafer.economics import pipeline
+from wse_backend.wafer.placement import Placement
+from wse_backend.wafer.shapes import PRESETS
+from wse_backend.wafer.spec import WSE2, WSE3
 
 AIM_MS, AIM_KB = 100, 300
 MAPPINGS = (("layer", None), ("stage", 420), ("shared", 660))

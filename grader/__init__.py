@@ -1,6 +1,5 @@
 """Challenges, the sandbox submissions run in, the checks that judge them, and the score."""
 
-from grader.challenge import Challenge, Check, PublicCase
 from grader.errors import (
     BadChallenge,
     BadReport,
@@ -10,11 +9,12 @@ from grader.errors import (
     SandboxUnavailable,
     UnknownChallenge,
 )
-from grader.extraction import Extraction, extract_code
-from grader.grading import grade
-from grader.registry import challenge, challenges
-from grader.replies import grade_reply
-from grader.report import CaseResult, CheckResult, Report, letter
+from grader.grading.challenge import Challenge, Check, PublicCase
+from grader.grading.grade import grade
+from grader.grading.registry import challenge, challenges
+from grader.grading.reply import grade_reply
+from grader.grading.report import CaseResult, CheckResult, Report, letter
+from grader.replies.extraction import Extraction, extract_code
 
 __all__ = [
     "BadChallenge",

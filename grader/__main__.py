@@ -15,14 +15,14 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from grader import batch, packs
-from grader.challenge import DEFAULT_SEED, Challenge
 from grader.errors import BadChallenge, GraderError, SandboxError, UnknownChallenge
-from grader.grading import grade
-from grader.html_report import html_report
-from grader.registry import DEFAULT_CHALLENGE, challenge, challenges
-from grader.replies import grade_reply, submission_in
-from grader.report import Report
+from grader.grading import batch, packs
+from grader.grading.challenge import DEFAULT_SEED, Challenge
+from grader.grading.grade import grade
+from grader.grading.html_report import html_report
+from grader.grading.registry import DEFAULT_CHALLENGE, challenge, challenges
+from grader.grading.reply import grade_reply, submission_in
+from grader.grading.report import Report
 
 DONE, LESS, USAGE, REFUSED, NO_SANDBOX = 0, 1, 2, 3, 4
 RESULTS = "grades.jsonl"

@@ -1,8 +1,8 @@
 """A Mixture of Agents: configuration, providers, runs that tell what happens, and traces."""
 
-from moa_core.config import Agent, Layer, MoAConfig
+from moa_core.config.values import Agent, Layer, MoAConfig
 from moa_core.errors import ConfigError, MoAError
-from moa_core.events import (
+from moa_core.runs.events import (
     AgentDelta,
     AgentFailed,
     AgentFinished,
@@ -16,8 +16,8 @@ from moa_core.events import (
     RunStarted,
     SummaryDelta,
 )
-from moa_core.orchestrator import run, run_sync
-from moa_core.trace import CallRecord, Trace
+from moa_core.runs.orchestrator import run, run_sync
+from moa_core.runs.trace import CallRecord, Trace
 
 __all__ = [
     "Agent",

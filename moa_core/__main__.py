@@ -9,9 +9,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import TextIO
 
-from moa_core.config import MoAConfig
+from moa_core.config.values import MoAConfig
 from moa_core.errors import MoAError
-from moa_core.events import (
+from moa_core.providers import CEREBRAS_URL, OpenAICompatible, Provider, Wafer
+from moa_core.runs.events import (
     AgentFailed,
     AgentFinished,
     AgentWaiting,
@@ -21,8 +22,7 @@ from moa_core.events import (
     RunFinished,
     SummaryDelta,
 )
-from moa_core.orchestrator import run_sync
-from moa_core.providers import CEREBRAS_URL, OpenAICompatible, Provider, Wafer
+from moa_core.runs.orchestrator import run_sync
 
 KEY_VARIABLE = "CEREBRAS_API_KEY"
 

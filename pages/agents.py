@@ -5,13 +5,13 @@ from typing import Any
 import streamlit as st
 
 from moa_core import ConfigError, MoAConfig
-from moa_core.config import MAX_CYCLES, MAX_TEMPERATURE
-from pages.ui import backend
-from pages.ui.draft import AgentDraft, LayerDraft
-from pages.ui.layout import page_body, row
-from pages.ui.plan_table import show_plan
-from pages.ui.session import init_session
-from pages.ui.text import as_plain, capitalised
+from moa_core.config.values import MAX_CYCLES, MAX_TEMPERATURE
+from pages.parts import backend
+from pages.parts.layout import page_body, row
+from pages.parts.plan_table import show_plan
+from pages.parts.session import init_session
+from pages.state.draft import AgentDraft, LayerDraft
+from pages.state.text import as_plain, capitalised
 
 MAX_TOKENS_LIMIT = 32_768
 NAME_CHARS = 80

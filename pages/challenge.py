@@ -7,18 +7,19 @@ import pandas as pd
 import streamlit as st
 
 from grader import challenges, extract_code, grade
-from grader.challenge import Challenge
 from grader.errors import GraderError
-from pages.ui.layout import page_body, row
-from pages.ui.problems import Shown, show_problem
-from pages.ui.provenance import seeded
-from pages.ui.report import checks_table, points, show_report, title_of
-from pages.ui.request import challenge_request
-from pages.ui.session import Attempt, init_session
-from pages.ui.setup import setup_line
-from pages.ui.stream import draw_turn_layers, play, running, tidy_after_stop
-from pages.ui.text import as_markdown, as_plain, capitalised, count
-from pages.ui.turn import Turn
+from grader.grading.challenge import Challenge
+from pages.parts.layout import page_body, row
+from pages.parts.problems import Shown, show_problem
+from pages.parts.report import checks_table, points, show_report, title_of
+from pages.parts.session import init_session
+from pages.parts.setup import setup_line
+from pages.parts.stream import draw_turn_layers, play, running, tidy_after_stop
+from pages.state.attempts import Attempt
+from pages.state.challenge_request import challenge_request
+from pages.state.provenance import seeded
+from pages.state.text import as_markdown, as_plain, capitalised, count
+from pages.state.turn import Turn
 
 session = init_session()
 

@@ -4,14 +4,14 @@ from contextlib import suppress
 
 import streamlit as st
 
-from pages.ui.layout import PAGE_WIDTH_PX, page_body, row
-from pages.ui.problems import Shown, show_problem
-from pages.ui.run_report import show_calls, show_layer_charts, show_timeline, show_totals
-from pages.ui.session import init_session
-from pages.ui.setup import setup_line
-from pages.ui.stream import ANSWER_CAPTION, draw_turn_layers, play, running, tidy_after_stop
-from pages.ui.text import as_markdown, as_plain
-from pages.ui.turn import Turn, conversation, finished
+from pages.parts.layout import PAGE_WIDTH_PX, page_body, row
+from pages.parts.problems import Shown, show_problem
+from pages.parts.run_report import show_calls, show_layer_charts, show_timeline, show_totals
+from pages.parts.session import init_session
+from pages.parts.setup import setup_line
+from pages.parts.stream import ANSWER_CAPTION, draw_turn_layers, play, running, tidy_after_stop
+from pages.state.text import as_markdown, as_plain
+from pages.state.turn import Turn, conversation, finished
 
 FIRST_QUESTIONS = (
     "Why is the sky blue?",

@@ -6,10 +6,10 @@ import streamlit as st
 
 from grader import challenge as find_challenge
 from grader.competition import CompetitionError, Participant, Round, StoreError, Submission, now_ms
-from pages.ui import competition_backend as shared
-from pages.ui.charts import CHART_CONFIG
-from pages.ui.competition_charts import scores_over_time
-from pages.ui.competition_view import (
+from pages.parts.charts import CHART_CONFIG
+from pages.parts.competition import backend as shared
+from pages.parts.competition.charts import scores_over_time
+from pages.parts.competition.view import (
     KIND_NAMES,
     board_table,
     countdown,
@@ -17,12 +17,13 @@ from pages.ui.competition_view import (
     state_badge,
     when,
 )
-from pages.ui.config_diff import config_diff
-from pages.ui.layout import page_body, row
-from pages.ui.provenance import generation
-from pages.ui.report import points, show_report
-from pages.ui.session import Attempt, init_session
-from pages.ui.text import as_plain, count
+from pages.parts.layout import page_body, row
+from pages.parts.report import points, show_report
+from pages.parts.session import init_session
+from pages.state.attempts import Attempt
+from pages.state.config_diff import config_diff
+from pages.state.provenance import generation
+from pages.state.text import as_plain, count
 
 session = init_session()
 SEATS = "competition_seats"  # round uid -> participant id: who this browser session is in each round

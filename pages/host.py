@@ -5,20 +5,20 @@ import hashlib
 import streamlit as st
 
 from grader.competition import CompetitionError, Round, is_same_password, now_ms
-from pages.ui import competition_backend as shared
-from pages.ui.competition_entries import draw_participants, draw_submissions
-from pages.ui.competition_host import (
+from pages.parts.competition import backend as shared
+from pages.parts.competition.projector import draw_projector
+from pages.parts.competition.view import STATES, show_competition_problem
+from pages.parts.host.controls import (
     draw_board,
     draw_controls,
     draw_files,
     draw_restore,
     new_round_form,
 )
-from pages.ui.competition_projector import draw_projector
-from pages.ui.competition_view import STATES, show_competition_problem
-from pages.ui.layout import page_body, row
-from pages.ui.session import init_session
-from pages.ui.text import as_plain
+from pages.parts.host.entries import draw_participants, draw_submissions
+from pages.parts.layout import page_body, row
+from pages.parts.session import init_session
+from pages.state.text import as_plain
 
 session = init_session()
 OPENED = "host_opened"  # a digest of the password that opened the page; another password closes it again

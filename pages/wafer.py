@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from pages.ui import wafer_sections as sections
-from pages.ui.layout import page_body, row
-from pages.ui.measured import measured_models
-from pages.ui.session import init_session
-from pages.ui.wafer_choice import choose
-from pages.ui.wafer_run import show_run
+from pages.parts.layout import page_body, row
+from pages.parts.session import init_session
+from pages.parts.wafer import sections as sections
+from pages.parts.wafer.choice import choose
+from pages.parts.wafer.run import show_run
+from pages.state.measured import measured_models
 from wse_backend.errors import WseError
 
 TABS = ["Your run", "Floorplan", "Latency", "Scaling", "Algorithms", "Users and cost", "Evidence"]

@@ -1,8 +1,12 @@
 """The in-process engine that runs GGUF weights, and the wafer: placement, timing, devices."""
 
 from wse_backend import models
-from wse_backend.completion import Chunk, Completion, PhaseMeasure, Timing, Usage
-from wse_backend.engine import Engine
+from wse_backend.engine.completion import Chunk, Completion, PhaseMeasure, Timing, Usage
+from wse_backend.engine.engine import Engine
+from wse_backend.engine.kernels.forward import OP_GROUPS
+from wse_backend.engine.pool import EnginePool
+from wse_backend.engine.sampling import SamplingParams
+from wse_backend.engine.scheduler import Generation
 from wse_backend.errors import (
     BrokenGGUF,
     BrokenTemplate,
@@ -20,10 +24,6 @@ from wse_backend.errors import (
     Unsupported,
     WseError,
 )
-from wse_backend.kernels.forward import OP_GROUPS
-from wse_backend.pool import EnginePool
-from wse_backend.sampling import SamplingParams
-from wse_backend.scheduler import Generation
 
 __all__ = [
     "OP_GROUPS",

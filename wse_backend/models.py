@@ -10,9 +10,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from wse_backend.cards import CARDS, DEFAULT_MODEL, ModelCard, Progress, Wheel
 from wse_backend.errors import UnknownModel
-from wse_backend.fetch import fetch_card, is_trusted
+from wse_backend.weights.catalog import CARDS, DEFAULT_MODEL, ModelCard, Progress, Wheel
+from wse_backend.weights.download.fetch import fetch_card, is_trusted
 
 __all__ = [
     "CARDS",

@@ -3,7 +3,6 @@
 from grader.competition.archive import backup, restore, to_csv, to_json
 from grader.competition.boards import KINDS, BoardRow, Boards, Kind
 from grader.competition.database import Database
-from grader.competition.door import Door, is_same_password
 from grader.competition.errors import (
     AlreadyThere,
     BadBackup,
@@ -24,8 +23,10 @@ from grader.competition.errors import (
     TooSoon,
     WrongCode,
 )
+from grader.competition.grading_queue import Referee, grade_text
 from grader.competition.limits import Limits
 from grader.competition.nicknames import clean_nickname, skeleton
+from grader.competition.password import Door, is_same_password
 from grader.competition.records import (
     VISIBILITIES,
     Generation,
@@ -37,7 +38,6 @@ from grader.competition.records import (
     Visibility,
     now_ms,
 )
-from grader.competition.referee import Referee, grade_text
 from grader.competition.store import Store
 
 __all__ = [

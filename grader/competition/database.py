@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
 from grader.competition.errors import StoreError, StoreFull, StoreUnavailable
-from grader.competition.turns import FairLock
+from grader.competition.fair_lock import FairLock
 
 BUSY_TIMEOUT_MS = 10_000
 CONNECT_TIMEOUT_S = 5

@@ -9,11 +9,11 @@ import sqlalchemy as sa
 
 from grader.competition.codes import hash_code, is_code, new_code
 from grader.competition.database import Database
-from grader.competition.door import Door
 from grader.competition.errors import NicknameTaken, NotFound, NotOpen, Refused, RoundFull, WrongCode
 from grader.competition.limits import REASON_CHARS, Limits
 from grader.competition.models import ParticipantRow
 from grader.competition.nicknames import clean_nickname, skeleton
+from grader.competition.password import Door
 from grader.competition.records import Participant
 from grader.competition.rounds import find_round
 

@@ -14,7 +14,7 @@ from grader.competition.errors import NotFound, Refused
 from grader.competition.limits import TITLE_CHARS
 from grader.competition.models import GradeRow, ParticipantRow, RoundRow, SubmissionRow
 from grader.competition.records import VISIBILITIES, Round, Visibility
-from grader.registry import challenge as find_challenge
+from grader.grading.registry import challenge as find_challenge
 
 MAX_SEED = 2**31 - 1
 # Built once: submitting runs it while others wait for their turn to write.

@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, fields
 from typing import Any, Protocol, runtime_checkable
 
-from moa_core.prompts import Message
+from moa_core.runs.prompts import Message
 
 BYTES_PER_TOKEN = 3  # a careful estimate: English needs about 4 bytes per token, code and other scripts fewer
 TOKENS_PER_MESSAGE = 8  # role and separators of a chat template, estimated

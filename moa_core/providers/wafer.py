@@ -14,8 +14,8 @@ from moa_core.errors import (
     RateLimited,
     RequestRefused,
 )
-from moa_core.prompts import Message
 from moa_core.providers.base import CallRequest, Context, Delta, Finish, TokenUsage, Wait
+from moa_core.runs.prompts import Message
 
 # wse_backend is imported where it is used: it loads a compiler, which a session that only uses the cloud
 # never needs.

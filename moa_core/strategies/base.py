@@ -3,9 +3,9 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from moa_core.config import Agent, MoAConfig
+from moa_core.config.values import Agent, MoAConfig
 from moa_core.errors import ConfigError
-from moa_core.stage import Stage
+from moa_core.runs.strategy_context import Stage
 
 
 @dataclass(frozen=True, slots=True)

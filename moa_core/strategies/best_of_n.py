@@ -1,8 +1,8 @@
 """Best of n: n samples of the same question, a judge scores them, the best is the answer as it stands."""
 
 from moa_core.errors import LayerFailed
-from moa_core.prompts import number_responses, with_system
-from moa_core.stage import Part, Stage
+from moa_core.runs.prompts import number_responses, with_system
+from moa_core.runs.strategy_context import Part, Stage
 from moa_core.strategies.base import Option, Strategy, cast, option, referee
 
 OPTIONS = {"n": Option(4, 1, 64, "samples")}

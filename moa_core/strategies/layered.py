@@ -3,7 +3,7 @@
 Wang et al. 2024, arXiv 2406.04692; their proposers are our agents, their aggregator is our summarizer.
 """
 
-from moa_core.stage import Part, Stage
+from moa_core.runs.strategy_context import Part, Stage
 from moa_core.strategies.base import Strategy
 
 

@@ -6,9 +6,9 @@ The documented example (8 proposals, 2 rounds, best 2) makes 33 calls: 8 proposa
 
 from dataclasses import dataclass, replace
 
-from moa_core.config import Agent
-from moa_core.prompts import Message, with_system
-from moa_core.stage import Outcome, Part, Stage
+from moa_core.config.values import Agent
+from moa_core.runs.prompts import Message, with_system
+from moa_core.runs.strategy_context import Outcome, Part, Stage
 from moa_core.strategies.base import Option, Strategy, cast, option, referee
 
 OPTIONS = {

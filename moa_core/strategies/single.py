@@ -1,6 +1,6 @@
 """One model alone: what a Mixture of Agents is compared with."""
 
-from moa_core.stage import Stage
+from moa_core.runs.strategy_context import Stage
 from moa_core.strategies.base import Strategy
 
 

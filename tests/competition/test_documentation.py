@@ -8,9 +8,9 @@ import pytest
 
 import grader.competition
 from grader.competition import Limits
-from grader.competition.door import FIRST_WAIT_S, FREE_TRIES, LONGEST_WAIT_S
 from grader.competition.limits import CODE_BYTES, CONFIG_BYTES, MESSAGES_BYTES, REPLY_BYTES
 from grader.competition.nicknames import NICKNAME_CHARS
+from grader.competition.password import FIRST_WAIT_S, FREE_TRIES, LONGEST_WAIT_S
 
 TEXT = (Path(__file__).parents[2] / "docs" / "competition.md").read_text("utf-8")
 LIMITS = Limits()

@@ -20,7 +20,7 @@ from grader.competition import (
     to_json,
 )
 from grader.competition.codes import hash_code, is_code, new_code
-from grader.competition.door import FREE_TRIES
+from grader.competition.password import FREE_TRIES
 from tests.competition.samples import open_round, scored
 
 

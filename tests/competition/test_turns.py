@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from grader.competition.turns import FairLock
+from grader.competition.fair_lock import FairLock
 
 
 def test_the_lock_is_handed_on_in_order() -> None:

@@ -20,8 +20,8 @@ from moa_core import (
     run_sync,
 )
 from moa_core.errors import ContextExceeded, ModelNotFound
-from moa_core.plan import plan
 from moa_core.providers import CallRequest, Wafer
+from moa_core.runs.plan import plan
 from wse_backend import EnginePool, SamplingParams
 
 MODEL = "smollm2-135m"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from grader.competition import Referee, Round, Store
-from pages.ui import competition_backend
+from pages.parts.competition import backend as competition_backend
 from tests.pages.harness import App, setup
 
 PASSWORD = "a-long-host-password"

@@ -11,8 +11,8 @@ from typing import Any
 from streamlit.testing.v1 import AppTest
 
 from moa_core import Agent, MoAConfig
-from moa_core.config import Layer
-from pages.ui.session import Session
+from moa_core.config.values import Layer
+from pages.parts.session import Session
 
 ROOT = Path(__file__).parents[2]
 KEY = "csk-test-5f1d3c"

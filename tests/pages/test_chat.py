@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from moa_core import MoAConfig
-from pages.ui.turn import finished
+from pages.state.turn import finished
 from tests.pages.harness import App, Cloud, setup
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from grader.competition.codes import ALPHABET
-from pages.ui import competition_backend
-from pages.ui.config_diff import config_diff
+from pages.parts.competition import backend as competition_backend
+from pages.state.config_diff import config_diff
 from tests.pages.competition_fixtures import (
     PASSWORD,
     WRITTEN,

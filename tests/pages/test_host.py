@@ -11,8 +11,8 @@ import pytest
 
 from grader.competition import Generation, backup, now_ms
 from moa_core import Agent, MoAConfig
-from moa_core.config import Layer
-from pages.ui import competition_backend
+from moa_core.config.values import Layer
+from pages.parts.competition import backend as competition_backend
 from tests.pages.competition_fixtures import (
     PASSWORD,
     Browser,
@@ -227,7 +227,7 @@ def in_process_answer(config: MoAConfig, seed: int) -> str:
     from dataclasses import replace
 
     from moa_core import RunFinished, run_sync
-    from pages.ui import backend
+    from pages.parts import backend
 
     messages = [{"role": "user", "content": "Write a function."}]
     last = list(run_sync(replace(config, seed=seed), messages, backend.providers()))[-1]

@@ -8,21 +8,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from moa_core.trace import CallRecord
-from pages.ui import (
-    wafer_chart,
-    wafer_cost,
-    wafer_curves,
-    wafer_evidence,
-    wafer_floorplan,
-    wafer_layers,
-    wafer_machines,
-)
-from pages.ui.wafer_chart import FIGURE_LIMIT_BYTES, MARKS, Chart
-from pages.ui.wafer_setting import Setting, preset_for
-from wse_backend.economics import Pipeline, pipeline
-from wse_backend.shapes import PRESETS
-from wse_backend.wafer import WSE2, WSE3
+from moa_core.runs.trace import CallRecord
+from pages.parts.wafer import chart as wafer_chart
+from pages.parts.wafer import cost as wafer_cost
+from pages.parts.wafer import curves as wafer_curves
+from pages.parts.wafer import evidence as wafer_evidence
+from pages.parts.wafer import floorplan as wafer_floorplan
+from pages.parts.wafer import layers as wafer_layers
+from pages.parts.wafer import machines as wafer_machines
+from pages.parts.wafer.chart import FIGURE_LIMIT_BYTES, MARKS, Chart
+from pages.state.wafer_setting import Setting, preset_for
+from wse_backend.wafer.economics import Pipeline, pipeline
+from wse_backend.wafer.shapes import PRESETS
+from wse_backend.wafer.spec import WSE2, WSE3
 
 PRICES = wafer_cost.Prices(2.5e6, 23.0, 3.0, 0.20, 0.60)
 SETTINGS = {

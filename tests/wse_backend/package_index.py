@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from wse_backend.cards import ModelCard, Wheel
+from wse_backend.weights.catalog import ModelCard, Wheel
 
 
 def wheel_bytes(name: str, version: str, files: dict[str, bytes]) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from grader.answers import (
+from grader.grading.answers import (
     cap_idle,
     fixed_and_drawn,
     growth_calls,
@@ -14,7 +14,7 @@ from grader.answers import (
     judge_steps,
     judge_unchanged,
 )
-from grader.challenge import (
+from grader.grading.challenge import (
     Args,
     Challenge,
     Check,
@@ -26,7 +26,7 @@ from grader.challenge import (
     cached_plan,
     remove_items,
 )
-from grader.random_source import Draws
+from grader.grading.random_source import Draws
 
 SMALL, LARGE = 500, 2000
 Booking = list[int]

@@ -8,9 +8,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from grader.answers import fixed_and_drawn, judge_equal
-from grader.challenge import Args, Challenge, Check, Plan, cached_plan
-from grader.random_source import Draws
+from grader.grading.answers import fixed_and_drawn, judge_equal
+from grader.grading.challenge import Args, Challenge, Check, Plan, cached_plan
+from grader.grading.random_source import Draws
 
 SECONDS = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
 _NUMBER = r"(\d+\.?\d*|\.\d+)"

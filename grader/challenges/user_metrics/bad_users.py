@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from grader.challenge import Args, Call, Family, Fault, Input, Outcome
 from grader.challenges.user_metrics import judging
 from grader.challenges.user_metrics.draws import Range, User, draw_active, draw_range
 from grader.challenges.user_metrics.inputs import ANNA, BEN, YEAR, make_args, smaller, some_left, user
 from grader.challenges.user_metrics.reference import KEYS
-from grader.random_source import Draws
+from grader.grading.challenge import Args, Call, Family, Fault, Input, Outcome
+from grader.grading.random_source import Draws
 
 _NUMERIC = KEYS[1:]
 _NO_DATES = ("not-a-date", "unknown", "never", "n/a", "31/12/2024", "yesterday", "99/99/9999", 12345, 0)

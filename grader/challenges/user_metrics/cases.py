@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from grader.answers import growth_calls, judge_steps, judge_unchanged
-from grader.challenge import Args, Family, Fault, Input, Outcome, Plan, cached_plan
 from grader.challenges.user_metrics import judging
 from grader.challenges.user_metrics.bad_users import (
     date_families,
@@ -28,8 +26,10 @@ from grader.challenges.user_metrics.draws import (
     draw_users,
 )
 from grader.challenges.user_metrics.inputs import ANNA, BEN, CARL, YEAR, make_args, some_left, user
-from grader.display import show
-from grader.random_source import Draws
+from grader.grading.answers import growth_calls, judge_steps, judge_unchanged
+from grader.grading.challenge import Args, Family, Fault, Input, Outcome, Plan, cached_plan
+from grader.grading.display import show
+from grader.grading.random_source import Draws
 
 SMALL, LARGE = 500, 2000
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from grader.challenge import Challenge, Check, Fault, Verdict
 from grader.challenges.user_metrics import judging
 from grader.challenges.user_metrics.cases import plan
 from grader.challenges.user_metrics.reference import FIELDS, calculate_user_metrics
+from grader.grading.challenge import Challenge, Check, Fault, Verdict
 
 CHECKS = (
     Check(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from grader.challenges.user_metrics.reference import engagement
-from grader.random_source import Draws
+from grader.grading.random_source import Draws
 
 User = dict[str, Any]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from grader.challenge import Args, remove_items
 from grader.challenges.user_metrics import judging
 from grader.challenges.user_metrics.draws import Range, User
+from grader.grading.challenge import Args, remove_items
 
 YEAR = Range("2024-03-01", "2024-09-30")
 

@@ -1,0 +1,1 @@
+"""From a source text to a report: challenges, cases, judging."""

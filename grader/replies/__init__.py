@@ -1,0 +1,1 @@
+"""From a reply of a model to the source text that is graded."""

@@ -1,0 +1,264 @@
+"""Processes that run submissions: the warm parent and its children, or a fresh interpreter for each run."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from grader.errors import SandboxFailed, SandboxUnavailable
+from grader.sandbox.limits import Limits
+
+HOST = Path(__file__).parents[1] / "child" / "warm_parent.py"
+HAS_FORK = hasattr(os, "fork") and hasattr(socket, "send_fds")
+_START_S = 20.0
+_BREATH_S = 0.002
+
+
+@dataclass
+class Attempt:
+    """One child's life: the messages it sent and how it ended. ending: exit code, or "timeout"."""
+
+    messages: list[dict[str, Any]]
+    ending: int | str
+    cpu_s: float = 0.0
+
+
+class ParentGone(SandboxFailed):
+    """The warm parent ended before its child did."""
+
+
+class Watch:
+    """The clock of one child: too long without a word, or past the deadline of the whole run."""
+
+    def __init__(self, limits: Limits, deadline: float) -> None:
+        self.silence_s = limits.silence_s
+        self.output_bytes = limits.output_bytes + (1 << 20)
+        self.deadline = deadline
+        self.last_word = time.monotonic()
+
+    def heard(self) -> None:
+        self.last_word = time.monotonic()
+
+    @property
+    def left_s(self) -> float:
+        return min(self.last_word + self.silence_s, self.deadline) - time.monotonic()
+
+
+class Messages:
+    """The complete lines a child wrote, read as they come; a broken or foreign line ends the reading."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.found: list[dict[str, Any]] = []
+        self._left = limit_bytes
+        self._open = b""
+        self._is_reading = True
+
+    def feed(self, part: bytes) -> bool:
+        """Take more of the child's output; False when it is too much."""
+        self._left -= len(part)
+        *lines, self._open = (self._open + part).split(b"\n")
+        for line in lines if self._is_reading else ():
+            try:
+                message = json.loads(line)
+            except (ValueError, RecursionError):
+                message = None
+            if not isinstance(message, dict):
+                self._is_reading = False
+                break
+            self.found.append(message)
+        return self._left >= 0
+
+
+class WarmParent:
+    def __init__(self, layers: Sequence[str]) -> None:
+        ours, theirs = socket.socketpair()
+        command = [sys.executable, "-s", "-S", "-P", str(HOST), str(theirs.fileno()), ",".join(layers)]
+        try:
+            self._process = subprocess.Popen(
+                command,
+                env=_environment(),
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        except OSError as exc:
+            ours.close()
+            raise SandboxUnavailable(
+                f"submissions cannot be run: no process could be started ({exc})"
+            ) from exc
+        finally:
+            theirs.close()
+        self._control = ours
+        self._send = threading.Lock()
+        self._numbers = count(1)
+        self.pid = self._process.pid
+        self._finalizer = weakref.finalize(self, _end, ours, self._process)
+        self.layers = self._greeting()
+
+    def _greeting(self) -> tuple[str, ...]:
+        self._control.settimeout(_START_S)
+        text = b""
+        try:
+            while not text.endswith(b"\n"):
+                part = self._control.recv(4096)
+                if not part:
+                    raise SandboxUnavailable(
+                        "submissions cannot be run: the sandbox process ended as it started"
+                    )
+                text += part
+        except TimeoutError as exc:
+            raise SandboxUnavailable(f"submissions cannot be run: no answer within {_START_S:g} s") from exc
+        self._control.settimeout(None)
+        return tuple(json.loads(text)["layers"])
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    def close(self) -> None:
+        self._finalizer()
+
+    def attempt(self, request: bytes, watch: Watch) -> Attempt:
+        number = next(self._numbers) & 0xFFFFFFFF
+        with ExitStack() as stack:
+            request_read, request_write = _pipe(stack)
+            result_read, result_write = _pipe(stack)
+            status_read, status_write = _pipe(stack)
+            message = b"R" + number.to_bytes(4, "big")
+            try:
+                with self._send:
+                    socket.send_fds(
+                        self._control, [message], [request_read.fd, result_write.fd, status_write.fd]
+                    )
+            except OSError as exc:
+                raise ParentGone("the sandbox process ended unexpectedly") from exc
+            for end in (request_read, result_write, status_write):
+                end.close()
+            messages = Messages(watch.output_bytes)
+            in_time = _exchange(request, request_write, result_read, watch, messages)
+            if not in_time:
+                with suppress(OSError), self._send:
+                    self._control.sendall(b"K" + number.to_bytes(4, "big"))
+            status = _read_status(status_read.fd)
+        found = messages.found
+        if found and "layers" in found[0]:
+            found[0]["layers"] = [*self.layers, *found[0]["layers"]]
+        return Attempt(found, status["exit"] if in_time else "timeout", status["cpu_s"])
+
+
+def _end(control: socket.socket, process: subprocess.Popen[bytes]) -> None:
+    """The parent leaves, and ends its children, when the control socket closes."""
+    control.close()
+    try:
+        process.wait(2)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _environment() -> dict[str, str]:
+    """Nothing but what the interpreter needs to start; hashing is fixed so that sets iterate alike
+    everywhere."""
+    kept = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
+    return {"PYTHONHASHSEED": "0", **{name: os.environ[name] for name in kept if name in os.environ}}
+
+
+class _End:
+    """One end of a pipe that is closed once."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+def _pipe(stack: ExitStack) -> tuple[_End, _End]:
+    read, write = (_End(fd) for fd in os.pipe())
+    stack.callback(read.close)
+    stack.callback(write.close)
+    return read, write
+
+
+def _exchange(request: bytes, to: _End, source: _End, watch: Watch, messages: Messages) -> bool:
+    """Write the request and read the results side by side; False when the clock ran out first.
+
+    A short breath after each read lets results gather: a child writes hundreds of lines, and waking for
+    each of them would take the processor away from it.
+    """
+    os.set_blocking(to.fd, False)
+    rest = memoryview(request)
+    poll = select.poll()
+    poll.register(source.fd, select.POLLIN)
+    poll.register(to.fd, select.POLLOUT)
+    while watch.left_s > 0:
+        for fd, _ in poll.poll(watch.left_s * 1000):
+            watch.heard()
+            if fd != source.fd:
+                rest = _write_some(to, rest)
+                if not rest:
+                    poll.unregister(fd)
+                    to.close()
+                continue
+            part = os.read(fd, 1 << 20)
+            if not part:
+                return True
+            if not messages.feed(part):
+                return False
+            time.sleep(_BREATH_S)
+    return False
+
+
+def _write_some(to: _End, rest: memoryview) -> memoryview:
+    try:
+        rest = rest[os.write(to.fd, rest[: 1 << 16]) :]
+    except BlockingIOError:
+        return rest
+    except BrokenPipeError:
+        rest = rest[:0]
+    return rest
+
+
+def _read_status(fd: int) -> dict[str, Any]:
+    """The warm parent's word on how the child ended."""
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    data = os.read(fd, 4096) if poll.poll(10_000) else b""
+    if not data:
+        raise ParentGone("the sandbox process ended while it ran a submission")
+    status: dict[str, Any] = json.loads(data)
+    return status
+
+
+def spawn(request: bytes, layers: Sequence[str], watch: Watch) -> Attempt:
+    """A fresh interpreter for one run, killed from outside when its time is up."""
+    command = [sys.executable, "-s", "-S", "-P", str(HOST), "once", ",".join(layers)]
+    process = subprocess.Popen(
+        command, env=_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    try:
+        data, _ = process.communicate(request, timeout=max(0.0, watch.deadline - time.monotonic()))
+        ending: int | str = process.returncode
+    except subprocess.TimeoutExpired:
+        process.kill()
+        data, _ = process.communicate()
+        ending = "timeout"
+    messages = Messages(watch.output_bytes)
+    messages.feed(data)
+    return Attempt(messages.found, ending)

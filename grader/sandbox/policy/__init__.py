@@ -1,0 +1,1 @@
+"""What a submission may write: checked on its text, before it runs."""

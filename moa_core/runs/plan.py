@@ -1,0 +1,309 @@
+"""What each call of a run will receive at most, and whether it fits: known before the first call.
+
+The strategy is rehearsed: it is played on a stage where every answer is a marker for "at most max_tokens
+tokens". So the plan cannot drift from what the strategy does. Counts are the model's own tokenizer's where it
+runs in this process, else an estimate, which the table says. A helper's answer counts in the tokens of the
+model that writes it.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from moa_core.config.values import MoAConfig
+from moa_core.errors import RunRefused
+from moa_core.providers.base import Context, Provider, Wait, estimate_tokens
+from moa_core.runs.budget import Contexts
+from moa_core.runs.prompts import Message, check_messages
+from moa_core.runs.routing import Router
+from moa_core.runs.strategy_context import SUMMARIZER, Outcome, Part
+from moa_core.runs.structured import explain_schema
+from moa_core.strategies import find_strategy
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MIN_HELPER_TOKENS = 32  # what a helper response that may be trimmed must keep at least
+_MARK = re.compile("\x02(\\d+)\x03")
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCall:
+    """One call to come. prompt_tokens: what is known now; helper_tokens: earlier answers at most.
+
+    total_tokens includes max_tokens. n_ctx is None when nobody knows it; fits is then None too. is_exact:
+    counted by the model's own tokenizer.
+    """
+
+    layer: int
+    agent: str
+    role: str
+    provider: str
+    model: str
+    prompt_tokens: int
+    helper_tokens: int
+    max_tokens: int
+    n_ctx: int | None
+    is_exact: bool
+    may_trim: bool = False
+    n_helpers: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        """Prompt, helper responses and answer, at most."""
+        return self.prompt_tokens + self.helper_tokens + self.max_tokens
+
+    @property
+    def fits(self) -> bool | None:
+        """Whether it fits, None when the context is unknown; what may be trimmed counts at its least."""
+        if self.n_ctx is None:
+            return None
+        helper = (
+            min(self.helper_tokens, self.n_helpers * MIN_HELPER_TOKENS)
+            if self.may_trim
+            else self.helper_tokens
+        )
+        return self.prompt_tokens + helper + self.max_tokens <= self.n_ctx
+
+    @property
+    def label(self) -> str:
+        """Where the call stands, in words."""
+        return "the summarizer" if self.role == SUMMARIZER else f"{self.agent} in layer {self.layer}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Every call of a run in order. messages: the conversation, without its `dropped_turns` oldest turns."""
+
+    calls: tuple[PlannedCall, ...]
+    messages: tuple[Message, ...]
+    dropped_turns: int = 0
+    cycles: int = 1
+
+    @property
+    def fits(self) -> bool:
+        """Whether no call is known not to fit."""
+        return all(call.fits is not False for call in self.calls)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the reader must know about the plan."""
+        if not self.dropped_turns:
+            return ()
+        turns = "turn was" if self.dropped_turns == 1 else f"{self.dropped_turns} turns were"
+        return (f"The oldest {turns} left out of the conversation, to fit into the models' context.",)
+
+    def check(self) -> None:
+        """Raise RunRefused for the first call that does not fit, with the remedies."""
+        broken = next((call for call in self.calls if call.fits is False), None)
+        if broken is None or broken.n_ctx is None:
+            return
+        about = "" if broken.is_exact else "about "
+        remedies = ["smaller max_tokens"]
+        if broken.helper_tokens:
+            remedies = ["fewer agents", *(["fewer cycles"] if self.cycles > 1 else []), *remedies]
+            remedies += [] if broken.may_trim else ["allowing helper responses to be trimmed"]
+        raise RunRefused(
+            f"this run cannot fit: {broken.label} may receive up to {about}{broken.total_tokens:,} tokens "
+            f"(prompt {broken.prompt_tokens:,}, earlier answers up to {broken.helper_tokens:,}, its own "
+            f"answer up to {broken.max_tokens:,}), but {broken.model} holds {broken.n_ctx:,}. "
+            f"Remedies: {', '.join(remedies)}, or a model with a larger context",
+            broken.label,
+            broken.total_tokens,
+            broken.n_ctx,
+        )
+
+    def to_dataframe(self) -> "pd.DataFrame":
+        """One row per call, ready to be shown."""
+        import pandas as pd
+
+        names = (
+            "layer",
+            "agent",
+            "role",
+            "provider",
+            "model",
+            "prompt_tokens",
+            "helper_tokens",
+            "max_tokens",
+        )
+        more = ("total_tokens", "n_ctx", "fits", "is_exact")
+        rows = [{name: getattr(call, name) for name in (*names, *more)} for call in self.calls]
+        return pd.DataFrame(rows, columns=[*names, *more]).astype({"n_ctx": "Int64", "fits": "boolean"})
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """A call as the rehearsal saw it: what it will receive, markers in place of the answers to come."""
+
+    layer: int
+    part: Part
+    messages: tuple[Message, ...]
+
+
+class Rehearsal:
+    """A stage where nobody is asked: every answer is a marker of its greatest length."""
+
+    def __init__(self, config: MoAConfig, messages: tuple[Message, ...]) -> None:
+        self.config = config
+        self.messages = messages
+        self.calls: list[Rehearsed] = []
+        self.n_layers = 0
+
+    def note(self, text: str) -> None:
+        """Nobody reads it."""
+
+    def publish(self, answer: str) -> None:
+        """Nobody sees it."""
+
+    async def layer(self, parts: Sequence[Part], title: str = "") -> list[Outcome]:
+        self.n_layers += 1
+        return [self._answer(self.n_layers, part) for part in parts]
+
+    async def summarize(self, responses: Sequence[str]) -> str:
+        part = Part(self.config.summarizer, tuple(responses), role=SUMMARIZER)
+        return self._answer(self.n_layers + 1, part).text
+
+    def _answer(self, layer: int, part: Part) -> Outcome:
+        messages, schema = part.filled(self.config, self.messages), part.agent.response_schema
+        if schema is not None:
+            messages = explain_schema(messages, schema)
+        self.calls.append(Rehearsed(layer, part, messages))
+        text = f"\x02{part.agent.max_tokens}\x03"
+        return Outcome(part.agent, text, value=None if schema is None else _sample(schema, text))
+
+
+async def rehearse(config: MoAConfig, messages: tuple[Message, ...]) -> Rehearsal:
+    """Play the strategy without asking anybody."""
+    stage = Rehearsal(config, messages)
+    await find_strategy(config.strategy).play(stage)
+    return stage
+
+
+async def plan(
+    config: MoAConfig, messages: str | Sequence[Message], providers: Provider | Sequence[Provider]
+) -> Plan:
+    """The plan of a run; models of this process are loaded for it, servers are asked for their lists.
+
+    The oldest turns are left out of the conversation as far as needed. Raises InvalidMessages and
+    ConfigError.
+    """
+    router = Router(providers)
+    try:
+        for provider in router.providers:
+            await router.learn(provider)
+        return await make_plan(config, check_messages(messages), router, Contexts(router))
+    finally:
+        await router.aclose()
+
+
+def plan_sync(
+    config: MoAConfig, messages: str | Sequence[Message], providers: Provider | Sequence[Provider]
+) -> Plan:
+    """`plan` for code without an event loop."""
+    return asyncio.run(plan(config, messages, providers))
+
+
+async def make_plan(
+    config: MoAConfig,
+    messages: tuple[Message, ...],
+    router: Router,
+    contexts: Contexts,
+    on_wait: Callable[[Wait], None] | None = None,
+    rehearsal: Rehearsal | None = None,
+) -> Plan:
+    """The plan with as few of the oldest turns left out as needed, or none when even that does not help."""
+    turns = split_turns(messages)
+    rehearsal = rehearsal or await rehearse(config, messages)
+    first = await _plan_of(rehearsal, 0, router, contexts, on_wait)
+    if first.fits or len(turns) == 1:
+        return first
+    low, high = 1, len(turns) - 1
+    best = await _plan_without(high, turns, config, router, contexts, on_wait)
+    if not best.fits:
+        return first
+    while low < high:
+        middle = (low + high) // 2
+        candidate = await _plan_without(middle, turns, config, router, contexts, on_wait)
+        low, high, best = (low, middle, candidate) if candidate.fits else (middle + 1, high, best)
+    return best
+
+
+def split_turns(messages: Sequence[Message]) -> list[tuple[Message, ...]]:
+    """The conversation as turns that each begin with the user; system messages stay with the last."""
+    turns: list[list[Message]] = [[]]
+    system = [message for message in messages if message["role"] == "system"]
+    for message in messages:
+        if message["role"] == "user" and turns[-1]:
+            turns.append([])
+        if message["role"] != "system":
+            turns[-1].append(message)
+    turns[-1] = [*system, *turns[-1]]
+    return [tuple(turn) for turn in turns]
+
+
+async def _plan_without(
+    dropped: int,
+    turns: Sequence[tuple[Message, ...]],
+    config: MoAConfig,
+    router: Router,
+    contexts: Contexts,
+    on_wait: Callable[[Wait], None] | None,
+) -> Plan:
+    messages = tuple(message for turn in turns[dropped:] for message in turn)
+    return await _plan_of(await rehearse(config, messages), dropped, router, contexts, on_wait)
+
+
+async def _plan_of(
+    rehearsal: Rehearsal,
+    dropped: int,
+    router: Router,
+    contexts: Contexts,
+    on_wait: Callable[[Wait], None] | None,
+) -> Plan:
+    calls = []
+    for rehearsed in rehearsal.calls:
+        context = await contexts.of(rehearsed.part.agent, on_wait)
+        calls.append(await _planned(rehearsed, rehearsal.config, router, context))
+    return Plan(tuple(calls), rehearsal.messages, dropped, rehearsal.config.cycles)
+
+
+async def _planned(
+    rehearsed: Rehearsed, config: MoAConfig, router: Router, context: Context | None
+) -> PlannedCall:
+    agent, part = rehearsed.part.agent, rehearsed.part
+    text = "".join(message["content"] for message in rehearsed.messages)
+    sizes = [int(size) for size in _MARK.findall(text)]
+    plain = [{**message, "content": _MARK.sub("", message["content"])} for message in rehearsed.messages]
+    return PlannedCall(
+        layer=rehearsed.layer,
+        agent=agent.name,
+        role=part.role,
+        provider=await router.name_for(agent),
+        model=agent.model,
+        prompt_tokens=(context.count if context else estimate_tokens)(plain),
+        helper_tokens=sum(sizes),
+        max_tokens=agent.max_tokens,
+        n_ctx=context.n_ctx if context else None,
+        is_exact=bool(context and context.is_exact),
+        may_trim=config.trim_helpers and bool(part.responses),
+        n_helpers=len(sizes),
+    )
+
+
+def _sample(schema: Mapping[str, Any], text: str) -> Any:
+    """A value of the schema's shape with `text` as its first text, for the rehearsal."""
+    kind = schema.get("type")
+    if kind == "object":
+        value = {}
+        for name, inner in schema.get("properties", {}).items():
+            value[name] = _sample(inner, text)
+            text = "" if inner.get("type") == "string" else text
+        return value
+    if kind == "array":
+        return [_sample(schema.get("items", {}), text) for _ in range(schema.get("minItems", 0))]
+    if kind in ("integer", "number"):
+        return schema.get("minimum", 0)
+    return text if kind == "string" else None

@@ -1,0 +1,76 @@
+"""What a strategy sees of a run: parts for agents, their outcomes, and the stage they are played on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from moa_core.config.values import Agent, MoAConfig
+from moa_core.errors import CallFailed
+from moa_core.runs.prompts import Message, fill_prompt, with_system
+
+SUMMARIZER = "summarizer"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one agent of a layer is to do. Without `messages` it answers the conversation, seeing `responses`.
+
+    role: the part it plays.
+    """
+
+    agent: Agent
+    responses: tuple[str, ...] = ()
+    messages: tuple[Message, ...] | None = None
+    role: str = "agent"
+
+    def filled(self, config: MoAConfig, conversation: Sequence[Message]) -> tuple[Message, ...]:
+        """The messages of the call, without the JSON Schema that its agent may have."""
+        messages = self.messages
+        if messages is None:
+            prompt = fill_prompt(self.agent.prompt, self.responses, config.reference_prompt)
+            messages = with_system(prompt, conversation)
+        return messages
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one call ended: an answer (`value`: its JSON, when it has a schema), or an error."""
+
+    agent: Agent
+    text: str = ""
+    reasoning: str = ""
+    value: Any = None
+    error: CallFailed | None = None
+
+    @property
+    def passed_on(self) -> str:
+        """The text that other agents may see."""
+        if self.agent.pass_reasoning and self.reasoning.strip():
+            return f"{self.reasoning.strip()}\n\n{self.text}"
+        return self.text
+
+
+class Stage(Protocol):
+    """What a strategy works with: a `Run`, or the rehearsal that the plan is made of."""
+
+    @property
+    def config(self) -> MoAConfig: ...
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The conversation; the last message is the question."""
+
+    def note(self, text: str) -> None:
+        """Say something that the reader of the answer must see."""
+
+    async def layer(self, parts: Sequence[Part], title: str = "") -> list[Outcome]:
+        """Ask all `parts` at once; the outcomes in their order, failed ones included.
+
+        Raises LayerFailed when every one failed.
+        """
+
+    async def summarize(self, responses: Sequence[str]) -> str:
+        """The summarizer's answer to the conversation, made of `responses`."""
+
+    def publish(self, answer: str) -> None:
+        """Show an answer that no summarizer wrote."""

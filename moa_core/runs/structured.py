@@ -1,0 +1,59 @@
+"""Answers that must be JSON of a given JSON Schema: what the model is told, and whether its answer fits."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from moa_core.runs.prompts import Message, with_system
+
+_FENCE = re.compile(r"```(?:json)?\s*\n(.*?)```", re.DOTALL | re.IGNORECASE)
+
+
+def explain_schema(messages: Sequence[Message], schema: Mapping[str, Any]) -> tuple[Message, ...]:
+    """The messages with the schema in the system prompt."""
+    text = json.dumps(schema, ensure_ascii=False)
+    return with_system("", (*messages, {"role": "system", "content": _EXPLANATION + text}))
+
+
+def parse_structured(text: str, schema: Mapping[str, Any]) -> tuple[Any, str | None]:
+    """The JSON value in `text` and None, or None and what is wrong with it, in words the model can act on.
+
+    The whole text counts first, then fenced blocks, then the first JSON object or array inside prose.
+    """
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+
+    validator = Draft202012Validator(dict(schema))
+    fault = "there is no JSON in the answer"
+    for candidate in _candidates(text):
+        try:
+            value = json.loads(candidate, parse_constant=_refuse_constant)
+        except ValueError as exc:
+            fault = f"not valid JSON: {exc}" if fault.startswith("there is no") else fault
+            continue
+        error = best_match(validator.iter_errors(value))
+        if error is None:
+            return value, None
+        fault = f"{error.json_path}: {error.message}"
+    return None, fault
+
+
+def _candidates(text: str) -> Iterator[str]:
+    yield text.strip()
+    for match in _FENCE.finditer(text):
+        yield match.group(1).strip()
+    decoder = json.JSONDecoder()
+    for start in (match.start() for match in re.finditer(r"[\[{]", text)):
+        try:
+            _, end = decoder.raw_decode(text, start)
+        except ValueError:
+            continue
+        yield text[start:end]
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON number")
+
+
+_EXPLANATION = "Answer with one JSON value and nothing else. It must fit this JSON Schema:\n"

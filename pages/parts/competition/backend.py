@@ -1,0 +1,117 @@
+"""What all browser sessions share of the competition: the store, the referee, the host's door.
+
+Boards, rounds and counts are kept for a second, as resources: tuples of frozen rows that nobody changes, so
+200 browsers that look at a board every few seconds cost one query a second.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import streamlit as st
+
+from grader.competition import BoardRow, Door, Kind, Referee, Round, Store, now_ms
+from pages.parts.backend import secret
+
+ROOT = Path(__file__).parents[3]
+COMMUNITY_CLOUD_FOLDER = "/mount/src/"
+BOARD_TTL_S = 1.0
+GRADING_SLOTS = 2
+
+
+def competition_url() -> str:
+    """`[connections.competition] url` of the secrets, else COMPETITION_URL, else a file in data/."""
+    if st.secrets.load_if_toml_exists():
+        url = st.secrets.get("connections", {}).get("competition", {}).get("url")
+        if url:
+            return str(url)
+    return os.environ.get("COMPETITION_URL") or f"sqlite:///{ROOT / 'data' / 'competition.sqlite3'}"
+
+
+def store() -> Store:
+    """The one store of this app. Raises StoreError; then the next call tries again."""
+    return _store(competition_url())
+
+
+@st.cache_resource(show_spinner=False)
+def _store(url: str) -> Store:
+    return Store.open(url)
+
+
+def referee() -> Referee:
+    """The one fair grading queue; on its first use it takes up what was waiting before a restart."""
+    return _referee(competition_url())
+
+
+@st.cache_resource(show_spinner=False)
+def _referee(url: str) -> Referee:
+    pool = ThreadPoolExecutor(GRADING_SLOTS, thread_name_prefix="grading")
+    made = Referee(_store(url), pool, GRADING_SLOTS)
+    made.pick_up()
+    return made
+
+
+@st.cache_resource(show_spinner=False)
+def door() -> Door:
+    """The door of the Host page, the same for every session."""
+    return Door()
+
+
+def host_password() -> str | None:
+    """The host's password; None when it is not configured."""
+    return secret("HOST_PASSWORD")
+
+
+def is_on_community_cloud() -> bool:
+    """Whether this runs where the disk does not survive a restart."""
+    return f"{ROOT}/".startswith(COMMUNITY_CLOUD_FOLDER)
+
+
+def is_scores_public(found: Round) -> bool:
+    """Whether everybody may see the board now."""
+    return found.visibility == "everyone" or found.state(now_ms()) == "closed"
+
+
+def is_own_score_shown(found: Round) -> bool:
+    """Whether a participant may see their own scores now."""
+    return found.visibility != "closed" or found.state(now_ms()) == "closed"
+
+
+def public_board(found: Round, kind: Kind = "best") -> tuple[BoardRow, ...]:
+    """The board as everybody may see it: up to the freeze. Shared for a second by all sessions."""
+    return _board(competition_url(), found.id, kind, found.frozen_ms)
+
+
+@st.cache_resource(ttl=BOARD_TTL_S, max_entries=200, show_spinner=False)
+def _board(url: str, round_id: int, kind: Kind, until_ms: int | None) -> tuple[BoardRow, ...]:
+    return tuple(_store(url).boards.board(round_id, kind, until_ms=until_ms))
+
+
+@st.cache_resource(ttl=BOARD_TTL_S, max_entries=50, show_spinner=False)
+def _rounds(url: str) -> tuple[Round, ...]:
+    return tuple(_store(url).rounds.all())
+
+
+@st.cache_resource(ttl=BOARD_TTL_S, max_entries=50, show_spinner=False)
+def _counts(url: str, round_id: int) -> tuple[int, int]:
+    opened = _store(url)
+    return len(opened.participants.of_round(round_id)), len(opened.submissions.of_round(round_id))
+
+
+def rounds() -> tuple[Round, ...]:
+    """All rounds, the newest first; at most a second old."""
+    return _rounds(competition_url())
+
+
+def counts(found: Round) -> tuple[int, int]:
+    """Participants and submissions of a round; at most a second old."""
+    return _counts(competition_url(), found.id)
+
+
+def forget() -> None:
+    """Show what was just changed at once."""
+    _board.clear()
+    _rounds.clear()
+    _counts.clear()

@@ -1,0 +1,1 @@
+"""Drawn pieces of the Host page."""

@@ -1,0 +1,329 @@
+"""The parts of the Host page. Every change happens in a callback and says what it did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from grader import challenge as find_challenge
+from grader import challenges
+from grader.competition import (
+    VISIBILITIES,
+    CompetitionError,
+    Round,
+    Visibility,
+    backup,
+    now_ms,
+    restore,
+    to_csv,
+    to_json,
+)
+from pages.parts.competition import backend as shared
+from pages.parts.competition.view import (
+    KIND_NAMES,
+    board_table,
+    countdown,
+    show_competition_problem,
+    state_badge,
+)
+from pages.parts.layout import row
+from pages.state.text import as_plain
+
+LIVE_S = 3
+BACKUP_MB = 200
+MINUTE_S = 60
+VISIBILITY_NAMES: dict[Visibility, str] = {
+    "everyone": "Everybody sees the board",
+    "own": "Only their own scores",
+    "closed": "No scores before the end",
+}
+
+
+def act(said: str, change: Callable[[], object]) -> None:
+    """Make a change; what went wrong, or that it worked, is shown on the next run."""
+    try:
+        change()
+    except CompetitionError as exc:
+        st.session_state["host_problem"] = exc
+        return
+    st.session_state["host_said"] = said
+    shared.forget()
+
+
+def draw_controls(found: Round) -> None:
+    """Open, close, extend, freeze, hide names, visibility."""
+    state, rounds = found.state(now_ms()), shared.store().rounds
+    draw_state(found)
+    with row(gap="small", vertical_alignment="bottom"):
+        if state == "open":
+            st.button(
+                "Close",
+                icon=":material/stop_circle:",
+                key="host_close",
+                on_click=act,
+                args=("The round is closed.", lambda: rounds.close(found.id)),
+            )
+        else:
+            st.button(
+                "Open now" if state != "closed" else "Open again",
+                icon=":material/play_circle:",
+                type="primary",
+                key="host_open",
+                on_click=act,
+                args=("The round is open.", lambda: rounds.open(found.id)),
+            )
+        for minutes in (5, 15):
+            st.button(
+                f"+{minutes} min",
+                key=f"host_extend_{minutes}",
+                help="Until it closes; from now when it has no end or is closed.",
+                on_click=act,
+                args=(
+                    f"The round runs {minutes} min longer.",
+                    lambda minutes=minutes: rounds.extend(found.id, minutes * MINUTE_S),
+                ),
+            )
+        if found.frozen_ms is None:
+            st.button(
+                "Freeze the board",
+                icon=":material/ac_unit:",
+                key="host_freeze",
+                on_click=act,
+                args=("The board stands still for everybody but you.", lambda: rounds.freeze(found.id)),
+            )
+        else:
+            st.button(
+                "Show everything",
+                icon=":material/wb_sunny:",
+                key="host_unfreeze",
+                on_click=act,
+                args=("The board moves again.", lambda: rounds.unfreeze(found.id)),
+            )
+        hidden = found.has_hidden_names
+        st.button(
+            "Show names" if hidden else "Hide names",
+            icon=":material/visibility:" if hidden else ":material/visibility_off:",
+            key="host_names",
+            on_click=act,
+            args=(
+                "Nicknames are shown." if hidden else "Numbers are shown instead of nicknames.",
+                lambda: rounds.hide_names(found.id, not hidden),
+            ),
+        )
+        draw_visibility(found)
+
+
+def draw_visibility(found: Round) -> None:
+    """Who sees scores while the round is open."""
+    key = f"host_visibility_{found.id}"
+
+    def change() -> None:
+        chosen = st.session_state[key]
+        act(
+            f"{VISIBILITY_NAMES[chosen]}.",
+            lambda: shared.store().rounds.set_visibility(found.id, chosen),
+        )
+
+    st.selectbox(
+        "Who sees scores",
+        VISIBILITIES,
+        index=VISIBILITIES.index(found.visibility),
+        format_func=VISIBILITY_NAMES.__getitem__,
+        key=key,
+        on_change=change,
+        label_visibility="collapsed",
+        width=240,
+    )
+
+
+@st.fragment(run_every=LIVE_S)
+def draw_state(found: Round) -> None:
+    """How the round is going, live; a round that ends by its clock redraws the page."""
+    state = found.state(now_ms())
+    if st.session_state.get("host_state") not in (None, (found.uid, state)):
+        st.session_state["host_state"] = (found.uid, state)
+        st.rerun()
+    st.session_state["host_state"] = (found.uid, state)
+    try:
+        n_people, n_submissions = shared.counts(found)
+    except CompetitionError as exc:
+        show_competition_problem(exc)
+        return
+    with row(gap="medium", vertical_alignment="center"):
+        state_badge(found)
+        st.metric("Participants", n_people, width="content")
+        st.metric("Submissions", n_submissions, width="content")
+        st.metric("Being graded", shared.referee().n_queued, width="content")
+        left = countdown(found)
+        if left:
+            st.metric("Opens in" if state == "waiting" else "Time left", left, width="content")
+        seed = f"seed {found.seed}"
+        st.caption(f"{as_plain(find_challenge(found.challenge).title)} · {seed}", width="content")
+
+
+@st.fragment(run_every=LIVE_S)
+def draw_board(found: Round) -> None:
+    """The host's board: live, with names, not frozen."""
+    kind = st.segmented_control(
+        "Board",
+        list(KIND_NAMES),
+        default="best",
+        required=True,
+        format_func=KIND_NAMES.__getitem__,
+        key="host_kind",
+        label_visibility="collapsed",
+    )
+    if found.frozen_ms or found.has_hidden_names:
+        st.caption(":material/info: You see names and every submission; the others do not.")
+    try:
+        rows = shared.store().boards.board(found.id, kind)
+    except CompetitionError as exc:
+        show_competition_problem(exc)
+        return
+    named = Round(**{**vars(found), "has_hidden_names": False})
+    board_table(rows, named, kind, max_score=find_challenge(found.challenge).max_score)
+
+
+def draw_files(found: Round) -> None:
+    """Tables to study, the backup, and deletion."""
+    stem = f"round-{found.uid[:8]}"
+    store = shared.store()
+    with row():
+        st.download_button(
+            "Table (CSV)",
+            lambda: to_csv(store, found.id),
+            f"{stem}.csv",
+            "text/csv",
+            icon=":material/table:",
+            key="host_csv",
+        )
+        st.download_button(
+            "Everything (JSON)",
+            lambda: to_json(store, found.id),
+            f"{stem}.json",
+            "application/json",
+            icon=":material/data_object:",
+            key="host_json",
+        )
+        st.download_button(
+            "Backup of the round",
+            lambda: backup(store, found.id),
+            f"{stem}.moa-round.gz",
+            "application/gzip",
+            icon=":material/save:",
+            key="host_backup",
+            type="primary",
+        )
+    st.caption(
+        "The backup restores the round here or elsewhere, and its participants come back with their codes. "
+        "It holds only hashes of them; keep it to yourself all the same."
+    )
+    st.button(
+        "Delete the round",
+        icon=":material/delete:",
+        key="host_delete",
+        on_click=lambda: st.session_state.update(host_deleting=found.id),
+    )
+    if st.session_state.get("host_deleting") == found.id:
+        confirm_delete(found)
+
+
+def confirm_delete(found: Round) -> None:
+    """Deleting takes the round's title, typed."""
+    with st.form("host_confirm", width=420):
+        st.markdown(f"Everything of **{as_plain(found.title)}** is lost. Type its title to delete it.")
+        st.text_input("Title", key="host_typed_title")
+
+        def delete() -> None:
+            if st.session_state["host_typed_title"].strip() != found.title:
+                st.session_state["host_said"] = "Nothing was deleted: that is not the title."
+                return
+            st.session_state.pop("host_deleting", None)
+            act(f"{found.title} is deleted.", lambda: shared.store().rounds.delete(found.id))
+
+        with row():
+            st.form_submit_button("Delete it", type="primary", icon=":material/delete:", on_click=delete)
+            st.form_submit_button("Keep it", on_click=lambda: st.session_state.pop("host_deleting", None))
+
+
+def new_round_form(*, is_expanded: bool) -> None:
+    """The rules of a new round."""
+    with (
+        st.expander("New round", icon=":material/add:", expanded=is_expanded),
+        st.form("host_new", border=False),
+    ):
+        st.text_input("Title", max_chars=80, key="host_title", placeholder="Monday, group A")
+        by_name = {each.name: each.title for each in challenges()}
+        with st.grid(3, min_column_width=220):
+            st.selectbox("Challenge", list(by_name), format_func=by_name.__getitem__, key="host_challenge")
+            st.number_input(
+                "Minutes",
+                0,
+                10_000,
+                0,
+                key="host_minutes",
+                help="From Create and open on. 0: until you close it.",
+            )
+            st.selectbox(
+                "Who sees scores", VISIBILITIES, format_func=VISIBILITY_NAMES.__getitem__, key="host_new_seen"
+            )
+            st.number_input("Submissions each", 0, 1_000, 0, key="host_limit", help="0: no limit.")
+            st.number_input("Seconds between two", 0, 86_400, 10, key="host_cooldown")
+            st.text_input(
+                "Seed of the hidden cases", key="host_seed", placeholder="drawn", help="Empty: one is drawn."
+            )
+        with row():
+            st.form_submit_button(
+                "Create and open",
+                type="primary",
+                icon=":material/play_circle:",
+                on_click=create,
+                args=(True,),
+            )
+            st.form_submit_button("Create", on_click=create, args=(False,))
+
+
+def create(is_opened: bool) -> None:
+    """Make the round that was filled in."""
+    state = st.session_state
+    minutes, seed = state["host_minutes"], state["host_seed"].strip()
+    if seed and not seed.isdecimal():
+        st.session_state["host_said"] = "No round was made: a seed is a whole number."
+        return
+
+    def change() -> None:
+        now = now_ms()
+        made = shared.store().rounds.create(
+            state["host_title"],
+            state["host_challenge"],
+            seed=int(seed) if seed else None,
+            opens_ms=now if is_opened else None,
+            closes_ms=now + minutes * MINUTE_S * 1000 if is_opened and minutes else None,
+            submission_limit=state["host_limit"] or None,
+            cooldown_s=state["host_cooldown"],
+            visibility=state["host_new_seen"],
+        )
+        state["host_round"] = made.id
+
+    act("The round is open." if is_opened else "The round is made.", change)
+
+
+def draw_restore() -> None:
+    """Bring a round back from its backup."""
+    with st.expander("Restore a round", icon=":material/restore_page:"):
+        file = st.file_uploader(
+            "Backup of a round", type=["gz"], max_upload_size=BACKUP_MB, key="host_upload"
+        )
+
+        def bring_back() -> None:
+            if file is not None:
+                act("The round is restored.", lambda: restore(shared.store(), file.getvalue()))
+
+        st.button(
+            "Restore it",
+            icon=":material/restore_page:",
+            key="host_restore",
+            disabled=file is None,
+            on_click=bring_back,
+        )

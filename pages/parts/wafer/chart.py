@@ -1,0 +1,116 @@
+"""A chart with its story: the figure, a caption, words for screen readers, and the kinds of its numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from pages.parts.charts import CHART_CONFIG
+
+FIGURE_LIMIT_BYTES = 300_000
+"""No figure's JSON is larger than this; tests hold every chart to it."""
+
+NEUTRAL = "rgba(127, 127, 127, 0.85)"  # lines that must show on light and on dark
+
+MARKS = {
+    "measured": ":green-badge[measured]",
+    "modelled": ":blue-badge[modelled]",
+    "published": ":violet-badge[published]",
+}
+
+
+@dataclass(frozen=True)
+class Chart:
+    """What a section draws. marks: kinds of its numbers, keys of MARKS."""
+
+    title: str
+    figure: go.Figure
+    caption: str
+    alt: str
+    marks: tuple[str, ...] = ("modelled",)
+
+
+def show_chart(chart: Chart, key: str) -> None:
+    """Title with marks, figure, caption."""
+    st.markdown(f"**{chart.title}** {' '.join(MARKS[mark] for mark in chart.marks)}")
+    st.plotly_chart(chart.figure, config=CHART_CONFIG, key=key, alt=chart.alt)
+    st.caption(chart.caption)
+
+
+def log_axis(
+    update: Callable[..., go.Figure],
+    title: str,
+    low: float,
+    high: float,
+    say: Callable[[float], str] = "{:,.10g}".format,
+) -> None:
+    """A logarithmic axis with round ticks in words; update: a figure's update_xaxes or update_yaxes."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    steps = (1, 2, 5) if math.log10(high / low) < 2.5 else (1,)
+    ticks = [step * 10.0**decade for decade in decades for step in steps]
+    ticks = [tick for tick in ticks if low * 0.999 <= tick <= high * 1.001]
+    update(
+        title=title,
+        type="log",
+        range=[math.log10(low), math.log10(high)],
+        tickvals=ticks,
+        ticktext=[say(tick) for tick in ticks],
+    )
+
+
+def mark_x(figure: go.Figure, x: float, text: str = "", *, is_log: bool = True, y: float = 1.0) -> None:
+    """A dotted line at x with a word at its foot (y 0) or head (y 1)."""
+    figure.add_vline(x=x, line={"dash": "dot", "width": 1.5, "color": NEUTRAL})
+    if text:
+        figure.add_annotation(
+            x=math.log10(x) if is_log else x,  # annotations, unlike shapes, want the exponent
+            y=y,
+            yref="paper",
+            text=text,
+            showarrow=False,
+            xanchor="left",
+            yanchor="top" if y > 0.5 else "bottom",
+            xshift=4,
+        )
+
+
+def mark_y(figure: go.Figure, y: float, text: str) -> None:
+    """A dashed line at y of a logarithmic axis with a word at its right end."""
+    figure.add_hline(y=y, line={"dash": "dash", "width": 1.5, "color": NEUTRAL})
+    figure.add_annotation(
+        x=1, xref="paper", y=math.log10(y), text=text, showarrow=False, xanchor="right", yanchor="bottom"
+    )
+
+
+def duration(value_s: float) -> str:
+    """A duration of any size: "188 µs", "4.2 ms", "0.22 s", "12 s", "2 min 05 s"."""
+    if value_s < 0.9995e-3:
+        return f"{_short(value_s * 1e6)} µs"
+    if value_s < 0.09995:
+        return f"{_short(value_s * 1e3)} ms"
+    if value_s < 59.5:
+        return f"{_short(value_s)} s"
+    return f"{round(value_s) // 60} min {round(value_s) % 60:02d} s"
+
+
+def rate(tokens_per_s: float) -> str:
+    """ "2,524 tokens/s", "78.9 tokens/s"."""
+    return f"{_short(tokens_per_s)} tokens/s"
+
+
+def kib(value_bytes: float) -> str:
+    """ "43.2 KB", of 1,024 bytes each: the unit of a PE's "48 KB"."""
+    return f"{value_bytes / 1024:.1f} KB"
+
+
+def _short(value: float) -> str:
+    """About three digits: 0.22, 4.2, 78.9, 188, 2,524."""
+    if value >= 99.95:
+        return f"{value:,.0f}"
+    if value >= 9.995:
+        return f"{value:.1f}".removesuffix(".0")
+    return f"{value:.2f}" if value >= 0.01 else f"{value:.1g}"

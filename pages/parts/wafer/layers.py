@@ -1,0 +1,241 @@
+"""Time per transformer layer on a wafer, by cause, and beside what this machine measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+
+from pages.parts.charts import GROUP_NAMES, layer_bars, tick_step, with_legend_below
+from pages.parts.wafer.chart import Chart, duration, rate
+from pages.state.measured import PhaseTotal
+from pages.state.text import capitalised
+from wse_backend import OP_GROUPS
+from wse_backend.wafer.economics import pipeline
+from wse_backend.wafer.placement import Placement
+from wse_backend.wafer.timing import CAUSES, LayerTiming, OpTiming, PhaseTiming, decode, prefill
+from wse_backend.wafer.timing.result import sum_causes
+
+PHASE_NAMES = {"decode": "Decode", "prefill": "Prefill"}
+CAUSE_NAMES: Mapping[str, str] = {
+    "compute": "Compute",
+    "hops": "Hops",
+    "routing": "Routing stages",
+    "overhead": "Fixed overhead",
+}
+LAYER_GROUPS = OP_GROUPS[:5]
+OPERATION_NAMES = {
+    "qkv": "Q, K, V",
+    "rope": "RoPE",
+    "context": "Weighted values",
+    "ffn norm": "FFN norm",
+    "ffn residual": "FFN residual",
+    "output": "Output projection",
+}
+
+
+@dataclass(frozen=True)
+class PlacedTiming:
+    """One phase on a placement, every layer timed on its own region's grid.
+
+    tokens: the context, or the prompt. head: the LM head. handed_s: from region to region, wafer to wafer.
+    """
+
+    phase: str
+    tokens: int
+    layers: tuple[LayerTiming, ...]
+    head: tuple[OpTiming, ...]
+    handed_s: float
+
+    @property
+    def layers_s(self) -> float:
+        """Seconds of all layers."""
+        return sum(layer.seconds for layer in self.layers)
+
+    @property
+    def head_s(self) -> float:
+        """Seconds of the LM head."""
+        return sum(op.seconds for op in self.head)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of the whole pass."""
+        return self.layers_s + self.head_s + self.handed_s
+
+
+def placed_timing(placement: Placement, phase: str, tokens: int) -> PlacedTiming:
+    """Time one phase on a placement. Raises InvalidParams (tokens below 1)."""
+    timings: dict[tuple[int, int], PhaseTiming] = {}
+    layers: list[LayerTiming] = []
+    grids = [(region.grid, index) for region in placement.layer_regions for index in region.layers]
+    for grid, index in grids:
+        if grid not in timings:
+            if phase == "decode":
+                timings[grid] = decode(placement.model, placement.spec, grid, tokens)
+            else:
+                timings[grid] = prefill(placement.model, placement.spec, grid, tokens)
+        layers.append(LayerTiming(index, timings[grid].layers[0].ops))
+    head = timings[grids[-1][0]].extra
+    if phase == "decode":
+        whole_s = pipeline(placement, tokens, 1).token_s
+    else:
+        whole_s = pipeline(placement, prompt_tokens=tokens).prefill_s
+    handed_s = whole_s - sum(layer.seconds for layer in layers) - sum(op.seconds for op in head)
+    return PlacedTiming(phase, tokens, tuple(layers), head, max(handed_s, 0.0))
+
+
+def unit_of(seconds: Sequence[float]) -> tuple[str, float]:
+    """The axis unit that suits these durations, and how many of it a second has."""
+    return ("µs", 1e6) if max(seconds, default=0) < 2e-3 else ("ms", 1e3)
+
+
+def cause_chart(timing: PlacedTiming, placement: Placement) -> Chart:
+    """One bar per layer, stacked by cause."""
+    unit, factor = unit_of([layer.seconds for layer in timing.layers])
+    figure = go.Figure()
+    causes = [layer.causes for layer in timing.layers]
+    for cause in CAUSES:
+        figure.add_bar(
+            x=[layer.index for layer in timing.layers],
+            y=[round(found[cause] * factor, 4) for found in causes],
+            name=CAUSE_NAMES[cause],
+            hovertemplate=f"%{{y:.3g}} {unit}",
+        )
+    figure.update_layout(barmode="stack", bargap=0.15, height=340, hovermode="x unified")
+    figure.update_xaxes(title="Transformer layer", dtick=tick_step(len(causes)), showgrid=False)
+    figure.update_yaxes(title=f"{_unit_title(unit)} per layer", rangemode="tozero")
+    grid = placement.layer_regions[0].grid
+    return Chart(
+        f"{PHASE_NAMES[timing.phase]}: time per transformer layer, by cause",
+        with_legend_below(figure),
+        f"{_phase_story(timing)} {_cause_story(timing)} Regions have about {grid[0]} x {grid[1]} PEs; bars "
+        "differ only where regions do.",
+        f"Stacked bars of {unit} for each of {len(causes)} layers: {', '.join(CAUSE_NAMES.values()).lower()}",
+    )
+
+
+def _phase_story(timing: PlacedTiming) -> str:
+    """What the phase takes in all."""
+    n, total = len(timing.layers), timing.seconds
+    parts = f"{duration(timing.layers_s)} in {n} layers, {duration(timing.head_s)} in the LM head"
+    if timing.handed_s > timing.seconds / 1000:
+        parts += f", {duration(timing.handed_s)} from region to region"
+    if timing.phase == "decode":
+        return (
+            f"One token behind {timing.tokens:,} others takes {duration(total)} ({parts}): {rate(1 / total)}."
+        )
+    speed = rate(timing.tokens / total)
+    return f"A prompt of {timing.tokens:,} tokens takes {duration(total)} ({parts}): {speed}."
+
+
+def _cause_story(timing: PlacedTiming) -> str:
+    """Which cause weighs most, and what follows from it."""
+    causes = sum_causes(op for layer in timing.layers for op in layer.ops)
+    whole = sum(causes.values()) or 1.0
+    distance = (causes["hops"] + causes["routing"]) / whole
+    if timing.phase == "decode" and distance < causes["compute"] / whole:
+        return (
+            f"{causes['compute'] / whole:.0%} of a layer is arithmetic on tiles that are large because the "
+            f"region is small, {distance:.0%} distance (hops and routing stages): larger regions would "
+            "trade one for the other."
+        )
+    if timing.phase == "decode":
+        return (
+            f"{distance:.0%} is distance (hops and routing stages), {causes['compute'] / whole:.0%} "
+            "arithmetic: a wafer has no memory to wait for, so what is left to pay is the way."
+        )
+    return (
+        f"{causes['compute'] / whole:.0%} is arithmetic, {causes['hops'] / whole:.0%} goes into tiles on "
+        f"their way to the neighbour, never more than two hops off, {causes['overhead'] / whole:.0%} into "
+        "starting the steps."
+    )
+
+
+def operations_chart(timing: PlacedTiming) -> Chart:
+    """One layer's operations in order, stacked by cause."""
+    layer = timing.layers[len(timing.layers) // 2]
+    names = list(dict.fromkeys(op.name for op in layer.ops))
+    by_name = {name: sum_causes(op for op in layer.ops if op.name == name) for name in names}
+    totals = {name: sum(causes.values()) for name, causes in by_name.items()}
+    unit, factor = unit_of(list(totals.values()))
+    figure = go.Figure()
+    for cause in CAUSES:
+        figure.add_bar(
+            y=[OPERATION_NAMES.get(name, name.capitalize()) for name in names],
+            x=[round(by_name[name][cause] * factor, 4) for name in names],
+            name=CAUSE_NAMES[cause],
+            orientation="h",
+            hovertemplate=f"%{{x:.3g}} {unit}",
+        )
+    figure.update_layout(barmode="stack", bargap=0.2, height=110 + 24 * len(names), hovermode="y unified")
+    figure.update_xaxes(title=_unit_title(unit), rangemode="tozero")
+    figure.update_yaxes(autorange="reversed", showgrid=False)
+    slowest = max(names, key=totals.__getitem__)
+    return Chart(
+        f"Inside layer {layer.index}: its operations in order",
+        with_legend_below(figure),
+        f"Of {duration(layer.seconds)} a layer, {duration(totals[slowest])} go into "
+        f"“{OPERATION_NAMES.get(slowest, slowest)}”, more than into any other of its {len(names)} "
+        "operations.",
+        f"Horizontal stacked bars of {unit} for the {len(names)} operations of one layer",
+    )
+
+
+def measured_chart(total: PhaseTotal) -> Chart:
+    """Host milliseconds per layer, mean over the run's passes."""
+    what = (
+        f"this machine takes {duration(total.pass_ms / 1e3)} for a step that writes {total.tokens_written} "
+        "for every busy agent"
+        if total.phase == "decode"
+        else f"this machine takes {duration(total.pass_ms / 1e3)} for a chunk of about "
+        f"{total.tokens_per_pass:.0f} prompt tokens"
+    )
+    return Chart(
+        "Here: this machine",
+        layer_bars(total.layers_ms_per_pass, LAYER_GROUPS, y_title="Milliseconds per layer"),
+        f"{what[:1].upper()}{what[1:]}; mean over {total.passes:,} passes of your run.",
+        f"Measured milliseconds per transformer layer of {total.model}, stacked by operation",
+        ("measured",),
+    )
+
+
+def modelled_chart(timing: PlacedTiming, placement: Placement) -> Chart:
+    """Wafer microseconds per layer for the same model shape, by the same operation groups."""
+    unit, factor = unit_of([layer.seconds for layer in timing.layers])
+    groups = [layer.groups for layer in timing.layers]
+    table = np.array([[found.get(group, 0.0) * factor for group in LAYER_GROUPS] for found in groups])
+    figure = layer_bars(table, LAYER_GROUPS, y_title=f"{_unit_title(unit)} per layer")
+    figure.update_traces(hovertemplate=f"%{{y:.3g}} {unit}")
+    what = "one token" if timing.phase == "decode" else f"a prompt of {timing.tokens:,} tokens"
+    name = placement.spec.name
+    machine = f"{placement.wafers} x {name}" if placement.wafers > 1 else f"one {name}"
+    return Chart(
+        f"There: {machine}",
+        figure,
+        f"{capitalised(machine)} would take {duration(timing.seconds)} for {what}; the same layers, the "
+        "same operations.",
+        f"Modelled {unit} per transformer layer of {placement.model.name} on {machine}, stacked by operation",
+    )
+
+
+def comparison_story(total: PhaseTotal, timing: PlacedTiming) -> str:
+    """The two charts in a sentence: how far apart, and what each side waits for."""
+    modelled_tokens = total.tokens_per_pass if total.phase == "decode" else 1.0  # the model's step writes one
+    ratio = total.pass_ms / 1e3 / modelled_tokens / timing.seconds
+    here = total.layers_ms_per_pass.sum(axis=0)
+    there = {group: sum(layer.groups.get(group, 0.0) for layer in timing.layers) for group in LAYER_GROUPS}
+    most_here = GROUP_NAMES[LAYER_GROUPS[int(here.argmax())]].lower()
+    most_there = GROUP_NAMES[max(there, key=there.__getitem__)].lower()
+    same = f"most of it {most_here} on both sides" if most_here == most_there else ""
+    differ = f"here most goes into {most_here}, there into {most_there}"
+    share = " A step here serves every busy agent at once; so would the wafer, each in another region."
+    return (
+        f"Layer by layer the wafer is about {ratio:,.{0 if ratio >= 10 else 1}f} times as fast: note the "
+        f"units; {same or differ}.{share if total.phase == 'decode' else ''}"
+    )
+
+
+def _unit_title(unit: str) -> str:
+    return {"µs": "Microseconds", "ms": "Milliseconds"}[unit]

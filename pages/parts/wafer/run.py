@@ -1,0 +1,193 @@
+"""The tab about the run just made: measured here beside modelled there, and the same run elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+import streamlit as st
+
+from moa_core.runs.trace import CallRecord
+from pages.parts.run_report import show_calls, show_totals
+from pages.parts.wafer import machines as machines
+from pages.parts.wafer.chart import duration, show_chart
+from pages.parts.wafer.choice import shape_of
+from pages.parts.wafer.layers import (
+    PlacedTiming,
+    comparison_story,
+    measured_chart,
+    modelled_chart,
+    placed_timing,
+)
+from pages.parts.wafer.sections import choose_phase, guarded
+from pages.state.measured import PhaseTotal, measured_models, phase_total
+from pages.state.text import as_plain, shortened
+from pages.state.turn import Turn
+from pages.state.wafer_setting import Setting, unique
+from wse_backend.wafer.placement import Placement
+
+COLUMNS = {
+    "machine": st.column_config.TextColumn("Machine"),
+    "prefill_s": st.column_config.NumberColumn("Prefill (s)", format="%.4g"),
+    "decode_s": st.column_config.NumberColumn("Decode (s)", format="%.4g"),
+    "total_s": st.column_config.NumberColumn("Whole run (s)", format="%.4g"),
+    "kind": st.column_config.TextColumn("Kind", width="small"),
+    "note": st.column_config.TextColumn("How, or why not", width="large"),
+}
+QUESTION_CHARS = 160
+
+
+def show_run(run: Turn | None, setting: Setting, placement: Placement | None) -> None:
+    """What the last run took here, and what it would have taken elsewhere.
+
+    placement: of the setting; None where it was refused, which the page has said already.
+    """
+    if run is None or not run.records:
+        st.info("There is no run yet. Ask your agents something first.", icon=":material/timer:")
+        st.page_link("pages/chat.py", label="Go to the chat", icon=":material/forum:")
+        st.markdown(
+            "Until then, this is the modelled half, for the model chosen above; your run will stand beside "
+            "it, measured layer by layer."
+        )
+        if placement is not None:
+            _show_modelled_alone(setting, placement)
+        _show_machines(None, setting)
+        return
+    st.markdown(f"**The last run:** {as_plain(shortened(run.question, QUESTION_CHARS))}")
+    show_totals(run)
+    if measured_models(run.records):
+        _show_side_by_side(run, setting if placement else replace(setting, mapping="layer", side=None))
+    else:
+        st.info(
+            "All calls of this run went to the cloud, which reports no times per layer. Choose in-process "
+            "models on the Agents page to see them.",
+            icon=":material/cloud:",
+        )
+    _show_machines(run, setting)
+    with st.expander("The calls of this run", icon=":material/table:"):
+        show_calls(run)
+
+
+@st.fragment
+def _show_side_by_side(run: Turn, setting: Setting) -> None:
+    """Measured and modelled, the same model, layer by layer."""
+    st.subheader("Measured here, modelled there")
+    models = measured_models(run.records)
+    with st.container(horizontal=True):
+        phase = choose_phase("wafer_run_phase")
+        model = models[0]
+        if len(models) > 1:
+            model = st.selectbox(
+                "Model of the run", models, key="wafer_run_model", label_visibility="collapsed", width=280
+            )
+    total = phase_total(run.records, model, phase)
+    if total is None:
+        st.info(f"No call of this run has a measured {phase}: its prompts came from the cache.")
+        return
+    with guarded():
+        shape = shape_of(model)
+        if shape is None:
+            return
+        longest = longest_call(run.records, model)
+        placement = setting.with_model(shape, longest).placement()
+        timing = placed_timing(placement, phase, tokens_of(run.records, total))
+        _draw_pair(total, timing, placement)
+
+
+def _draw_pair(total: PhaseTotal, timing: PlacedTiming, placement: Placement) -> None:
+    with st.grid(2, min_column_width=380):
+        with st.container():
+            show_chart(measured_chart(total), f"wafer_here_{total.phase}")
+        with st.container():
+            show_chart(modelled_chart(timing, placement), f"wafer_there_{total.phase}")
+    st.caption(comparison_story(total, timing))
+
+
+def longest_call(records: tuple[CallRecord, ...], model: str) -> int:
+    """Tokens that the longest call of a model left in its cache."""
+    return max(
+        ((r.prompt_tokens or 0) + (r.completion_tokens or 0) for r in records if r.model == model), default=1
+    )
+
+
+def tokens_of(records: tuple[CallRecord, ...], total: PhaseTotal) -> int:
+    """What to model a phase for: the mean chunk of a prompt, or the mean context of written tokens."""
+    if total.phase == "prefill":
+        return max(1, round(total.tokens_per_pass))
+    calls = [r for r in records if r.model == total.model and r.prompt_tokens and r.completion_tokens]
+    written = sum(r.completion_tokens or 0 for r in calls)
+    context = sum(
+        (r.completion_tokens or 0) * ((r.prompt_tokens or 0) + (r.completion_tokens or 0) / 2) for r in calls
+    )
+    return max(1, round(context / written)) if written else 1
+
+
+def _show_modelled_alone(setting: Setting, placement: Placement) -> None:
+    with guarded():
+        timing = placed_timing(placement, "decode", setting.context)
+        show_chart(modelled_chart(timing, placement), "wafer_there_alone")
+
+
+@st.fragment
+def _show_machines(run: Turn | None, setting: Setting) -> None:
+    """One bar per machine for the whole call graph."""
+    found = machines.calls_of(run.records) if run else {}
+    own = [(shape, calls) for name, calls in found.items() if (shape := shape_of(name))]
+    n_calls = sum(len(calls) for calls in found.values()) or len(machines.EXAMPLE_CALLS)
+    every_call = [call for calls in found.values() for call in calls] or list(machines.EXAMPLE_CALLS)
+    is_own = bool(own) and len(own) == len(found)
+    names = " and ".join(shape.name for shape, _ in own)
+    st.subheader("The same run on other machines" if run else "An example run on other machines")
+    graph: machines.Graph = [(setting.model, every_call)]
+    if is_own and names != setting.model.name:
+        choice = st.segmented_control(
+            "Replay it with",
+            ["own", "chosen"],
+            default="own",
+            required=True,
+            key="wafer_replay_model",
+            format_func={
+                "own": f"{as_plain(names)}, as it ran",
+                "chosen": as_plain(setting.model.name),
+            }.__getitem__,
+        )
+        graph = own if choice == "own" else graph
+    elif is_own:
+        graph = own
+    unknown = " The run's own model has no known shape." if found and not is_own else ""
+    with guarded():
+        bars = machines.replay_bars(graph, setting.spec)
+        if run is not None:
+            bars.append(_measured_bar(run, "" if graph is own else names))
+        show_chart(machines.machines_chart(bars, _what(run, graph, n_calls) + unknown), "wafer_machines")
+        with st.expander("The numbers, and how each machine was used", icon=":material/table:"):
+            st.dataframe(
+                pd.DataFrame(machines.table_rows(bars)),
+                hide_index=True,
+                column_config=COLUMNS,
+                placeholder="–",
+                alt="Seconds of prefill and decode on every machine",
+            )
+            st.caption(
+                "Layers of the call graph wait for one another; the agents of a layer run at once. For GPUs "
+                "no kernel launch is counted, which flatters them for small models. A WSE-3 was never "
+                "measured: it has the cycle counts fitted on a WSE-2 with its own SIMD width and mesh."
+            )
+
+
+def _measured_bar(run: Turn, models: str) -> machines.Bar:
+    """The run as it was; models: named where the other bars are another model's."""
+    here = bool(measured_models(run.records))
+    label = ("This machine" if here else "The cloud, as it was") + (f",<br>{models}" if models else "")
+    return machines.Bar(label, run.total_s, 0.0, 0.0, "wall-clock time of your run", "measured")
+
+
+def _what(run: Turn | None, graph: machines.Graph, n_calls: int) -> str:
+    names = " and ".join(as_plain(shape.name) for shape, _ in graph)
+    tokens = sum(call.completion_tokens for _, calls in graph for call in calls)
+    whose = "your run's" if run else "an example's"
+    measured = ""
+    if run:
+        ran = " and ".join(as_plain(name) for name in unique(record.model for record in run.records))
+        measured = f" Your run itself, with {ran}, took {duration(run.total_s)}."
+    return f"{n_calls} calls and {tokens:,} written tokens, {whose} call graph, with {names}.{measured}"

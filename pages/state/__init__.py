@@ -1,0 +1,1 @@
+"""Plain data behind the pages. Nothing in here imports Streamlit."""

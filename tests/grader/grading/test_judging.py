@@ -1,0 +1,409 @@
+"""What a report says: messages, shrinking, seeds, determinism."""
+
+import glob
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from grader import BadReport, Report, UnknownChallenge, challenge, challenges, grade, grade_reply, letter
+from grader.grading.report import CaseResult, CheckResult
+
+SOLUTIONS = Path(__file__).parents[1] / "solutions"
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def solution(name):
+    return (SOLUTIONS / f"{name}.py").read_text(encoding="utf-8")
+
+
+def check_of(report, name):
+    return next(check for check in report.checks if check.name == name)
+
+
+def test_points_of_the_checks_are_those_of_the_brief():
+    points = {check.name: check.points for check in challenge("user_metrics").checks}
+    assert points == {
+        "handles_division_by_zero": 20,
+        "handles_empty_users_list": 15,
+        "handles_missing_keys": 15,
+        "correct_average_calculation": 15,
+        "correct_sorting_direction": 10,
+        "handles_no_active_users": 10,
+        "doesnt_mutate_input": 8,
+        "handles_less_than_5_users": 5,
+        "handles_invalid_dates": 5,
+        "robust_error_handling": 7,
+        "efficient_implementation": 10,
+    }
+
+
+@pytest.mark.parametrize(
+    ("score", "expected"),
+    [
+        (120, "A"),
+        (108, "A"),
+        (107.99, "B"),
+        (96, "B"),
+        (95.99, "C"),
+        (84, "C"),
+        (83.9, "D"),
+        (72, "D"),
+        (71.9, "F"),
+    ],
+)
+def test_letters_change_at_108_96_84_72(score, expected):
+    report = Report("user_metrics", 1, (CheckResult("one", "c", score, 120.0, ""),))
+    assert report.letter == expected
+    assert letter(100 * score / 120) == expected
+
+
+def test_at_least_200_inputs_are_drawn():
+    families = [family for group in challenge("user_metrics").plan(2024).values() for family in group]
+    assert sum(each.drawn for family in families if family.weight for each in family.inputs) >= 200
+
+
+def test_another_seed_draws_other_inputs():
+    def drawn(seed):
+        families = challenge("user_metrics").plan(seed)["correct_average_calculation"]
+        return [each.args for each in families[1].inputs]
+
+    assert drawn(1) == drawn(1)
+    assert drawn(1) != drawn(2)
+
+
+def test_bad_users_never_hide_behind_the_top_five():
+    plan = challenge("user_metrics").plan(2024)
+    names = (
+        "handles_division_by_zero",
+        "handles_missing_keys",
+        "handles_invalid_dates",
+        "robust_error_handling",
+    )
+    sizes = {len(each.args[0]) for name in names for family in plan[name] for each in family.inputs}
+    assert max(sizes) <= 4
+
+
+def test_counterexample_is_shrunk_to_the_one_user_that_matters():
+    check = check_of(grade(solution("bug_exclusive_end")), "correct_average_calculation")
+    case = next(case for case in check.cases if case.status == "failed")
+    assert case.input.count("last_login") == 1
+    assert "'2024-09-30', 'posts'" in case.input
+    assert case.got == "average_engagement 0"
+    assert case.expected.startswith("average_engagement 9.66667")  # (7 * 2 + 4 * 1.5 + 90 * 0.1) / 3
+
+
+def test_message_says_input_result_and_expectation():
+    message = check_of(grade(solution("bug_nobody_divides")), "handles_empty_users_list").message
+    assert "calculate_user_metrics([], '2024-03-01', '2024-09-30')" in message
+    assert "ZeroDivisionError in line 28" in message
+    assert "average_engagement 0, top_performers [], active_count 0" in message
+
+
+def test_missing_key_is_named():
+    message = check_of(grade(solution("bug_missing_key_error")), "handles_missing_keys").message
+    assert "KeyError for 'posts' in line" in message
+
+
+def test_what_is_wrong_with_every_field_alike_is_said_once():
+    report = grade("def calculate_user_metrics(users, start_date, end_date):\n    return None\n")
+    message = check_of(report, "handles_empty_users_list").message
+    assert message.count("the result is None, not a dict") == 1
+    assert "): the result is None" in message  # the call, then what came of it
+
+
+def test_messages_fit_a_screen():
+    for name in ("junk_echo", "bug_cubic", "bug_everybody_is_top", "bug_robust_types"):
+        report = grade(solution(name))
+        assert max(len(check.message) for check in report.checks) < 1500
+        assert max((len(case.input) for check in report.checks for case in check.cases), default=0) < 500
+
+
+def test_excused_case_names_the_check_that_charges():
+    check = check_of(grade(solution("bug_division_raises")), "handles_missing_keys")
+    assert check.passed
+    assert "already charged by handles_division_by_zero" in check.message
+    assert "excused" in {case.status for case in check.cases}
+
+
+def test_growth_is_counted_not_timed():
+    check = check_of(grade(solution("bug_quadratic_scan_per_user")), "efficient_implementation")
+    again = check_of(grade(solution("bug_quadratic_scan_per_user")), "efficient_implementation")
+    assert "steps for 500 users, more than" in check.message
+    assert check.message == again.message
+
+
+def test_partial_credit_stays_within_a_third_of_a_failed_check():
+    check = check_of(grade(solution("bug_robust_non_dict")), "robust_error_handling")
+    assert 0 < check.score <= 7 / 3
+
+
+@pytest.mark.parametrize(
+    "name", ["good_dataclass", "bug_robust_types", "junk_echo", "bug_scores_on_wrong_users"]
+)
+def test_same_source_and_seed_give_the_same_report(name):
+    first, second = (json.dumps(grade(solution(name), seed=11).to_dict()) for _ in range(2))
+    assert first == second
+
+
+def other_interpreters():
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    found = {}
+    for version in ("3.11", "3.12", "3.13"):
+        pattern = str(Path.home() / f".pyenv/versions/{version}.*/bin/python")
+        paths = [*sorted(glob.glob(pattern)), *glob.glob(f"/usr/bin/python{version}")]
+        if paths and version != here:
+            found[version] = paths[-1]
+    return found
+
+
+HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+@pytest.mark.parametrize("version", [each for each in ("3.11", "3.12", "3.13") if each != HERE])
+def test_every_python_version_gives_the_same_report(version):
+    python = other_interpreters().get(version)
+    if python is None:
+        pytest.skip(f"Python {version} is not installed on this machine")
+    names = ["good_statistics", "good_strptime", "bug_sum_instead_of_mean", "bug_robust_types", "junk_random"]
+    names += ["bug_quadratic_sort_each_time", "good_decimal", "bug_dates_strptime"]
+    script = (
+        "import json, sys; from pathlib import Path; from grader import grade\n"
+        "print(json.dumps([grade(Path(name).read_text(), seed=3).to_dict() for name in sys.argv[1:]]))"
+    )
+    paths = [str(SOLUTIONS / f"{name}.py") for name in names]
+    done = subprocess.run(
+        [python, "-c", script, *paths], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout) == [grade(solution(name), seed=3).to_dict() for name in names]
+
+
+F_STRING_TEXTS = {
+    """a = f"{x["a"]}" """: False,
+    """a = f'{x["a"]}' """: True,
+    """a = f"{'a' + "b"}" """: False,
+    r"""a = f"{'\n'.join(x)}" """: False,
+    r"""a = f"{x}\n" """: True,
+    """a = f\'\'\'{x["a"]}{x['b']}\'\'\' """: True,
+    """a = f"{f'{x}'}" """: True,
+    """a = f"{f"{x}"}" """: False,
+    """a = f"{x:{width}} {x!r:>10} {{}}" """: True,
+    """a = f\'\'\'{\nx\n}\'\'\' """: True,
+    """a = f"{\nx}" """: False,
+    """a = f\'\'\'{\nx  # comment\n}\'\'\' """: False,
+    "type X = int": False,
+    "def f[T](x: T): pass": False,
+}
+"""Whether Python 3.11 accepts each text (typed into a 3.11 interpreter)."""
+
+
+def test_f_strings_are_read_as_3_11_reads_them():
+    """Python 3.11's own verdict on each line, taken from that interpreter where there is one."""
+    python = {**other_interpreters(), f"{sys.version_info.major}.{sys.version_info.minor}": sys.executable}
+    texts = F_STRING_TEXTS
+    script = (
+        "import json, sys\nfrom grader.sandbox.policy.syntax import parse\nfound = []\n"
+        "for text in json.load(sys.stdin):\n    try:\n        parse(text, 'x')\n        found.append(True)\n"
+        "    except SyntaxError:\n        found.append(False)\nprint(json.dumps(found))"
+    )
+    verdicts = {}
+    for version, path in python.items():
+        options = {"cwd": ROOT, "input": json.dumps(list(texts)), "capture_output": True, "text": True}
+        done = subprocess.run([path, "-c", script], check=True, **options)
+        verdicts[version] = json.loads(done.stdout)
+    assert set(map(tuple, verdicts.values())) == {tuple(texts.values())}
+
+
+@pytest.mark.parametrize("line", ["from itertools import batched", "import copy; copy.replace"])
+def test_names_newer_than_3_11_are_missing_on_every_version(line):
+    report = grade(f"{line}\n{solution('good_heapq')}")
+    kind = "ImportError" if line.startswith("from") else "AttributeError"
+    assert report.refusal.startswith(f"loading the source raised {kind} in line 1")
+
+
+def test_unused_import_of_a_forbidden_module_is_only_noted():
+    report = grade("import os, sys\n" + solution("good_heapq"))
+    assert report.score == 120
+    assert report.notes == ("line 1: `import os` is not used and was left out",)
+
+
+def test_missing_library_is_said_plainly():
+    report = grade(
+        "import numpy as np\n\n\ndef calculate_user_metrics(users, start_date, end_date):\n    return "
+        "np.mean([])\n"
+    )
+    assert report.score == 0
+    assert report.refusal == (
+        "loading the source raised ModuleNotFoundError in line 1; only the standard library is available"
+    )
+    assert "`numpy` is not available here" in report.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("", "the submission is empty"),
+        ("def other():\n    pass\n", "defines no function `calculate_user_metrics` at its top level"),
+        ("def calculate_user_metrics(:\n", "line 1 is not valid Python 3.11: 'def calculate_user_metrics(:'"),
+        ("calculate_user_metrics = 5\n", "after loading the source there is no function"),
+        (
+            "1 / 0\n\n\ndef calculate_user_metrics(a, b, c):\n    pass\n",
+            "loading the source raised ZeroDivisionError in line 1",
+        ),
+    ],
+    ids=["empty", "other_name", "syntax", "no_function", "load"],
+)
+def test_what_cannot_be_run_gets_no_points_and_the_reason(source, reason):
+    report = grade(source)
+    assert report.score == 0
+    assert reason in report.refusal
+
+
+def test_report_survives_json():
+    report = grade(solution("bug_ascending"))
+    again = Report.from_dict(json.loads(json.dumps(report.to_dict())))
+    assert again == report
+    assert again.to_dict() == report.to_dict()
+
+
+@pytest.mark.parametrize(
+    "data", [{}, {"challenge": "x", "seed": "y", "checks": []}, {"challenge": 1, "seed": 1, "checks": [3]}]
+)
+def test_other_data_is_no_report(data):
+    with pytest.raises(BadReport):
+        Report.from_dict(data)
+
+
+def test_report_names_its_layers():
+    assert "audit hook" in grade(solution("good_heapq")).to_dict()["sandbox"]
+
+
+def test_unknown_challenge_lists_the_known_ones():
+    with pytest.raises(UnknownChallenge, match="user_metrics") as caught:
+        grade("x = 1", challenge="nope")
+    assert caught.value.name == "nope"
+    assert caught.value.known[0] == "user_metrics"
+
+
+def test_case_result_of_a_passed_case_is_empty():
+    report = grade(solution("good_heapq"))
+    assert {case.status for check in report.checks for case in check.cases} == {"passed"}
+    assert CaseResult("x", "passed", 1).input == ""
+
+
+@pytest.mark.parametrize("task", challenges(), ids=lambda task: task.name)
+def test_every_challenge_is_complete(task):
+    plan = task.plan(1)
+    assert {check.name for check in task.checks} <= set(plan)
+    assert task.function_name in task.brief
+    assert f"def {task.function_name}(" in task.baseline
+    assert len(task.public_cases) >= 5
+    assert all(set(case.input) == set(task.parameters) for case in task.public_cases)
+
+
+@pytest.mark.parametrize(("name", "most"), [("user_metrics", 30), ("free_slots", 60), ("parse_duration", 30)])
+def test_baseline_has_the_bugs_it_should_have(name, most):
+    assert 0 < grade(challenge(name).baseline, challenge=name).score < most
+
+
+@pytest.mark.parametrize("name", ["free_slots", "parse_duration"])
+@pytest.mark.parametrize("answer", ["None", "[]", "0", "a[0]"])
+def test_constants_earn_little_in_every_challenge(name, answer):
+    task = challenge(name)
+    report = grade(f"def {task.function_name}(*a):\n    return {answer}\n", challenge=name)
+    assert report.percentage <= 25
+
+
+FREE_SLOTS = """
+def free_slots(bookings, day_start, day_end, minutes):
+    merged = []
+    for start, end in sorted(bookings):
+        start, end = max(start, day_start), min(end, day_end)
+        if start >= end:
+            continue
+        if merged and start <= merged[-1][1]:
+            merged[-1][1] = max(merged[-1][1], end)
+        else:
+            merged.append([start, end])
+    edges = [day_start] + [x for pair in merged for x in pair] + [day_end]
+    return [[a, b] for a, b in zip(edges[::2], edges[1::2]) if b - a >= minutes]
+"""
+PARSE_DURATION = r"""
+import re
+
+PART = re.compile(r"\s*(\d+\.?\d*|\.\d+)\s*([dhms]?)\s*", re.ASCII)
+
+
+def parse_duration(text):
+    if not isinstance(text, str):
+        return None
+    text = text.lower()
+    place, total, last, parts = 0, 0.0, -1, 0
+    while place < len(text):
+        match = PART.match(text, place)
+        if not match:
+            return None
+        number, unit = match.groups()
+        if not unit:
+            if parts or match.end() != len(text):
+                return None
+            return round(float(number))
+        rank = "dhms".index(unit)
+        if rank <= last:
+            return None
+        last, parts = rank, parts + 1
+        total += float(number) * (86400, 3600, 60, 1)[rank]
+        place = match.end()
+    return round(total) if parts else None
+"""
+
+
+@pytest.mark.parametrize(("name", "source"), [("free_slots", FREE_SLOTS), ("parse_duration", PARSE_DURATION)])
+def test_a_second_way_to_solve_it_gets_full_marks(name, source):
+    report = grade(source, challenge=name)
+    assert [(check.name, check.message) for check in report.checks if not check.passed] == []
+
+
+@pytest.mark.parametrize(
+    ("change", "check"),
+    [
+        (("sorted(bookings)", "bookings"), "unsorted_input"),
+        ((">= minutes", "> minutes"), "minimum_length"),
+        (("max(merged[-1][1], end)", "end"), "overlaps"),
+        (("max(start, day_start), min(end, day_end)", "start, end"), "outside_the_day"),
+        (("    merged = []", "    bookings.sort()\n    merged = []"), "doesnt_mutate_input"),
+        (
+            ("    merged = []", "    [1 for a in bookings for b in bookings]\n    merged = []"),
+            "efficient_implementation",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_one_bug_in_free_slots_costs_its_check(change, check):
+    report = grade(FREE_SLOTS.replace(*change), challenge="free_slots")
+    assert check_of(report, check).score <= check_of(report, check).max_score / 3
+
+
+def test_a_reply_is_graded_and_says_what_was_left_out():
+    reply = f"Sure.\n```python\n{solution('good_heapq')}\nprint(calculate_user_metrics([], '', ''))\n```\n"
+    report = grade_reply(reply)
+    assert report.score == 120
+    assert report.notes[0] == "left out of the reply: example calls and statements outside the function"
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        ("I cannot help with that.", "the reply has no code, so no function `calculate_user_metrics`"),
+        ("Sorry", "the reply has no code, so no function `calculate_user_metrics`"),
+        ("def calculate_user_metrics(users:\n    pass\n", "line 1 is not valid Python 3.11"),
+        ("```python\nprint(1)\n```", "the reply has code, but no function `calculate_user_metrics`"),
+    ],
+    ids=["refusal", "one_word", "broken_source", "other_code"],
+)
+def test_a_reply_without_the_function_gets_no_points_and_the_reason(reply, reason):
+    report = grade_reply(reply)
+    assert report.score == 0
+    assert report.refusal.startswith(reason)

@@ -1,0 +1,107 @@
+"""Thinking is separated from the answer while it streams, shown apart, counted apart, and not handed on."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from moa_core import Agent, AgentDelta, AgentFailed, AgentFinished, MoAConfig, SummaryDelta
+from moa_core.runs.reasoning import ThinkSplitter
+
+CASES = {
+    "none": ("plain < text >", "plain < text >", ""),
+    "in front": ("<think>hm\n</think>\n\n four\n", "four\n", "hm\n"),
+    "in the middle": ("a<think>b</think>c<think>d</think>e", "ace", "bd"),
+    "never closed": ("a<think>b</thin", "a", "b</thin"),
+    "opened in the prompt": ("hm </think>four", "four", "hm "),
+    "nearly a tag": ("a <thinker> <think", "a <thinker> <think", ""),
+    "tag inside thinking": ("<think>a<think>b</think>c", "c", "a<think>b"),
+    "empty": ("<think></think>", "", ""),
+}
+
+
+@pytest.mark.parametrize(("text", "answer", "thinking"), CASES.values(), ids=CASES)
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_tags_are_found_wherever_the_stream_is_cut(text, answer, thinking, data):
+    cuts = data.draw(st.lists(st.integers(0, len(text)), max_size=9).map(sorted))
+    splitter = ThinkSplitter()
+
+    for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True):
+        splitter.feed(text[start:end])
+    splitter.finish()
+
+    assert (splitter.text, splitter.reasoning) == (answer, thinking)
+
+
+def test_text_that_cannot_be_a_tag_is_not_held_back():
+    splitter = ThinkSplitter()
+
+    assert splitter.feed("a <b") == ("a <b", "")
+    assert splitter.feed(" x <t") == (" x ", "")
+    assert splitter.feed("ag>") == ("<tag>", "")
+
+
+def of(events, kind):
+    return [event for event in events if isinstance(event, kind)]
+
+
+@pytest.mark.parametrize("model", ["think", "field:reasoning", "field:reasoning_content"])
+def test_thinking_streams_apart_and_never_reaches_the_next_layer(play, moa, cloud, server, model):
+    events = play(moa([model], summarizer="echo"), "hi", cloud())
+
+    (finished,) = of(events, AgentFinished)
+    assert finished.reasoning == "let me see"
+    assert finished.text in ("four < five", "four")
+    assert "".join(event.reasoning for event in of(events, AgentDelta)) == "let me see"
+    assert "".join(event.text for event in of(events, AgentDelta)) == finished.text
+    assert "let me" not in str(server.requests("echo"))
+    assert finished.call.reasoning_tokens == 2
+
+
+def test_thinking_is_handed_on_when_asked(play, moa, cloud, server):
+    config = moa(["think"], summarizer="echo")
+    agent = replace(config.layers[0].agents[0], pass_reasoning=True)
+
+    play(replace(config, layers=[[agent]]), "hi", cloud())
+
+    assert "let me see\n\nfour < five" in server.requests("echo")[0]["body"]["messages"][0]["content"]
+
+
+def test_summarizers_thinking_is_no_part_of_the_answer(play, moa, cloud):
+    events = play(moa(summarizer="think"), "hi", cloud())
+
+    assert events[-1].answer == "four < five"
+    assert "".join(event.reasoning for event in of(events, SummaryDelta)) == "let me see"
+
+
+def test_thinking_without_an_answer_is_a_failure_that_says_so(play, scripted):
+    config = MoAConfig(layers=[[Agent("a", "m"), Agent("b", "n")]], summarizer=Agent("s", "sum"))
+
+    events = play(config, "hi", scripted({"m": "<think>for ever", "n": "x", "sum": "s"}))
+
+    (failed,) = of(events, AgentFailed)
+    assert "it only thought" in failed.message
+    assert "thinking budget" in failed.message
+
+
+def test_thinking_past_its_budget_is_cut_and_the_answer_asked_for(play, cloud, server):
+    config = MoAConfig(summarizer=Agent("s", "ponder:50", thinking_budget=5))
+
+    last = play(config, "hi", cloud())[-1]
+
+    assert last.answer == "enough: four"
+    assert any("budget of 5 tokens" in note for note in last.notes)
+    first, second = server.requests("ponder:50")
+    assert len(first["body"]["messages"]) == 1
+    assert second["body"]["messages"][-2]["content"] == "hm0 hm1 hm2 hm3 hm4 hm5 "
+    assert "final answer" in second["body"]["messages"][-1]["content"]
+    assert last.trace.calls[0].attempts == 2
+
+
+def test_thinking_within_its_budget_is_left_alone(play, cloud, server):
+    config = MoAConfig(summarizer=Agent("s", "ponder:4", thinking_budget=5))
+
+    assert play(config, "hi", cloud())[-1].answer == "at last"
+    assert len(server.requests("ponder:4")) == 1

@@ -1,0 +1,145 @@
+"""Sharing one engine: nobody is stalled, starved or promised memory that is not there."""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from wse_backend import Chunk, Completion, Engine, OutOfMemory, QueueFull, SamplingParams
+from wse_backend.engine.transformer import block_bytes
+from wse_backend.weights.gguf_file import open_gguf
+
+
+def ask(text: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": text}]
+
+
+class Watcher:
+    """Notes the order of what happens to several requests."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, Chunk]] = []
+        self._changed = threading.Condition()
+
+    def listen(self, name: str) -> Callable[[Chunk], None]:
+        def on_chunk(chunk: Chunk) -> None:
+            with self._changed:
+                self.events.append((name, chunk))
+                self._changed.notify_all()
+
+        return on_chunk
+
+    def wait_until(self, is_met: Callable[[], bool]) -> None:
+        with self._changed:
+            assert self._changed.wait_for(is_met, timeout=120)
+
+    def ended(self) -> list[str]:
+        """Names of finished requests, in the order in which they finished."""
+        return [
+            name for name, chunk in self.events if chunk.completion is not None or chunk.error is not None
+        ]
+
+    def completion(self, name: str) -> Completion:
+        return next(
+            chunk.completion for at, chunk in self.events if at == name and chunk.completion is not None
+        )
+
+
+@pytest.fixture(scope="module")
+def engine(smollm2_path: Path) -> Iterator[Engine]:
+    engine = Engine.load(smollm2_path)
+    yield engine
+    engine.close()
+
+
+def test_a_long_prompt_does_not_stall_a_running_answer(engine: Engine) -> None:
+    watcher = Watcher()
+    params = SamplingParams(temperature=0, max_tokens=800)  # greedy, this story fills any limit
+    answer = engine.submit(ask("Write a very long story."), params, watcher.listen("answer"))
+    watcher.wait_until(lambda: len(watcher.events) >= 3)
+    long_prompt = ask("Read this. " * 500 + "Now say yes.")
+    engine.submit(long_prompt, SamplingParams(temperature=0, max_tokens=2), watcher.listen("long"))
+    watcher.wait_until(lambda: "long" in watcher.ended())
+    answer.cancel()
+    watcher.wait_until(lambda: "answer" in watcher.ended())
+    first_of_long = next(index for index, (name, _) in enumerate(watcher.events) if name == "long")
+    meanwhile = sum(name == "answer" for name, _ in watcher.events[3:first_of_long])
+    passes = watcher.completion("long").timing.prefill.passes
+    assert passes > 5  # the prompt was cut into chunks
+    assert meanwhile > 0.8 * passes  # and nearly each pass also gave the running answer its token
+
+
+def test_whoever_floods_the_engine_does_not_starve_the_others(engine: Engine) -> None:
+    watcher = Watcher()
+    params = SamplingParams(temperature=0, max_tokens=6)
+    for n in range(40):
+        engine.submit(ask(f"Say {n}."), params, watcher.listen("flood"), owner="flood")
+    engine.submit(ask("Say hello."), params, watcher.listen("guest"), owner="guest")
+    watcher.wait_until(lambda: len(watcher.ended()) == 41)
+    assert watcher.ended().index("guest") < 36  # 16 run when it comes; it takes one of the next places
+
+
+def test_the_queue_is_bounded_and_tells_the_position(smollm2_path: Path) -> None:
+    gguf = open_gguf(smollm2_path)
+    engine = Engine("tiny queue", gguf, kv_cache_bytes=9 * block_bytes(gguf), max_waiting=2)
+    watcher = Watcher()
+    params = SamplingParams(temperature=0, max_tokens=100)  # 8 of the 9 blocks each: they run one by one
+    try:
+        running = engine.submit(ask("Count up."), params, watcher.listen("running"))
+        watcher.wait_until(lambda: len(watcher.events) > 0)
+        waiting = [engine.submit(ask("Count up."), params, watcher.listen("waiting")) for _ in range(2)]
+        assert [running.queue_position, *(one.queue_position for one in waiting)] == [0, 1, 2]
+        with pytest.raises(QueueFull) as refused:
+            engine.submit(ask("Count up."), params)
+        assert (refused.value.waiting, refused.value.limit) == (2, 2)
+        waiting[0].cancel()
+        watcher.wait_until(lambda: "waiting" in watcher.ended())
+        assert watcher.completion("waiting").finish_reason == "cancelled"
+        watcher.wait_until(lambda: len(watcher.ended()) == 3)  # the other one had its turn after all
+        assert engine.is_idle
+    finally:
+        engine.close()
+
+
+def test_admission_waits_for_cache_blocks_instead_of_growing(smollm2_path: Path) -> None:
+    gguf = open_gguf(smollm2_path)
+    engine = Engine("small cache", gguf, kv_cache_bytes=20 * block_bytes(gguf))
+    params = SamplingParams(temperature=0, max_tokens=60)
+    try:
+        done = engine.generate_batch([(ask(f"Count up from {n}."), params) for n in range(6)])
+        assert all(one.finish_reason in ("stop", "length") for one in done)
+        waited = [one.timing.queue_s for one in done]
+        assert max(waited) > 10 * min(waited)  # not all could run at once
+        assert engine._transformer.pool.n_used == 0  # everything was given back
+    finally:
+        engine.close()
+
+
+def test_an_idle_engine_gives_its_cache_back_and_answers_the_same(smollm2_path: Path) -> None:
+    gguf = open_gguf(smollm2_path)
+    engine = Engine("short memory", gguf, 200 * block_bytes(gguf), keep_idle_s=0.2)
+    question = ask("Is this remembered? " + "It is rather long. " * 12)
+    params = SamplingParams(temperature=0, max_tokens=8)
+    try:
+        first = engine.generate(question, params)
+        threading.Event().wait(1.5)
+        again = engine.generate(question, params)
+    finally:
+        engine.close()
+    assert first.usage.prompt_tokens > 64
+    assert again.usage.cached_tokens == 0
+    assert again.token_ids == first.token_ids
+
+
+def test_logits_that_could_never_fit_are_refused_with_both_numbers(smollm2_path: Path) -> None:
+    gguf = open_gguf(smollm2_path)
+    engine = Engine("small cache", gguf, kv_cache_bytes=4 * block_bytes(gguf))
+    try:
+        assert engine.n_ctx == 64
+        with pytest.raises(OutOfMemory) as refused:
+            engine._scheduler.run_alone(lambda slot, blocks: None, 100)
+        assert refused.value.needed_bytes == 7 * block_bytes(gguf)
+        assert refused.value.available_bytes == 4 * block_bytes(gguf)
+    finally:
+        engine.close()

@@ -1,0 +1,97 @@
+"""Several models at once: engines loaded on demand and shared, within one memory budget."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+
+from wse_backend import models
+from wse_backend.engine.engine import OVERHEAD_BYTES, Engine, plan_memory
+from wse_backend.errors import OutOfMemory
+from wse_backend.machine import memory_available_bytes
+from wse_backend.weights.gguf_file import GGUFFile, open_gguf
+
+Progress = Callable[[str, int, int], None]
+
+BUDGET_SHARE = 0.8  # of the memory that is available when the pool is made; the rest is the app's
+
+
+class EnginePool:
+    """Loads each model once for all sessions. Thread-safe.
+
+    When the next model does not fit into the budget, the idle one that was used longest ago is closed.
+    """
+
+    def __init__(self, models_dir: Path | None = None, budget_bytes: int | None = None) -> None:
+        self._models_dir = models_dir
+        self.budget_bytes = (
+            int(memory_available_bytes() * BUDGET_SHARE) if budget_bytes is None else budget_bytes
+        )
+        self._engines: dict[str, Engine] = {}
+        self._used_at: dict[str, float] = {}  # when each was asked for last
+        self._lock = threading.RLock()  # guards the table
+        self._loading = threading.Lock()  # one model is loaded at a time
+
+    def engine(self, name_or_path: str, progress: Progress | None = None) -> Engine:
+        """Return the engine of a model, loading it first when needed.
+
+        Raises as `Engine.load`; OutOfMemory when it does not fit even with all idle models closed.
+        """
+        found = self._loaded(name_or_path)
+        if found is not None:
+            return found
+        with self._loading:
+            found = self._loaded(name_or_path)  # somebody else may have loaded it while we waited
+            if found is not None:
+                return found
+            path = models.ensure(name_or_path, progress, self._models_dir)
+            gguf = open_gguf(path)
+            name = name_or_path if name_or_path in models.CARDS else path.stem
+            kv_cache_bytes = self._make_room(name, gguf)
+            engine = Engine(name, gguf, kv_cache_bytes, progress)
+            with self._lock:
+                self._engines[name_or_path] = engine
+                self._used_at[name_or_path] = perf_counter()
+            return engine
+
+    def loaded(self) -> list[Engine]:
+        """The engines that are loaded now."""
+        with self._lock:
+            return list(self._engines.values())
+
+    def close(self) -> None:
+        """Close all engines."""
+        with self._lock:
+            engines, self._engines = list(self._engines.values()), {}
+        for engine in engines:
+            engine.close()
+
+    def _loaded(self, name: str) -> Engine | None:
+        with self._lock:
+            engine = self._engines.get(name)
+            if engine is None or engine.is_closed:
+                self._engines.pop(name, None)
+                return None
+            self._used_at[name] = perf_counter()
+            return engine
+
+    def _make_room(self, name: str, gguf: GGUFFile) -> int:
+        """Close idle models until this one fits; return the KV cache it may have. Raises OutOfMemory."""
+        while True:
+            with self._lock:
+                taken = sum(need_bytes(engine) for engine in self._engines.values())
+                idle = [key for key, engine in self._engines.items() if engine.is_idle]
+            try:
+                return plan_memory(name, gguf, self.budget_bytes - taken)
+            except OutOfMemory as exc:
+                if not idle:
+                    raise OutOfMemory(exc.what, exc.needed_bytes, self.budget_bytes - taken) from None
+            with self._lock:
+                oldest = min(idle, key=lambda key: self._used_at[key])
+                engine = self._engines.pop(oldest)
+            engine.close()
+
+
+def need_bytes(engine: Engine) -> int:
+    """What a loaded engine counts in the budget: weights, its whole KV cache, and overhead."""
+    return engine.size_bytes + engine.kv_cache_bytes + OVERHEAD_BYTES

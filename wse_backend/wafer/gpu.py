@@ -1,0 +1,114 @@
+"""GPUs beside the wafer: a memory-bandwidth roofline with the efficiency that reference measurements show.
+
+Decode reads every active weight and the cache once per step, at a fraction of the published bandwidth;
+prefill multiplies at a fraction of the published peak. With several GPUs each layer ends in two
+synchronisations. All of these fractions come from measured rows of an A100 (SGLANG_A100); for an H100 they
+are assumed to be the same.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from wse_backend.errors import InvalidParams
+from wse_backend.wafer.shapes import BYTES_PER_VALUE, ModelShape, as_shape
+
+
+@dataclass(frozen=True)
+class GpuSpec:
+    """A GPU: published memory, bandwidth, dense fp16 peak, board power, link to its host's other GPUs."""
+
+    name: str
+    memory_bytes: float
+    memory_bytes_per_s: float
+    peak_flops: float
+    power_w: float
+    link_bytes_per_s: float
+
+
+@dataclass(frozen=True)
+class GpuReference:
+    """A measured row: SGLang on A100 80 GB (HBM 2.04 TB/s), context or prompt 4096."""
+
+    phase: str
+    model: str
+    gpus: int
+    value: float
+    unit: str
+
+
+# Measured; published beside the wafer's rows by WaferLLM (He et al., OSDI 2025, arXiv 2502.04563v3).
+SGLANG_A100 = (
+    GpuReference("decode", "llama3-8b", 1, 78.9, "tokens/s"),
+    GpuReference("decode", "llama3-8b", 8, 260.4, "tokens/s"),
+    GpuReference("decode", "qwen2-72b", 8, 51.2, "tokens/s"),
+    GpuReference("prefill", "llama3-8b", 1, 13988.3, "tokens/s"),
+    GpuReference("prefill", "llama3-8b", 8, 17361.6, "tokens/s"),
+    GpuReference("gemv", "16384x16384", 1, 0.336, "ms"),
+    GpuReference("gemv", "16384x16384", 8, 0.253, "ms"),
+)
+
+# What those rows say, each with the row it comes from:
+# decode 1 x A100: 78.9 tokens/s x (15.0 GB of weights + 0.54 GB of cache) / 2.04 TB/s
+DECODE_EFFICIENCY = 0.60
+# decode 8 x A100, what is left over the roofline: 70 us a layer for llama3-8b, 60 us for qwen2-72b
+SYNC_S_PER_LAYER = 65e-6
+# prefill 1 x A100: 13988.3 tokens/s x 2 x 7.0 G multiply-accumulates and the attention, over 312 TFLOP/s
+PREFILL_EFFICIENCY = 0.67
+# prefill 8 x A100: 64 sums of 4096 x 4096 fp16 values take 0.2 s
+LINK_BYTES_PER_S = 10.9e9
+
+# NVIDIA A100 80 GB SXM data sheet (2021): 2.04 TB/s, 312 TFLOP/s dense fp16, 400 W. The link is the one
+# that the reference host reached in prefill, not NVLink's 600 GB/s. NVIDIA H100 SXM data sheet (2023): 80
+# GB, 3.35 TB/s, 989 TFLOP/s dense fp16, 700 W, NVLink with 450 GB/s each way.
+A100 = GpuSpec("A100 80 GB", 80e9, 2.04e12, 312e12, 400.0, LINK_BYTES_PER_S)
+H100 = GpuSpec("H100 SXM", 80e9, 3.35e12, 989e12, 700.0, 450e9)
+
+
+def needed_gpus(shape: ModelShape | str, spec: GpuSpec, context: int = 4096, streams: int = 1) -> int:
+    """The smallest number of GPUs whose memory holds weights and cache (90 % of it usable)."""
+    model = as_shape(shape)
+    needed = model.params * BYTES_PER_VALUE + streams * context * model.kv_bytes_per_token
+    return max(1, math.ceil(needed / (0.9 * spec.memory_bytes)))
+
+
+def decode_seconds(
+    shape: ModelShape | str, spec: GpuSpec, gpus: int = 1, context: int = 4096, streams: int = 1
+) -> float:
+    """Seconds of one decode step of `streams` sequences with `context` tokens each. Modelled.
+
+    The cores are busy as in a prefill once the batch is large: the slower of memory and arithmetic counts.
+    """
+    model = _checked(shape, gpus, context, streams)
+    weights = model.active_params
+    if model.n_experts:
+        distinct = min(model.n_experts, streams * model.n_experts_active) / model.n_experts_active
+        experts = 3 * model.dim * model.hidden_dim * model.n_experts_active * model.n_layers
+        weights += round(experts * (distinct - 1))
+    moved = weights * BYTES_PER_VALUE + streams * context * model.kv_bytes_per_token
+    memory_s = moved / (gpus * spec.memory_bytes_per_s * DECODE_EFFICIENCY)
+    compute_s = 2 * streams * model.active_params / (gpus * spec.peak_flops * PREFILL_EFFICIENCY)
+    return max(memory_s, compute_s) + (model.n_layers * SYNC_S_PER_LAYER if gpus > 1 else 0.0)
+
+
+def prefill_seconds(
+    shape: ModelShape | str, spec: GpuSpec, gpus: int = 1, tokens: int = 4096, cached: int = 0
+) -> float:
+    """Seconds of the prefill of `tokens` tokens behind `cached` ones. Modelled."""
+    model = _checked(shape, gpus, max(tokens, 1), 1)
+    in_layers = model.active_params - model.head_params
+    attention = 2 * model.n_layers * model.q_dim * tokens * (cached + tokens / 2)
+    flops = 2 * (in_layers * tokens + attention + model.head_params)
+    compute_s = flops / (gpus * spec.peak_flops * PREFILL_EFFICIENCY)
+    read_s = model.active_params * BYTES_PER_VALUE / (gpus * spec.memory_bytes_per_s * DECODE_EFFICIENCY)
+    exchanged = 2 * model.n_layers * tokens * model.dim * BYTES_PER_VALUE
+    sync_s = exchanged / spec.link_bytes_per_s + model.n_layers * SYNC_S_PER_LAYER if gpus > 1 else 0.0
+    return max(compute_s, read_s) + sync_s
+
+
+def _checked(shape: ModelShape | str, gpus: int, context: int, streams: int) -> ModelShape:
+    for name, value in (("gpus", gpus), ("context", context), ("streams", streams)):
+        if value < 1:
+            raise InvalidParams(name, value, "at least 1")
+    return as_shape(shape)

@@ -1,0 +1,225 @@
+"""The shape of a model: all that placement and timing need to know of it, from a GGUF header or a preset.
+
+Presets are for models too large to run here. Their hyperparameters are published: each model's `config.json`
+on Hugging Face, under the name in the comment.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from wse_backend.errors import BrokenGGUF, InvalidParams
+from wse_backend.weights.gguf_file import read_header
+
+BYTES_PER_VALUE = 2  # fp16 on the wafer and in the GPUs' reference runs
+
+
+@dataclass(frozen=True)
+class ModelShape:
+    """Hyperparameters of a decoder-only transformer with grouped-query attention and a gated FFN.
+
+    hidden_dim: width of the FFN; of one expert where n_experts > 0. n_experts_active: experts that a token is
+    routed to. shared_hidden_dim: width of an expert that every token passes as well.
+    Raises InvalidParams when a count is out of range.
+    """
+
+    name: str
+    n_layers: int
+    dim: int
+    n_heads: int
+    n_kv_heads: int
+    head_dim: int
+    hidden_dim: int
+    vocab_size: int
+    n_ctx: int
+    is_tied: bool = False
+    n_experts: int = 0
+    n_experts_active: int = 0
+    shared_hidden_dim: int = 0
+
+    def __post_init__(self) -> None:
+        counts = ("n_layers", "dim", "n_heads", "n_kv_heads", "head_dim", "hidden_dim", "vocab_size", "n_ctx")
+        for field in counts:
+            _check_count(f"{self.name}: {field}", getattr(self, field), 1)
+        for field in ("n_experts", "n_experts_active", "shared_hidden_dim"):
+            _check_count(f"{self.name}: {field}", getattr(self, field), 0)
+        if self.n_heads % self.n_kv_heads:
+            raise InvalidParams("n_kv_heads", self.n_kv_heads, f"a divisor of n_heads = {self.n_heads}")
+        if self.n_experts and not 1 <= self.n_experts_active <= self.n_experts:
+            allowed = f"1 to n_experts = {self.n_experts}"
+            raise InvalidParams("n_experts_active", self.n_experts_active, allowed)
+
+    @property
+    def q_dim(self) -> int:
+        """Width of the queries of all heads."""
+        return self.n_heads * self.head_dim
+
+    @property
+    def kv_dim(self) -> int:
+        """Width of the keys (and of the values) of all key-value heads."""
+        return self.n_kv_heads * self.head_dim
+
+    @property
+    def ffn_params(self) -> int:
+        """Weights of one layer's FFN: router, all experts and the shared one."""
+        if not self.n_experts:
+            return 3 * self.dim * self.hidden_dim
+        experts = self.n_experts * self.hidden_dim + self.shared_hidden_dim
+        return 3 * self.dim * experts + self.dim * self.n_experts
+
+    @property
+    def attention_params(self) -> int:
+        """Weights of one layer's Q, K, V and output projections."""
+        return 2 * self.dim * self.q_dim + 2 * self.dim * self.kv_dim
+
+    @property
+    def layer_params(self) -> int:
+        """Weights of one layer, its two norms included."""
+        return self.attention_params + self.ffn_params + 2 * self.dim
+
+    @property
+    def head_params(self) -> int:
+        """Weights of the LM head, its norm included."""
+        return self.vocab_size * self.dim + self.dim
+
+    @property
+    def params(self) -> int:
+        """All weights; a tied embedding is counted once."""
+        embedding = 0 if self.is_tied else self.vocab_size * self.dim
+        return self.n_layers * self.layer_params + self.head_params + embedding
+
+    @property
+    def active_params(self) -> int:
+        """Weights that one token is multiplied with: no embedding table, only the experts it is routed to."""
+        ffn = self.ffn_params
+        if self.n_experts:
+            idle = self.n_experts - self.n_experts_active
+            ffn -= 3 * self.dim * self.hidden_dim * idle
+        return self.n_layers * (self.attention_params + ffn + 2 * self.dim) + self.head_params
+
+    @property
+    def kv_bytes_per_token(self) -> int:
+        """Bytes of keys and values that one token leaves behind, all layers."""
+        return 2 * self.n_layers * self.kv_dim * BYTES_PER_VALUE
+
+    @classmethod
+    def from_gguf(cls, source: str | os.PathLike[str] | Mapping[str, object]) -> ModelShape:
+        """Return the shape of a GGUF file of any architecture, or of a header already read.
+
+        source: a path, a GGUF's metadata, or an engine's `shape_metadata`.
+        Raises BrokenGGUF (unreadable, or a hyperparameter is missing), InvalidParams (out of range).
+        """
+        if not isinstance(source, Mapping):
+            metadata, tensors = read_header(source)
+            is_tied = bool(tensors) and "output.weight" not in tensors
+            return _from_header(metadata, os.fspath(source), is_tied)
+        if "general.architecture" in source:
+            return _from_header(source, "the GGUF header", is_tied=False)
+        return _from_hparams(source)
+
+
+def _check_count(name: str, value: object, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise InvalidParams(name, value, f"a whole number of at least {least}")
+
+
+def _from_hparams(found: Mapping[str, object]) -> ModelShape:
+    """The shape from fields named as in ModelShape; `name` falls back to the architecture."""
+    fields = ("n_layers", "dim", "n_heads", "n_kv_heads", "head_dim", "hidden_dim", "vocab_size", "n_ctx")
+    missing = [field for field in fields if field not in found]
+    if missing:
+        raise InvalidParams("shape metadata", sorted(found), f"all of {', '.join(fields)}")
+    counts = {field: found[field] for field in fields}
+    name = str(found.get("name", found.get("architecture", "model")))
+    return ModelShape(name, is_tied=bool(found.get("is_tied", False)), **counts)  # type: ignore[arg-type]
+
+
+def _from_header(metadata: Mapping[str, object], path: str, is_tied: bool) -> ModelShape:
+    """The shape from GGUF keys (docs/gguf.md of ggml: "[arch].block_count" and so on)."""
+    architecture = str(metadata.get("general.architecture", ""))
+
+    def count(key: str, default: int | None = None) -> int:
+        value = metadata.get(f"{architecture}.{key}", default)
+        if isinstance(value, list):  # one value per layer: the mean stands for all
+            value = round(sum(value) / len(value)) if value else default
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise BrokenGGUF(path, f"{architecture}.{key} is {value!r}, not a whole number")
+        return value
+
+    tokens = metadata.get("tokenizer.ggml.tokens")
+    dim, n_heads = count("embedding_length"), count("attention.head_count")
+    n_experts = count("expert_count", 0)
+    dense_hidden = count("feed_forward_length", 0)
+    return ModelShape(
+        name=str(metadata.get("general.name", architecture)),
+        n_layers=count("block_count"),
+        dim=dim,
+        n_heads=n_heads,
+        n_kv_heads=count("attention.head_count_kv", n_heads),
+        head_dim=count("attention.key_length", dim // max(n_heads, 1)),
+        hidden_dim=count("expert_feed_forward_length", dense_hidden) if n_experts else dense_hidden,
+        vocab_size=count("vocab_size", len(tokens) if isinstance(tokens, list) else 0),
+        n_ctx=count("context_length"),
+        is_tied=is_tied,
+        n_experts=n_experts,
+        n_experts_active=count("expert_used_count", 0),
+        shared_hidden_dim=count("expert_shared_feed_forward_length", 0),
+    )
+
+
+def as_shape(model: ModelShape | str) -> ModelShape:
+    """Return `model` itself, or the preset of that name. Raises InvalidParams (no such preset)."""
+    if isinstance(model, ModelShape):
+        return model
+    if model not in PRESETS:
+        raise InvalidParams("model", model, ", ".join(PRESETS))
+    return PRESETS[model]
+
+
+def _dense(
+    name: str,
+    n_layers: int,
+    dim: int,
+    heads: tuple[int, int, int],
+    hidden_dim: int,
+    vocab_size: int,
+    n_ctx: int,
+) -> ModelShape:
+    """heads: (n_heads, n_kv_heads, head_dim)."""
+    return ModelShape(name, n_layers, dim, *heads, hidden_dim, vocab_size, n_ctx)
+
+
+def _tied(shape: ModelShape) -> ModelShape:
+    return ModelShape(**{**shape.__dict__, "is_tied": True})
+
+
+_LLAMA_70B = (80, 8192, (64, 8, 128), 28672, 128256, 131072)
+
+PRESETS: dict[str, ModelShape] = {
+    shape.name: shape
+    for shape in (
+        _dense("llama3-8b", 32, 4096, (32, 8, 128), 14336, 128256, 8192),  # meta-llama/Meta-Llama-3-8B
+        _dense("llama2-13b", 40, 5120, (40, 40, 128), 13824, 32000, 4096),  # meta-llama/Llama-2-13b-hf
+        _dense("codellama-34b", 48, 8192, (64, 8, 128), 22016, 32000, 16384),  # codellama/CodeLlama-34b-hf
+        _dense("qwen2-72b", 80, 8192, (64, 8, 128), 29568, 152064, 32768),  # Qwen/Qwen2-72B
+        _dense("llama3.1-8b", 32, 4096, (32, 8, 128), 14336, 128256, 131072),  # meta-llama/Llama-3.1-8B
+        _dense("llama3.1-70b", *_LLAMA_70B),  # meta-llama/Llama-3.1-70B
+        _dense("llama3.3-70b", *_LLAMA_70B),  # meta-llama/Llama-3.3-70B-Instruct
+        _dense(
+            "llama3.1-405b", 126, 16384, (128, 8, 128), 53248, 128256, 131072
+        ),  # meta-llama/Llama-3.1-405B
+        # meta-llama/Llama-4-Scout-17B-16E: top-1 of 16 experts beside a shared expert, in every layer
+        ModelShape("llama-4-scout", 48, 5120, 40, 8, 128, 8192, 202048, 10485760, False, 16, 1, 8192),
+        _dense("qwen3-32b", 64, 5120, (64, 8, 128), 25600, 151936, 40960),  # Qwen/Qwen3-32B
+        _dense("deepseek-r1-distill-llama-70b", *_LLAMA_70B),  # deepseek-ai/DeepSeek-R1-Distill-Llama-70B
+        # openai/gpt-oss-120b: top-4 of 128 experts
+        ModelShape("gpt-oss-120b", 36, 2880, 64, 8, 64, 2880, 201088, 131072, False, 128, 4),
+        # HuggingFaceTB/SmolLM2-135M-Instruct, Qwen/Qwen2.5-Coder-0.5B-Instruct and -1.5B-Instruct
+        _tied(_dense("smollm2-135m", 30, 576, (9, 3, 64), 1536, 49152, 8192)),
+        _tied(_dense("qwen2.5-coder-0.5b", 24, 896, (14, 2, 64), 4864, 151936, 32768)),
+        _tied(_dense("qwen2.5-coder-1.5b", 28, 1536, (12, 2, 128), 8960, 151936, 32768)),
+    )
+}
+from_gguf = ModelShape.from_gguf

@@ -1,0 +1,240 @@
+"""Seconds of decode, prefill, GEMV and whole generations on a wafer: counts times constants.
+
+Modelled. The constants were fitted on a WSE-2; for any other wafer they are the same number of its cycles,
+and only the clock, the SIMD width and the size of the mesh differ.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+
+import numpy as np
+import numpy.typing as npt
+
+from wse_backend.errors import InvalidParams
+from wse_backend.wafer.shapes import BYTES_PER_VALUE, ModelShape, as_shape
+from wse_backend.wafer.spec import WaferSpec
+from wse_backend.wafer.timing.constants import Constants
+from wse_backend.wafer.timing.counts import (
+    Count,
+    Mesh,
+    OpCount,
+    decode_counts,
+    gemv_counts,
+    head_counts,
+    prefill_counts,
+)
+from wse_backend.wafer.timing.fitted import FITTED
+from wse_backend.wafer.timing.result import LayerTiming, OpTiming, PhaseTiming
+
+TOKENS_LIMIT = 100_000_000
+
+
+def decode(
+    shape: ModelShape | str,
+    spec: WaferSpec,
+    grid: tuple[int, int] = (420, 420),
+    context: int = 4096,
+    *,
+    batch: int = 1,
+    constants: Constants = FITTED,
+) -> PhaseTiming:
+    """Time of one decode step: one token for each of `batch` sequences with `context` tokens in the cache.
+
+    All layers share `grid`, layer after layer. Raises InvalidParams (context or batch below 1, no such
+    preset) and GridTooLarge.
+    """
+    model, (columns, rows) = as_shape(shape), spec.check_grid(grid)
+    context, batch = _checked("context", context), _checked("batch", batch)
+    mesh = Mesh.of(spec, columns, rows)
+    layers = _layers(model, decode_counts(model, mesh, context, batch), spec, constants)
+    head = _timed(head_counts(model, mesh, batch), spec, constants)
+    return PhaseTiming("decode", model.name, spec.name, (columns, rows), batch, layers, head)
+
+
+def prefill(
+    shape: ModelShape | str,
+    spec: WaferSpec,
+    grid: tuple[int, int] = (600, 600),
+    tokens: int = 4096,
+    *,
+    cached: int = 0,
+    constants: Constants = FITTED,
+) -> PhaseTiming:
+    """Time of the prefill of a prompt of `tokens` tokens, behind `cached` ones whose keys are already there.
+
+    The LM head runs for the last token only. Raises as `decode`.
+    """
+    model, (columns, rows) = as_shape(shape), spec.check_grid(grid)
+    tokens, cached = _checked("tokens", tokens), _checked("cached", cached, least=0)
+    mesh = Mesh.of(spec, columns, rows)
+    layers = _layers(model, prefill_counts(model, mesh, tokens, cached), spec, constants)
+    head = _timed(head_counts(model, mesh), spec, constants)
+    return PhaseTiming("prefill", model.name, spec.name, (columns, rows), tokens, layers, head)
+
+
+def gemv(
+    m: int, n: int, spec: WaferSpec, grid: tuple[int, int] | None = None, *, constants: Constants = FITTED
+) -> PhaseTiming:
+    """Time of one GEMV: a vector of `m` times a matrix of m x n. grid None: the square grid that is fastest.
+
+    The operation is in `extra`. Raises as `decode`.
+    """
+    m, n = _checked("m", m), _checked("n", n)
+    if grid is None:
+        sides = np.arange(1, spec.largest_square + 1)
+        cycles = cycles_of(gemv_counts(m, n, Mesh.of(spec, sides, sides)), spec, constants)
+        grid = (int(sides[np.argmin(cycles)]),) * 2
+    columns, rows = spec.check_grid(grid)
+    ops = _timed([gemv_counts(m, n, Mesh.of(spec, columns, rows))], spec, constants)
+    return PhaseTiming("gemv", f"{m}x{n}", spec.name, (columns, rows), 1, (), ops)
+
+
+def generate(
+    shape: ModelShape | str,
+    spec: WaferSpec,
+    prompt_tokens: int,
+    new_tokens: int,
+    prefill_grid: tuple[int, int] = (660, 660),
+    decode_grid: tuple[int, int] = (420, 420),
+    *,
+    constants: Constants = FITTED,
+) -> PhaseTiming:
+    """Time of a whole request: prefill, re-placement onto the decode grid, then one decode step per token.
+
+    Each step sees the context that has grown by then: decode is summed, not averaged. The prefill yields the
+    first new token. tokens_per_second counts new tokens over all seconds. Raises as `decode`.
+    """
+    model = as_shape(shape)
+    new_tokens = _checked("new_tokens", new_tokens)
+    first = prefill(model, spec, prefill_grid, prompt_tokens, constants=constants)
+    columns, rows = spec.check_grid(decode_grid)
+    mesh = Mesh.of(spec, columns, rows)
+    moved = _replacement(model, spec, prompt_tokens, first.grid, (columns, rows))
+    contexts, times = _growing(prompt_tokens + 1, prompt_tokens + new_tokens - 1, rows)
+    steps = [op.summed(times) for op in decode_counts(model, mesh, contexts)]
+    heads = [op.summed(times) for op in head_counts(model, mesh)]
+    layers = _layers(model, steps, spec, constants)
+    rest = PhaseTiming(
+        "decode",
+        model.name,
+        spec.name,
+        (columns, rows),
+        max(new_tokens - 1, 1),
+        layers,
+        _timed(heads, spec, constants),
+    )
+    both = tuple(
+        LayerTiming(before.index, before.ops + after.ops)
+        for before, after in zip(first.layers, rest.layers, strict=True)
+    )
+    extra = (*first.extra, moved, *rest.extra)
+    return PhaseTiming(
+        "generate", model.name, spec.name, (columns, rows), new_tokens, both, extra, (first, rest)
+    )
+
+
+def _growing(first: int, last: int, rows: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Contexts first..last, one for each cache tile that they need on `rows` rows, and how many share it."""
+    tile = np.arange(-(-first // rows), -(-last // rows) + 1)
+    times = np.minimum(tile * rows, last) - np.maximum((tile - 1) * rows, first - 1)
+    return tile * rows, np.maximum(times, 0)
+
+
+def decode_seconds(
+    shape: ModelShape,
+    spec: WaferSpec,
+    sides: npt.ArrayLike,
+    context: npt.ArrayLike,
+    batch: npt.ArrayLike = 1,
+    constants: Constants = FITTED,
+) -> Count:
+    """Seconds of a decode step on square grids; sides, context and batch broadcast (curves, searches)."""
+    mesh = Mesh.of(spec, sides, sides)
+    layer = [cycles_of(op, spec, constants) for op in decode_counts(shape, mesh, context, batch)]
+    head = [cycles_of(op, spec, constants) for op in head_counts(shape, mesh, batch)]
+    return (shape.n_layers * reduce(np.add, layer) + reduce(np.add, head)) / spec.clock_hz
+
+
+def prefill_seconds(
+    shape: ModelShape,
+    spec: WaferSpec,
+    sides: npt.ArrayLike,
+    tokens: npt.ArrayLike,
+    cached: npt.ArrayLike = 0,
+    constants: Constants = FITTED,
+) -> Count:
+    """Seconds of a prefill on square grids; sides, tokens and cached broadcast."""
+    mesh = Mesh.of(spec, sides, sides)
+    layer = [cycles_of(op, spec, constants) for op in prefill_counts(shape, mesh, tokens, cached)]
+    head = [cycles_of(op, spec, constants) for op in head_counts(shape, mesh)]
+    return (shape.n_layers * reduce(np.add, layer) + reduce(np.add, head)) / spec.clock_hz
+
+
+def best_side(shape: ModelShape | str, spec: WaferSpec, phase: str, tokens: int = 4096) -> int:
+    """Side of the fastest square grid for a phase ("decode", "prefill"), memory not considered."""
+    model = as_shape(shape)
+    sides = np.arange(1, spec.largest_square + 1)
+    if phase not in ("decode", "prefill"):
+        raise InvalidParams("phase", phase, "decode, prefill")
+    seconds_of = decode_seconds if phase == "decode" else prefill_seconds
+    return int(sides[np.argmin(seconds_of(model, spec, sides, _checked("tokens", tokens)))])
+
+
+def replacement_seconds(
+    shape: ModelShape, spec: WaferSpec, context: int, before: tuple[int, int], after: tuple[int, int]
+) -> float:
+    """Seconds to move weights and cache from one tiling to another over the mesh; 0 when they are the same.
+
+    Half of all bytes cross the middle of the smaller grid, over one link per row (no fitted constant).
+    """
+    if before == after:
+        return 0.0
+    moved = shape.params * BYTES_PER_VALUE + context * shape.kv_bytes_per_token
+    cut = min(before[1], after[1]) * spec.link_bytes_per_cycle * spec.clock_hz
+    return moved / 2 / cut
+
+
+def _replacement(
+    shape: ModelShape, spec: WaferSpec, context: int, before: tuple[int, int], after: tuple[int, int]
+) -> OpTiming:
+    seconds = replacement_seconds(shape, spec, context, before, after)
+    return OpTiming("re-placement", "placement", 0.0, seconds, 0.0, 0.0)
+
+
+def cycles_of(op: OpCount, spec: WaferSpec, constants: Constants) -> Count:
+    """Cycles of an operation, all causes together."""
+    return reduce(np.add, _by_cause(op, spec, constants))
+
+
+def _by_cause(op: OpCount, spec: WaferSpec, constants: Constants) -> tuple[Count, Count, Count, Count]:
+    """Cycles of an operation: compute, hops, routing stages, fixed overhead."""
+    compute = op.macs / spec.simd_width + constants.dispatch * op.dispatches + constants.element * op.elements
+    hops = constants.hop * op.hops + constants.dispatch * op.moves
+    overhead = constants.step * op.steps + constants.local * op.locals
+    return compute, hops, constants.stage * op.stages, overhead
+
+
+def _timed(ops: list[OpCount], spec: WaferSpec, constants: Constants) -> tuple[OpTiming, ...]:
+    timed = []
+    for op in ops:
+        seconds = (float(cycles) / spec.clock_hz for cycles in _by_cause(op, spec, constants))
+        timed.append(OpTiming(op.name, op.group, *seconds))
+    return tuple(timed)
+
+
+def _layers(
+    shape: ModelShape, ops: list[OpCount], spec: WaferSpec, constants: Constants
+) -> tuple[LayerTiming, ...]:
+    timed = _timed(ops, spec, constants)
+    return tuple(LayerTiming(index, timed) for index in range(shape.n_layers))
+
+
+def _checked(name: str, value: int, least: int = 1) -> int:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | np.integer)
+        or not least <= value <= TOKENS_LIMIT
+    ):
+        raise InvalidParams(name, value, f"a whole number from {least} to {TOKENS_LIMIT:,}")
+    return int(value)

@@ -1,0 +1,1 @@
+"""Getting a published model file onto this disk, verified."""
