@@ -17,7 +17,8 @@ from moa_core.runs.events import (
     SummaryDelta,
 )
 from moa_core.runs.orchestrator import run, run_sync
-from moa_core.runs.trace import CallRecord, Trace
+from moa_core.runs.strategy_context import Checked, Checker
+from moa_core.runs.trace import CallRecord, CheckRecord, Trace
 
 __all__ = [
     "Agent",
@@ -27,6 +28,9 @@ __all__ = [
     "AgentStarted",
     "AgentWaiting",
     "CallRecord",
+    "CheckRecord",
+    "Checked",
+    "Checker",
     "ConfigError",
     "Event",
     "Layer",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from moa_core.config.values import MoAConfig
-from moa_core.errors import CallFailed, LayerFailed, UnexpectedFailure
+from moa_core.errors import CallFailed, ConfigError, LayerFailed, UnexpectedFailure
 from moa_core.providers.base import Wait
 from moa_core.runs.budget import Contexts, trim_fairly
 from moa_core.runs.calls import Call, Progress, perform
@@ -25,8 +25,8 @@ from moa_core.runs.events import (
 )
 from moa_core.runs.prompts import Message, number_responses
 from moa_core.runs.routing import Router
-from moa_core.runs.strategy_context import SUMMARIZER, Outcome, Part
-from moa_core.runs.trace import CallRecord, Trace
+from moa_core.runs.strategy_context import MAX_FEEDBACK_CHARS, SUMMARIZER, Checked, Checker, Outcome, Part
+from moa_core.runs.trace import CallRecord, CheckRecord, Trace
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +41,7 @@ class Run:
         router: Router,
         emit: Callable[[Event], None],
         contexts: Contexts,
+        checker: Checker | None = None,
     ) -> None:
         self.config = config
         self.messages = messages
@@ -48,6 +49,8 @@ class Run:
         self._router = router
         self._emit = emit
         self._contexts = contexts
+        self._checker = checker
+        self._checks: list[CheckRecord] = []
         self._started = time.monotonic()
         self._progress: list[Progress] = []
         self._records: dict[int, CallRecord] = {}
@@ -68,7 +71,7 @@ class Run:
     def trace(self) -> Trace:
         """All calls so far; one that is still going on shows as it stands."""
         calls = tuple(self._records.get(n) or p.record() for n, p in enumerate(self._progress))
-        return Trace(calls, self.clock(), tuple(self.notes), self.config.seed)
+        return Trace(calls, self.clock(), tuple(self.notes), self.config.seed, tuple(self._checks))
 
     async def layer(self, parts: Sequence[Part], title: str = "") -> list[Outcome]:
         """Ask all `parts` at once; the outcomes in their order, failed ones included.
@@ -86,6 +89,29 @@ class Run:
         if not answers:
             raise LayerFailed(layer, {outcome.agent.name: str(outcome.error) for outcome in outcomes})
         return outcomes
+
+    async def check(self, answers: Sequence[Outcome]) -> list[Checked]:
+        """What the checker says of each answer, in their order; each on a thread, all at once."""
+        return list(await asyncio.gather(*(self._try(answer) for answer in answers)))
+
+    async def _try(self, answer: Outcome) -> Checked:
+        """One answer tried and recorded; a checker that fails is a problem of the check, not of the run."""
+        start_s = self.clock()
+        try:
+            if self._checker is None:
+                raise ConfigError("nothing was handed in that could try an answer", "checker")
+            checked = await asyncio.to_thread(self._checker, answer.text)
+        except (
+            Exception
+        ) as exc:  # the checker is the caller's: whatever it raises is said, and the run goes on
+            _log.warning("trying the answer of %r failed", answer.agent.name, exc_info=True)
+            checked = Checked(0.0, problem=f"{type(exc).__name__}: {exc}")
+        record = CheckRecord(
+            self._n_layers, answer.agent.name, start_s, self.clock(), checked.share,
+            checked.feedback[:MAX_FEEDBACK_CHARS], checked.problem, answer.text,
+        )  # fmt: skip
+        self._checks.append(record)
+        return Checked(record.share, record.feedback, record.problem)
 
     async def summarize(self, responses: Sequence[str]) -> str:
         """The final answer, made of `responses`. A summarizer that fails leaves them as they are, and a note.

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import AsyncExitStack, aclosing
 
 from moa_core.config.values import MoAConfig
-from moa_core.errors import LayerFailed, MoAError
+from moa_core.errors import ConfigError, LayerFailed, MoAError
 from moa_core.providers.base import Provider, Sessional, Wait
 from moa_core.runs.budget import Contexts
 from moa_core.runs.events import AgentWaiting, Event, RunFailed, RunFinished, RunStarted
@@ -16,6 +16,7 @@ from moa_core.runs.execution import Run
 from moa_core.runs.plan import Rehearsal, make_plan, rehearse
 from moa_core.runs.prompts import Message, check_messages
 from moa_core.runs.routing import Router
+from moa_core.runs.strategy_context import Checker
 from moa_core.strategies import Strategy, find_strategy
 
 
@@ -23,24 +24,32 @@ async def run(
     config: MoAConfig,
     messages: str | Sequence[Message],
     providers: Provider | Sequence[Provider],
+    checker: Checker | None = None,
 ) -> AsyncGenerator[Event, None]:
     """Run `config` over the conversation and tell what happens, from RunStarted to RunFinished or RunFailed.
 
     messages: role and content each, the last one the user's question; a plain string is one question.
     providers: one, or several asked in order which of them has an agent's model.
+    checker: tries answers, for the strategies that test their own work.
     Closing the generator cancels every call and waits until none is left.
     Raises InvalidMessages and ConfigError before the first event; faults of calls are events.
     """
     conversation = check_messages(messages)
     router = Router(providers)
     strategy = find_strategy(config.strategy)
+    if strategy.needs_checker and checker is None:
+        raise ConfigError(
+            f"{strategy.name} tries its answers, and nothing was handed in that could; "
+            "it works where answers can be tried, such as in a challenge",
+            "strategy",
+        )
     events: asyncio.Queue[Event | None] = asyncio.Queue()
     rehearsal = await rehearse(config, conversation)
     unused = [name for name in config.options if name not in strategy.options]
     notes = (*config.notes, *(f"option {name!r} means nothing to {strategy.name}" for name in unused))
     events.put_nowait(RunStarted(strategy.name, rehearsal.n_layers, config.seed, notes))
     player = asyncio.create_task(
-        _play(strategy, rehearsal, config, conversation, router, events.put_nowait), name="moa-run"
+        _play(strategy, rehearsal, config, conversation, router, events.put_nowait, checker), name="moa-run"
     )
     player.add_done_callback(lambda _: events.put_nowait(None))
     try:
@@ -59,10 +68,11 @@ async def _play(
     conversation: tuple[Message, ...],
     router: Router,
     emit: Callable[[Event], None],
+    checker: Checker | None,
 ) -> None:
     """Plan, then play; emits everything between RunStarted and the last event, and that one."""
     contexts = Contexts(router)
-    moa = Run(config, conversation, router, emit, contexts)
+    moa = Run(config, conversation, router, emit, contexts, checker)
     async with AsyncExitStack() as stack:
         for provider in router.providers:
             if isinstance(provider, Sessional):
@@ -98,6 +108,7 @@ def run_sync(
     config: MoAConfig,
     messages: str | Sequence[Message],
     providers: Provider | Sequence[Provider],
+    checker: Checker | None = None,
 ) -> Generator[Event, None, None]:
     """The same events as `run`, for code without an event loop (a page, a script, a notebook).
 
@@ -111,7 +122,7 @@ def run_sync(
         task = asyncio.current_task()
         assert task is not None
         loop_ready.put((asyncio.get_running_loop(), task))
-        async with aclosing(run(config, messages, providers)) as stream:
+        async with aclosing(run(config, messages, providers, checker)) as stream:
             async for event in stream:
                 events.put(event)
 

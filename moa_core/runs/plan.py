@@ -18,7 +18,7 @@ from moa_core.providers.base import Context, Provider, Wait, estimate_tokens
 from moa_core.runs.budget import Contexts
 from moa_core.runs.prompts import Message, check_messages
 from moa_core.runs.routing import Router
-from moa_core.runs.strategy_context import SUMMARIZER, Outcome, Part
+from moa_core.runs.strategy_context import MAX_FEEDBACK_CHARS, SUMMARIZER, Checked, Outcome, Part
 from moa_core.runs.structured import explain_schema
 from moa_core.strategies import find_strategy
 
@@ -161,6 +161,10 @@ class Rehearsal:
     async def layer(self, parts: Sequence[Part], title: str = "") -> list[Outcome]:
         self.n_layers += 1
         return [self._answer(self.n_layers, part) for part in parts]
+
+    async def check(self, answers: Sequence[Outcome]) -> list[Checked]:
+        """All answers fail, with as much to say as a model may see."""
+        return [Checked(0.0, "failed " * (MAX_FEEDBACK_CHARS // 7)) for _ in answers]
 
     async def summarize(self, responses: Sequence[str]) -> str:
         part = Part(self.config.summarizer, tuple(responses), role=SUMMARIZER)

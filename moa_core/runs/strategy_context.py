@@ -1,6 +1,6 @@
 """What a strategy sees of a run: parts for agents, their outcomes, and the stage they are played on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -9,6 +9,24 @@ from moa_core.errors import CallFailed
 from moa_core.runs.prompts import Message, fill_prompt, with_system
 
 SUMMARIZER = "summarizer"
+MAX_FEEDBACK_CHARS = 1500  # of what a checker says, as far as a model sees it
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What trying an answer came to. share: of the cases it passed, 0 to 1; feedback: what failed, in words.
+
+    problem: why it could not be tried at all, else empty.
+    """
+
+    share: float
+    feedback: str = ""
+    problem: str = ""
+
+
+Checker = Callable[[str], Checked]
+"""Tries an answer, e.g. runs its code on known cases. Called on threads, several at once; handed in by the
+caller of a run, since this package knows no grader."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +86,9 @@ class Stage(Protocol):
 
         Raises LayerFailed when every one failed.
         """
+
+    async def check(self, answers: Sequence[Outcome]) -> list[Checked]:
+        """What the run's checker says of each answer, in their order; all are tried at once."""
 
     async def summarize(self, responses: Sequence[str]) -> str:
         """The summarizer's answer to the conversation, made of `responses`."""

@@ -1,7 +1,7 @@
 """What every call of a run took and gave, as plain data and as a table."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -67,13 +67,28 @@ class CallRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckRecord:
+    """One answer that was tried: whose, after which layer, when, and what came of it (see `Checked`)."""
+
+    layer: int
+    agent: str
+    start_s: float
+    end_s: float
+    share: float
+    feedback: str = ""
+    problem: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Trace:
-    """All calls of a run in the order they began, and what had to be said about it."""
+    """All calls of a run in the order they began, the answers that were tried, and what had to be said."""
 
     calls: tuple[CallRecord, ...]
     total_s: float
     notes: tuple[str, ...] = ()
     seed: int | None = None
+    checks: tuple[CheckRecord, ...] = ()
 
     def to_dataframe(self) -> "pd.DataFrame":
         """One row per call, `COLUMNS` as columns; counts are nullable integers, times are seconds."""
@@ -89,7 +104,10 @@ class Trace:
         """The trace as plain JSON data, texts included, provider timing objects left out."""
         names = (*COLUMNS, "index", "text", "reasoning", "notes", "raw")
         calls = [{name: _plain(getattr(call, name)) for name in names} for call in self.calls]
-        return {"total_s": self.total_s, "seed": self.seed, "notes": list(self.notes), "calls": calls}
+        data = {"total_s": self.total_s, "seed": self.seed, "notes": list(self.notes), "calls": calls}
+        if self.checks:
+            data["checks"] = [asdict(check) for check in self.checks]
+        return data
 
 
 def _plain(value: Any) -> Any:

@@ -24,7 +24,7 @@ class Strategy:
 
     play: makes the calls on a `Stage` and returns the answer. It must not depend on what the answers say for
     how many calls it makes at most: the plan of a run is made by rehearsing it. roles: the parts that
-    `MoAConfig.roles` may give to an agent of its own.
+    `MoAConfig.roles` may give to an agent of its own. needs_checker: it tries answers with the run's checker.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Strategy:
     play: Callable[[Stage], Awaitable[str]]
     roles: tuple[str, ...] = ()
     options: Mapping[str, Option] = field(default_factory=dict, hash=False)
+    needs_checker: bool = False
 
 
 def option(config: MoAConfig, options: Mapping[str, Option], name: str) -> int:

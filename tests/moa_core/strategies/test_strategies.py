@@ -27,8 +27,9 @@ def asked(provider, model):
     return [request for request in provider.history if request.model == model]
 
 
-def test_the_four_strategies_are_found_by_name():
-    assert list(all_strategies()) == ["best-of-n", "layered", "propose-critique-refine", "single"]
+def test_the_strategies_are_found_by_name():
+    names = ["best-of-n", "layered", "propose-critique-refine", "propose-test-repair", "single"]
+    assert list(all_strategies()) == names
     assert find_strategy("Best_of_n") is all_strategies()["best-of-n"]
 
 
