@@ -1,20 +1,24 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint bench clean
+.DEFAULT_GOAL := help
+.PHONY: help run test lint bench clean
 
-run: .venv/run
+help:            ## Print these targets
+	@sed -n 's/^\([a-z]*\):[^#]*## */\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+
+run: .venv/run   ## Start the app
 	$(BIN)/streamlit run streamlit_app.py
 
-test: .venv/dev lint
+test: .venv/dev lint   ## Lint, types and all tests
 	$(BIN)/python -m pytest
 
-lint: .venv/dev
+lint: .venv/dev   ## Lint, format and types only
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: .venv/bench
+bench: .venv/bench   ## Every benchmark, one table each
 	@for script in bench/*.py; do echo "== $$script"; PYTHONPATH=. $(BIN)/python $$script || exit 1; done
 
 # One virtual environment; a stamp per requirements file says what was installed into it.
@@ -33,5 +37,5 @@ bench: .venv/bench
 .venv:
 	$(PYTHON) -m venv .venv
 
-clean:
+clean:   ## Remove the environment and the caches
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -12,6 +12,7 @@ from pages.parts.plan_table import show_plan
 from pages.parts.session import init_session
 from pages.state.draft import AgentDraft, LayerDraft
 from pages.state.text import as_plain, capitalised
+from wse_backend.models import DEFAULT_MODEL
 
 MAX_TOKENS_LIMIT = 32_768
 NAME_CHARS = 80
@@ -72,6 +73,14 @@ def act_on_layer(layer: LayerDraft) -> None:
             draft.move_layer(layer.uid, 1)
         case "remove":
             draft.remove_layer(layer.uid)
+
+
+def add_agent(layer_uid: int) -> None:
+    draft.add_agent(layer_uid)
+
+
+def add_layer() -> None:
+    draft.add_layer()
 
 
 def cycles_key() -> str:
@@ -188,7 +197,7 @@ def draw_layer(layer: LayerDraft, number: int, choices: Choices) -> None:
                 "Add an agent",
                 icon=":material/add:",
                 key=f"agents_layer_{layer.uid}_add",
-                on_click=draft.add_agent,
+                on_click=add_agent,
                 args=(layer.uid,),
             )
             st.menu_button(
@@ -248,7 +257,7 @@ def draw_model_suggestions(config: MoAConfig, choices: Choices) -> None:
     suggestions = config.suggest_models(choices)
     if not suggestions:
         return
-    mapping = {s.model: s.replacement or backend.model_files.DEFAULT_MODEL for s in suggestions}
+    mapping = {s.model: s.replacement or DEFAULT_MODEL for s in suggestions}
     lines = [
         f"- {as_plain(s.model)} ({as_plain(', '.join(s.agents))}): could be {as_plain(mapping[s.model])}"
         for s in suggestions
@@ -267,10 +276,12 @@ with page_body():
     in_process = backend.in_process_models()
     from_cloud, cloud_problem = backend.cloud_models()
     choices = {choice.name: choice for choice in [*in_process, *from_cloud]}
+    config: MoAConfig | None = None
+    problem: ConfigError | None = None
     try:
-        config, problem = draft.to_config(), None
+        config = draft.to_config()
     except ConfigError as exc:
-        config, problem = None, exc
+        problem = exc
 
     draw_toolbar(config)
     if import_problem := st.session_state.get("agents_import_problem"):
@@ -302,7 +313,7 @@ with page_body():
             "There are no layers, so the summarizer answers alone. Add a layer to let agents answer first.",
             icon=":material/layers_clear:",
         )
-    st.button("Add a layer", icon=":material/add:", key="agents_add_layer", on_click=draft.add_layer)
+    st.button("Add a layer", icon=":material/add:", key="agents_add_layer", on_click=add_layer)
 
     st.subheader("Summarizer")
     with st.container(border=True):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from dataclasses import dataclass, field, replace
 
@@ -12,6 +11,7 @@ import streamlit as st
 from moa_core import Agent, Layer, MoAConfig
 from moa_core.errors import MoAError
 from moa_core.providers import OpenAICompatible, Wafer
+from pages.parts.settings import secret
 from pages.state.text import count, size
 from wse_backend import EnginePool
 from wse_backend import models as model_files
@@ -101,13 +101,6 @@ def _wafer() -> Wafer:
 @st.cache_resource(show_spinner=False, max_entries=4)
 def _cloud(base_url: str, api_key: str) -> OpenAICompatible:
     return OpenAICompatible(base_url=base_url, api_key=api_key, name=CLOUD_NAME)
-
-
-def secret(name: str) -> str | None:
-    """A setting from Streamlit's secrets, else from the environment; None when it is in neither."""
-    if st.secrets.load_if_toml_exists() and name in st.secrets:
-        return str(st.secrets[name]) or None
-    return os.environ.get(name) or None
 
 
 def cloud() -> OpenAICompatible | None:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from pages.parts.settings import show_settings_problem
+
 PAGE_WIDTH_PX = 1120  # wide enough for three agents side by side, narrow enough to read
 
 
 def page_body() -> DeltaGenerator:
     """A centred column of at most PAGE_WIDTH_PX; the page draws everything inside it."""
-    return st.container(horizontal_alignment="center").container(width=PAGE_WIDTH_PX)
+    body = st.container(horizontal_alignment="center").container(width=PAGE_WIDTH_PX)
+    with body:
+        show_settings_problem()
+    return body
 
 
 def row(**options: object) -> DeltaGenerator:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.request
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,11 @@ class App:
         return self.run()
 
     @property
+    def everything(self) -> str:
+        """All that the page sends to the browser: each element as its message, tables included."""
+        return "\n".join(str(node.proto) for node in _nodes(self.at._tree))
+
+    @property
     def text(self) -> str:
         """Every word on the page that is drawn as text or as a message."""
         at = self.at
@@ -83,3 +89,11 @@ def setup(*models: str, summarizer: str = "say:the answer", n_layers: int = 1) -
     """Layers with one agent per model, and a summarizer."""
     layer = Layer(tuple(Agent(f"Agent {n}", model, "Answer.") for n, model in enumerate(models, start=1)))
     return MoAConfig(layers=(layer,) * n_layers, summarizer=Agent("Summarizer", summarizer, "Combine."))
+
+
+def _nodes(node: Any) -> Iterator[Any]:
+    """A block's elements and its inner blocks' elements."""
+    for child in getattr(node, "children", {}).values():
+        if getattr(child, "proto", None) is not None:
+            yield child
+        yield from _nodes(child)

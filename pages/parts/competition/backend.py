@@ -13,7 +13,7 @@ from pathlib import Path
 import streamlit as st
 
 from grader.competition import BoardRow, Door, Kind, Referee, Round, Store, now_ms
-from pages.parts.backend import secret
+from pages.parts.settings import secret, secrets_problem
 
 ROOT = Path(__file__).parents[3]
 COMMUNITY_CLOUD_FOLDER = "/mount/src/"
@@ -23,7 +23,7 @@ GRADING_SLOTS = 2
 
 def competition_url() -> str:
     """`[connections.competition] url` of the secrets, else COMPETITION_URL, else a file in data/."""
-    if st.secrets.load_if_toml_exists():
+    if secrets_problem() is None:
         url = st.secrets.get("connections", {}).get("competition", {}).get("url")
         if url:
             return str(url)

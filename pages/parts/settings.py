@@ -1,0 +1,48 @@
+"""Settings of the app: Streamlit's secrets, else the environment; and what is wrong with the secrets."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+
+import streamlit as st
+from streamlit.errors import StreamlitSecretNotFoundError
+
+PLACE = re.compile(r"at (line \d+, column \d+|end of document)")
+
+
+def secret(name: str) -> str | None:
+    """A setting from Streamlit's secrets, else from the environment; None when it is in neither."""
+    if secrets_problem() is None and name in st.secrets:
+        return str(st.secrets[name]) or None
+    return os.environ.get(name) or None
+
+
+def secrets_problem() -> str | None:
+    """Why the secrets cannot be read; None when they can. "" when there are none, which is fine.
+
+    The reason names the place in the file, never what stands there: that may be a key.
+    """
+    try:
+        len(st.secrets)
+    except StreamlitSecretNotFoundError as exc:
+        if not isinstance(exc.__cause__, tomllib.TOMLDecodeError | TypeError):
+            return ""
+        place = PLACE.search(str(exc.__cause__))
+        return f"secrets.toml is no valid TOML{f', {place[1]}' if place else ''}"
+    except (OSError, UnicodeDecodeError) as exc:
+        return f"secrets.toml cannot be read ({type(exc).__name__})"
+    return None
+
+
+def show_settings_problem() -> None:
+    """Say that the secrets are ignored, and what to do; nothing when they are fine."""
+    problem = secrets_problem()
+    if problem:
+        st.error(
+            f"{problem}. No secret is used until it is mended: put every text in quotes, one "
+            '`NAME = "value"` on a line, and reload this page.',
+            title="The app's secrets are not readable",
+            icon=":material/key_off:",
+        )
