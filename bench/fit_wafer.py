@@ -1,7 +1,7 @@
 """Fit the timing model's six constants to measurements of a WSE-2, and say how far off it is on every row.
 
     python bench/fit_wafer.py                    # predicted, measured and error of every calibration row
-    python bench/fit_wafer.py --write            # also replace wse_backend/timing/fitted.py
+    python bench/fit_wafer.py --write            # also replace wse_backend/wafer/timing/fitted.py
     python bench/fit_wafer.py --cross-validate   # also compare structural variants on rows left out of a fit
 
 The counts of wse_backend.wafer.timing are linear in the constants, so the fit is a non-negative least-squares
@@ -39,7 +39,7 @@ from wse_backend.wafer.timing.counts import (  # noqa: E402
 )
 
 CALIBRATION = ROOT / "bench" / "data" / "wafer_calibration.csv"
-FITTED = ROOT / "wse_backend" / "timing" / "fitted.py"
+FITTED = ROOT / "wse_backend" / "wafer" / "timing" / "fitted.py"
 GEMV_WEIGHT = 0.25  # the one GEMV row is published with two digits: 0.0012 ms is 0.00115 to 0.00125
 
 
@@ -228,7 +228,7 @@ def write_constants(rows: Sequence[Row], constants: Constants, path: Path = FITT
 
 
 def module_text(rows: Sequence[Row], constants: Constants) -> str:
-    """The source text of wse_backend/timing/fitted.py."""
+    """The source text of wse_backend/wafer/timing/fitted.py."""
     lines = [
         '"""The fitted constants and what they leave unexplained; written by bench/fit_wafer.py --write.',
         "",

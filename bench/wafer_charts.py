@@ -18,16 +18,18 @@ from pages.parts.wafer import floorplan as wafer_floorplan
 from pages.parts.wafer import layers as wafer_layers
 from pages.parts.wafer import machines as wafer_machines
 from pages.parts.wafer.chart import Chart
+from pages.state.wafer_machines import EXAMPLE_CALLS, replay_bars
 from pages.state.wafer_setting import Setting
 from wse_backend.errors import DoesNotFit
-from wse_backend.wafer.economics import pipeline
+from wse_backend.wafer.economics import Prices, pipeline
+from wse_backend.wafer.placed import placed_timing
 from wse_backend.wafer.placement import Placement
 from wse_backend.wafer.shapes import PRESETS
 from wse_backend.wafer.spec import WSE2, WSE3
 
 AIM_MS, AIM_KB = 100, 300
 MAPPINGS = (("layer", None), ("stage", 420), ("shared", 660))
-PRICES = wafer_cost.Prices(2.5e6, 23.0, 3.0, 0.20, 0.60)
+PRICES = Prices(2.5e6, 23.0, 3.0, 0.20, 0.60)
 Draw = Callable[[], Chart | tuple[Chart, ...]]
 
 
@@ -46,11 +48,11 @@ def settings() -> Iterator[tuple[Setting, Placement]]:
 def draws(setting: Setting, placement: Placement) -> dict[str, Draw]:
     """What the page draws for a setting, by name; the work before a figure is part of it."""
     defects = setting.defects(1)[0]
-    graph = [(setting.model, wafer_machines.EXAMPLE_CALLS)]
+    graph = [(setting.model, EXAMPLE_CALLS)]
     context = setting.context
 
     def layers(phase: str) -> Chart:
-        return wafer_layers.cause_chart(wafer_layers.placed_timing(placement, phase, context), placement)
+        return wafer_layers.cause_chart(placed_timing(placement, phase, context), placement)
 
     return {
         "floorplan": lambda: wafer_floorplan.floorplan_chart(placement, 0, defects, "layer"),
@@ -58,9 +60,7 @@ def draws(setting: Setting, placement: Placement) -> dict[str, Draw]:
         "yield": lambda: wafer_floorplan.yield_chart(setting),
         "decode by cause": lambda: layers("decode"),
         "prefill by cause": lambda: layers("prefill"),
-        "same run on": lambda: wafer_machines.machines_chart(
-            wafer_machines.replay_bars(graph, setting.spec), "A run."
-        ),
+        "same run on": lambda: wafer_machines.machines_chart(replay_bars(graph, setting.spec), "A run."),
         "grid size": lambda: wafer_curves.grid_chart(setting, "prefill"),
         "context": lambda: wafer_curves.context_chart(setting, placement),
         "wafers (two charts)": lambda: wafer_curves.wafers_charts(setting),

@@ -6,23 +6,27 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from wse_backend.errors import DoesNotFit
 from wse_backend.wafer.defects import DefectMap, draw_usable, expected_yield
+from wse_backend.wafer.economics import pipeline
 from wse_backend.wafer.placement import Placement, place
 from wse_backend.wafer.shapes import PRESETS, ModelShape
 from wse_backend.wafer.spec import WaferSpec
 
 WAFER_CHOICES = (0, 1, 2, 4, 8, 16, 32)  # 0: as few as hold the model
 MAPPING_NAMES: Mapping[str, str] = {
-    "layer": "A region per layer",
+    "layer": "A region per transformer layer",
     "stage": "A region per stage",
     "shared": "One grid for all",
 }
 MAPPING_NOTES: Mapping[str, str] = {
-    "layer": "Every layer has PEs of its own; nothing moves but activations.",
-    "stage": "As many grids as have room, each with a run of layers.",
-    "shared": "All layers of a wafer share one grid, layer after layer, as the reference measurements did.",
+    "layer": "Every transformer layer has PEs of its own; nothing moves but activations.",
+    "stage": "As many grids as have room, each with a run of transformer layers.",
+    "shared": "All transformer layers of a wafer share one grid, one after another, as the reference "
+    "measurements did.",
 }
 KV_NAMES: Mapping[str, str] = {"shift": "Shifted over all rows", "concat": "Last row first"}
+WAFER_POINTS = 8  # of a curve over the number of wafers
 HOPELESS_YIELD, HOPELESS_DRAWS = 0.001, 2  # so many defects take a while to draw: refuse early
 SIZE_SUFFIX = re.compile(r"(-instruct|-chat|-it|-\d+e(-instruct)?)$")
 
@@ -82,3 +86,17 @@ def _big(number: int) -> str:
 def unique(names: Iterable[str]) -> list[str]:
     """In order, each once."""
     return list(dict.fromkeys(names))
+
+
+def wafers_points(setting: Setting) -> list[tuple[int, float, float, float]]:
+    """(wafers, one user's tokens/s, all users' tokens/s, first token's seconds) from the fewest wafers on."""
+    needed = place(setting.model, setting.spec, setting.context, kv=setting.kv).wafers
+    points = []
+    for wafers in range(needed, min(needed + WAFER_POINTS, setting.model.n_layers + 1)):
+        try:
+            placed = place(setting.model, setting.spec, setting.context, wafers, kv=setting.kv)
+        except DoesNotFit:  # rounded-up tiles: one wafer more does not always hold more
+            continue
+        found = pipeline(placed, prompt_tokens=setting.prompt_tokens)
+        points.append((wafers, 1 / found.token_s, 1 / found.slowest_s, found.prefill_s))
+    return points

@@ -140,7 +140,7 @@ def test_a_file_in_the_model_folder_can_be_laid_out(
     monkeypatch.setenv("WSE_MODEL_DIR", str(tmp_path))
     app.open("wafer")
     choose(app, model="my-own.gguf", tab="Latency")
-    assert "2 regions for 2 layers" in app.text
+    assert "2 regions for 2 transformer layers" in app.text
 
 
 def test_a_file_that_is_no_model_is_refused(
@@ -187,7 +187,7 @@ def test_a_price_below_the_cost_of_a_full_pipeline_never_pays(app: App) -> None:
 
 def test_a_run_in_the_cloud_is_replayed_but_has_no_times_per_layer(cloud: Cloud, app: App) -> None:
     app.use(setup("echo")).ask("Go").open("wafer")
-    assert "reports no times per layer" in app.text
+    assert "reports no times per transformer layer" in app.text
     assert charts(app) == ["Measured, Modelled"]
     assert "The run's own model has no known shape" in app.text
 
@@ -209,7 +209,7 @@ def test_a_run_on_real_weights_is_measured_here_and_modelled_there(app: App) -> 
     for figure in figures[:2]:
         assert [len(trace["x"]) for trace in figure["data"]] == [30] * 5  # SmolLM2-135M has 30 layers
     axes = [figure["layout"]["yaxis"]["title"]["text"] for figure in figures[:2]]
-    assert axes == ["Milliseconds per layer", "Microseconds per layer"]
+    assert axes == ["Milliseconds per transformer layer", "Microseconds per transformer layer"]
     machines = [name for trace in figures[2]["data"] for name in trace["y"]]
     assert machines == ["This machine", "One CS-3", "Four CS-3", "A100 80 GB", "H100 SXM"]
     assert app.at.selectbox(key="wafer_model").value == "smollm2-135m"

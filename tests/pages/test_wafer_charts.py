@@ -17,12 +17,14 @@ from pages.parts.wafer import floorplan as wafer_floorplan
 from pages.parts.wafer import layers as wafer_layers
 from pages.parts.wafer import machines as wafer_machines
 from pages.parts.wafer.chart import FIGURE_LIMIT_BYTES, MARKS, Chart
+from pages.state.wafer_machines import EXAMPLE_CALLS, calls_of, replay_bars
 from pages.state.wafer_setting import Setting, preset_for
-from wse_backend.wafer.economics import Pipeline, pipeline
+from wse_backend.wafer.economics import Pipeline, Prices, break_even, pipeline
+from wse_backend.wafer.placed import placed_timing
 from wse_backend.wafer.shapes import PRESETS
 from wse_backend.wafer.spec import WSE2, WSE3
 
-PRICES = wafer_cost.Prices(2.5e6, 23.0, 3.0, 0.20, 0.60)
+PRICES = Prices(2.5e6, 23.0, 3.0, 0.20, 0.60)
 SETTINGS = {
     "a small model": Setting(PRESETS["smollm2-135m"], WSE3),
     "the largest model": Setting(PRESETS["llama3.1-405b"], WSE3, context=32768),
@@ -45,7 +47,7 @@ def all_charts(setting: Setting) -> Iterator[Chart]:
     yield wafer_floorplan.sram_chart(placement, placement.layer_regions[-1].wafer)
     yield wafer_floorplan.yield_chart(setting)
     for phase in wafer_layers.PHASE_NAMES:
-        timing = wafer_layers.placed_timing(placement, phase, setting.context)
+        timing = placed_timing(placement, phase, setting.context)
         yield wafer_layers.cause_chart(timing, placement)
         yield wafer_layers.operations_chart(timing)
         yield wafer_layers.modelled_chart(timing, placement)
@@ -58,8 +60,8 @@ def all_charts(setting: Setting) -> Iterator[Chart]:
     found = pipeline(placement)
     yield wafer_cost.streams_chart(found, placement)
     yield wafer_cost.cost_chart(found, placement, PRICES)
-    graph = [(setting.model, wafer_machines.EXAMPLE_CALLS)]
-    yield wafer_machines.machines_chart(wafer_machines.replay_bars(graph, setting.spec), "An example.")
+    graph = [(setting.model, EXAMPLE_CALLS)]
+    yield wafer_machines.machines_chart(replay_bars(graph, setting.spec), "An example.")
     yield wafer_evidence.error_chart()
     yield wafer_evidence.service_chart()
 
@@ -95,8 +97,8 @@ def test_latency_by_layer_adds_up_to_the_pipeline_of_the_placement() -> None:
     setting = SETTINGS["the largest model"]
     placement = setting.placement()
     found = pipeline(placement, prompt_tokens=512)
-    decode = wafer_layers.placed_timing(placement, "decode", setting.context)
-    prefill = wafer_layers.placed_timing(placement, "prefill", 512)
+    decode = placed_timing(placement, "decode", setting.context)
+    prefill = placed_timing(placement, "prefill", 512)
     assert decode.seconds == pytest.approx(found.token_s)
     assert prefill.seconds == pytest.approx(found.prefill_s)
     assert len(decode.layers) == 126
@@ -114,16 +116,16 @@ def test_grid_curves_show_the_measured_rows_where_they_were_measured() -> None:
 
 def test_break_even_is_the_published_example() -> None:
     """Four systems, 10 million dollars, 100 kW, 3 years, 450 tokens/s: about 250 dollars, 420 streams."""
-    prices = wafer_cost.Prices(2.5e6, 25.0, 3.0, 0.20, 0.60)
+    prices = Prices(2.5e6, 25.0, 3.0, 0.20, 0.60)
     one_stream = Pipeline(stages_s=(1 / 450,), prefill_s=0.1, held=1)
-    found = wafer_cost.break_even(prices, one_stream, wafers=4)
+    found = break_even(prices, one_stream, wafers=4)
     assert found.alone.total_usd == pytest.approx(250, rel=0.02)
     assert found.streams == pytest.approx(420, rel=0.02)
     assert not found.is_reached  # one region is full with one stream
     deep = Pipeline(stages_s=(1 / 450 / 1000,) * 1000, prefill_s=0.1, held=1000)
-    assert wafer_cost.break_even(prices, deep, wafers=4).is_reached
-    assert wafer_cost.break_even(prices, deep, wafers=4).has_room
-    assert not wafer_cost.break_even(prices, replace(deep, held=300), wafers=4).has_room
+    assert break_even(prices, deep, wafers=4).is_reached
+    assert break_even(prices, deep, wafers=4).has_room
+    assert not break_even(prices, replace(deep, held=300), wafers=4).has_room
 
 
 def record(
@@ -146,7 +148,7 @@ def record(
 
 def test_a_runs_calls_keep_their_layers_tokens_and_models() -> None:
     records = [record(1, 100, 150, 20), record(1, None, None, None), record(2, 300, None, 0, "n")]
-    found = wafer_machines.calls_of(records)
+    found = calls_of(records)
     assert list(found) == ["m", "n"]
     (first,), (second,) = found.values()
     assert (first.layer, first.prompt_tokens, first.cached_tokens, first.completion_tokens) == (
@@ -165,7 +167,7 @@ def test_a_runs_calls_keep_their_layers_tokens_and_models() -> None:
 
 def test_a_model_that_one_gpu_cannot_hold_gets_a_bar_for_the_fewest_that_do() -> None:
     """70.6 billion fp16 weights are 141 GB: more than 80 GB, and less than 90 % of 160 GB."""
-    bars = wafer_machines.replay_bars([(PRESETS["llama3.1-70b"], wafer_machines.EXAMPLE_CALLS)], WSE3)
+    bars = replay_bars([(PRESETS["llama3.1-70b"], EXAMPLE_CALLS)], WSE3)
     seconds = {bar.machine: bar.seconds for bar in bars}
     assert [name for name, value in seconds.items() if value is None] == [
         "One CS-3",

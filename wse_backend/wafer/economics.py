@@ -19,6 +19,7 @@ from wse_backend.wafer.timing.counts import Mesh, decode_counts, head_counts, pr
 from wse_backend.wafer.timing.phases import cycles_of
 
 SECONDS_PER_YEAR = 365 * 24 * 3600
+STREAM_POINTS = 48  # of a curve over concurrent streams
 ENERGY_USD_PER_KWH = 0.20  # electricity with cooling; an input, not a measurement
 CROSSING_S = 5e-6  # from wafer to wafer through one Ethernet switch; an assumption, no published figure
 
@@ -161,3 +162,53 @@ def break_even_streams(cost: TokenCost, price_usd_per_million: float) -> float:
     if not price_usd_per_million > 0:
         raise InvalidParams("price_usd_per_million", price_usd_per_million, "more than 0")
     return cost.total_usd / price_usd_per_million
+
+
+@dataclass(frozen=True)
+class Prices:
+    """What people may change. power_kw: of one system."""
+
+    system_usd: float
+    power_kw: float
+    years: float
+    usd_per_kwh: float
+    usd_per_million: float
+
+    def cost(self, wafers: int, tokens_per_second: float) -> TokenCost:
+        """Cost of a million tokens on `wafers` systems. Raises InvalidParams."""
+        return cost_per_million(
+            wafers * self.system_usd,
+            wafers * self.power_kw * 1000,
+            self.years,
+            tokens_per_second,
+            self.usd_per_kwh,
+        )
+
+
+@dataclass(frozen=True)
+class BreakEven:
+    """streams: concurrent streams, each as fast as a lone one, that pay for the machines.
+
+    is_reached: a full pipeline is that fast. has_room: the SRAM holds the cache of so many.
+    """
+
+    alone: TokenCost
+    full: TokenCost
+    streams: float
+    is_reached: bool
+    has_room: bool
+
+
+def break_even(prices: Prices, pipeline: Pipeline, wafers: int) -> BreakEven:
+    """When the machines pay. Raises InvalidParams (an input out of range)."""
+    alone = prices.cost(wafers, 1 / pipeline.token_s)
+    full = prices.cost(wafers, 1 / pipeline.slowest_s)
+    streams = break_even_streams(alone, prices.usd_per_million)
+    has_room = streams <= pipeline.held
+    return BreakEven(alone, full, streams, full.total_usd <= prices.usd_per_million, has_room)
+
+
+def streams_axis(pipeline: Pipeline) -> npt.NDArray[np.int64]:
+    """Numbers of streams from one to well beyond a full pipeline, rising geometrically."""
+    most = max(8 * pipeline.full_at, 2 * pipeline.held, 256)
+    return np.unique(np.geomspace(1, most, STREAM_POINTS).astype(np.int64))

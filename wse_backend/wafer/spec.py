@@ -26,6 +26,8 @@ class WaferSpec:
     link_bytes_per_cycle: one 32-bit packet per cycle, link and direction.
     routing_paths: routes ("colours") that one router can tell apart; the R of PLMR.
     io_bytes_per_s: into and out of the system over its network ports.
+    system: the product that one wafer is sold in.
+    is_measured: whether the timing constants were fitted to hardware of this kind.
     """
 
     name: str
@@ -43,6 +45,8 @@ class WaferSpec:
     routing_paths: int = 24
     io_bytes_per_s: float = 150e9
     system_power_w: float = 23_000.0
+    system: str = "CS-3"
+    is_measured: bool = False
 
     @property
     def pes(self) -> int:
@@ -86,6 +90,8 @@ WSE2 = WaferSpec(
     sram_bytes_per_pe=48 * KIB,
     memory_bytes_per_s=20e15,
     peak_flops=7.5e15,
+    system="CS-2",
+    is_measured=True,
 )
 
 # 900,000 active of about 970,000 PEs, 44 GB, 21 PB/s, 8-wide fp16 SIMD, 125 PFLOP/s (sparse fp16): Cerebras,

@@ -87,7 +87,7 @@ def choose(run_models: list[str]) -> Setting:
             WAFER_CHOICES,
             key="wafer_count",
             format_func=lambda count: str(count or "As few as hold it"),
-            help="More wafers form a pipeline over the layers; only activations cross.",
+            help="More wafers form a pipeline over the transformer layers; only activations cross.",
             persist_state="session",
         )
         context = st.number_input(

@@ -2,68 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-import numpy.typing as npt
 import plotly.graph_objects as go
 
 from pages.parts.charts import with_legend_below
 from pages.parts.wafer.chart import Chart, log_axis, mark_x, mark_y, rate
-from wse_backend.wafer.economics import Pipeline, TokenCost, break_even_streams, cost_per_million
+from wse_backend.wafer.economics import Pipeline, Prices, break_even, streams_axis
 from wse_backend.wafer.placement import Placement
-
-STREAM_POINTS = 48
-
-
-@dataclass(frozen=True)
-class Prices:
-    """What people may change. power_kw: of one system."""
-
-    system_usd: float
-    power_kw: float
-    years: float
-    usd_per_kwh: float
-    usd_per_million: float
-
-    def cost(self, wafers: int, tokens_per_second: float) -> TokenCost:
-        """Cost of a million tokens on `wafers` systems. Raises InvalidParams."""
-        return cost_per_million(
-            wafers * self.system_usd,
-            wafers * self.power_kw * 1000,
-            self.years,
-            tokens_per_second,
-            self.usd_per_kwh,
-        )
-
-
-@dataclass(frozen=True)
-class BreakEven:
-    """streams: concurrent streams, each as fast as a lone one, that pay for the machines.
-
-    is_reached: a full pipeline is that fast. has_room: the SRAM holds the cache of so many.
-    """
-
-    alone: TokenCost
-    full: TokenCost
-    streams: float
-    is_reached: bool
-    has_room: bool
-
-
-def break_even(prices: Prices, pipeline: Pipeline, wafers: int) -> BreakEven:
-    """When the machines pay. Raises InvalidParams (an input out of range)."""
-    alone = prices.cost(wafers, 1 / pipeline.token_s)
-    full = prices.cost(wafers, 1 / pipeline.slowest_s)
-    streams = break_even_streams(alone, prices.usd_per_million)
-    has_room = streams <= pipeline.held
-    return BreakEven(alone, full, streams, full.total_usd <= prices.usd_per_million, has_room)
-
-
-def streams_axis(pipeline: Pipeline) -> npt.NDArray[np.int64]:
-    """Numbers of streams from one to well beyond a full pipeline, rising geometrically."""
-    most = max(8 * pipeline.full_at, 2 * pipeline.held, 256)
-    return np.unique(np.geomspace(1, most, STREAM_POINTS).astype(np.int64))
 
 
 def streams_chart(pipeline: Pipeline, placement: Placement) -> Chart:

@@ -7,18 +7,16 @@ import plotly.graph_objects as go
 
 from pages.parts.charts import with_legend_below
 from pages.parts.wafer.chart import Chart, duration, log_axis, mark_x, rate
-from pages.state.wafer_setting import Setting
-from wse_backend.errors import DoesNotFit
+from pages.state.wafer_setting import Setting, wafers_points
 from wse_backend.wafer import gpu
 from wse_backend.wafer.economics import pipeline
-from wse_backend.wafer.placement import Placement, place
+from wse_backend.wafer.placement import Placement
 from wse_backend.wafer.timing import decode_seconds, prefill_seconds
 from wse_backend.wafer.timing.baselines import ALLREDUCES, GEMMS, allreduce_seconds, gemm_seconds
 from wse_backend.wafer.timing.fitted import RESIDUALS
 
 CURVES = {"grid": "Grid size", "context": "Context", "wafers": "Wafers", "batch": "Batch"}
 CONTEXT_POINTS = 18
-WAFER_POINTS = 8
 SIDE_STEP = 5
 ALGORITHM_NAMES = {
     "summa": "SUMMA",
@@ -76,7 +74,8 @@ def grid_chart(setting: Setting, phase: str) -> Chart:
     return Chart(
         f"{phase.capitalize()} on grids of every size",
         with_legend_below(figure),
-        f"{story} {tokens:,} tokens, one request, all layers on one grid; SRAM left aside. Teeth come from "
+        f"{story} {tokens:,} tokens, one request, all transformer layers on one grid; SRAM left aside. "
+        "Teeth come from "
         f"tiles that are rounded up to whole elements.{elsewhere}",
         f"Curve of {what.lower()} over the grid's side, best at {sides[best]}",
         ("modelled", "measured") if rows else ("modelled",),
@@ -109,20 +108,6 @@ def context_chart(setting: Setting, placement: Placement) -> Chart:
     )
 
 
-def wafers_points(setting: Setting) -> list[tuple[int, float, float, float]]:
-    """(wafers, one user's tokens/s, all users' tokens/s, first token's seconds) from the fewest wafers on."""
-    needed = place(setting.model, setting.spec, setting.context, kv=setting.kv).wafers
-    points = []
-    for wafers in range(needed, min(needed + WAFER_POINTS, setting.model.n_layers + 1)):
-        try:
-            placed = place(setting.model, setting.spec, setting.context, wafers, kv=setting.kv)
-        except DoesNotFit:  # rounded-up tiles: one wafer more does not always hold more
-            continue
-        found = pipeline(placed, prompt_tokens=setting.prompt_tokens)
-        points.append((wafers, 1 / found.token_s, 1 / found.slowest_s, found.prefill_s))
-    return points
-
-
 def wafers_charts(setting: Setting) -> tuple[Chart, Chart]:
     """Tokens/s and time to first token over the number of wafers."""
     points = wafers_points(setting)
@@ -153,11 +138,11 @@ def wafers_charts(setting: Setting) -> tuple[Chart, Chart]:
         figure.update_xaxes(title="Wafers", dtick=1)
     few, many = points[0], points[-1]
     why = (
-        "every layer has more PEs to itself"
+        "every transformer layer has more PEs to itself"
         if many[3] < few[3]
         else "larger regions and more crossings cost more than they give"
     )
-    common = f"{few[0]} to {many[0]} x {setting.spec.name}, a region for every layer"
+    common = f"{few[0]} to {many[0]} x {setting.spec.name}, a region for every transformer layer"
     return (
         Chart(
             "Speed over the number of wafers",
@@ -201,7 +186,8 @@ def batch_chart(setting: Setting) -> Chart:
         with_legend_below(figure),
         f"{batch[-1]} sequences at once give {gain_wafer:.1f} times the tokens/s of one on a single grid of "
         f"the wafer and {gain_gpu:,.0f} times on {machine}: a GPU needs company to be worth its memory "
-        "reads, a wafer is fast alone. (Regions of other layers serve other users meanwhile: see Users and "
+        "reads, a wafer is fast alone. (Regions of other transformer layers serve other users meanwhile: "
+        "see Users and "
         "cost.)",
         f"Two curves of all users' tokens per second over the batch: {spec.name} flat, {machine} rising",
     )
@@ -239,7 +225,8 @@ def allreduce_chart(setting: Setting) -> Chart:
         "Decode's sum, three algorithms",
         figure,
         f"{model.dim:,} values summed over {sides[at]} PEs: ring {duration(values['ring'])}, pipeline "
-        f"{duration(values['pipeline'])}, K-tree {duration(values['k-tree'])}. A layer has ten such sums; "
+        f"{duration(values['pipeline'])}, K-tree {duration(values['k-tree'])}. A transformer layer has "
+        "ten such sums; "
         "the tree makes √P stops where the others make P to 2 P.",
         "Three curves of microseconds over the row's length; the K-tree lies lowest",
     )

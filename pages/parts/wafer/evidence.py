@@ -1,81 +1,21 @@
-"""What the timing model is worth: fitted against measured rows, its constants, and what services publish."""
+"""What the timing model is worth: fitted against measured rows, and what services publish."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import fields
 
 import plotly.graph_objects as go
 
 from pages.parts.charts import with_legend_below
 from pages.parts.wafer.chart import NEUTRAL, Chart
-from wse_backend.wafer import gpu
+from pages.state.wafer_evidence import CONTEXT, PHASES, mean_error
 from wse_backend.wafer.economics import pipeline
 from wse_backend.wafer.placement import place
+from wse_backend.wafer.published import SERVICE_SPEEDS
 from wse_backend.wafer.shapes import PRESETS
-from wse_backend.wafer.spec import WSE2, WSE3
-from wse_backend.wafer.timing import FITTED, Constants
-from wse_backend.wafer.timing.constants import PLAUSIBLE_RANGES
+from wse_backend.wafer.spec import WSE3
+from wse_backend.wafer.timing import Constants
 from wse_backend.wafer.timing.fitted import RESIDUALS
-
-CONTEXT = 4096
-PHASES = {"decode": "Decode", "prefill": "Prefill", "gemv": "GEMV"}
-
-CONSTANT_NOTES = {
-    "dispatch": "one vector instruction started, or one element of a shifted tile taken in and passed on",
-    "step": "one compute-shift step: transfers started, neighbours awaited, buffers exchanged",
-    "hop": "one PE further along the mesh (the alpha of PLMR)",
-    "stage": "one routing stage of an allreduce (the beta of PLMR)",
-    "local": "one local operation between two products: norm, RoPE, softmax, activation, residual",
-    "element": "one element of an allreduced vector, accumulated and taken through what follows",
-}
-
-
-@dataclass(frozen=True)
-class ServiceSpeed:
-    """Published: output tokens/s of one request at a service."""
-
-    provider: str
-    model: str
-    tokens_per_s: float
-    when: str
-    source: str
-
-
-# Context for the chart, never used for fitting. Services may also use speculative decoding and fewer bits.
-SERVICE_SPEEDS = (
-    ServiceSpeed("Cerebras", "llama3.1-8b", 1800, "2024-08", "Cerebras launch announcement"),
-    ServiceSpeed("Cerebras", "llama3.1-70b", 450, "2024-08", "Cerebras launch; 446 by Artificial Analysis"),
-    ServiceSpeed("Cerebras", "llama3.3-70b", 2314, "2025-02", "Artificial Analysis, quoted by H. Lupesko"),
-    ServiceSpeed("Cerebras", "llama3.1-405b", 969, "2024-11", "Cerebras; first token after 0.24 s"),
-    ServiceSpeed(
-        "Amazon Bedrock", "llama3.3-70b", 32, "2025-02", "Artificial Analysis, quoted by H. Lupesko"
-    ),
-    ServiceSpeed("Groq", "llama3.1-70b", 284, "2024-08", "Groq blog, quoted on Hacker News"),
-    ServiceSpeed("GPU chat services", "gpt-class", 100, "2025-02", "J. Wang, Oxide and Friends"),
-)
-
-
-def calibration_rows() -> list[dict[str, Any]]:
-    """Every row of hardware measurements beside the model's answer, for a table."""
-    return [
-        {
-            "phase": PHASES[row.phase],
-            "model": row.model,
-            "grid": f"{row.grid} x {row.grid}" if row.grid else "best",
-            "predicted": row.predicted,
-            "measured": row.measured,
-            "unit": row.unit,
-            "error": 100 * row.error,
-        }
-        for row in RESIDUALS
-    ]
-
-
-def mean_error(phase: str) -> float:
-    """Mean absolute error of a phase's rows, in percent."""
-    errors = [abs(100 * row.error) for row in RESIDUALS if row.phase == phase]
-    return sum(errors) / len(errors)
 
 
 def error_chart() -> Chart:
@@ -104,62 +44,6 @@ def error_chart() -> Chart:
         "Bars of percent error for every calibration row, all within 1.5 percent of zero",
         ("modelled", "measured"),
     )
-
-
-def capacity_rows() -> list[dict[str, Any]]:
-    """The reference's two cache capacities beside the placement's; nothing is fitted to them."""
-    rows = []
-    for kv, measured in (("shift", 137548), ("concat", 382)):
-        predicted = place("llama3-8b", WSE2, 1, grid=(360, 360), kv=kv).max_context
-        rows.append(
-            {
-                "phase": f"Capacity ({kv})",
-                "model": "llama3-8b",
-                "grid": "360 x 360",
-                "predicted": float(predicted),
-                "measured": float(measured),
-                "unit": "tokens",
-                "error": 100 * (predicted / measured - 1),
-            }
-        )
-    return rows
-
-
-def gpu_rows() -> list[dict[str, Any]]:
-    """The measured A100 rows beside the roofline."""
-    rows = []
-    for row in gpu.SGLANG_A100:
-        if row.phase not in ("decode", "prefill"):
-            continue
-        if row.phase == "decode":
-            predicted = 1 / gpu.decode_seconds(row.model, gpu.A100, row.gpus, CONTEXT)
-        else:
-            predicted = CONTEXT / gpu.prefill_seconds(row.model, gpu.A100, row.gpus, CONTEXT)
-        rows.append(
-            {
-                "phase": row.phase.capitalize(),
-                "model": row.model,
-                "grid": f"{row.gpus} x A100",
-                "predicted": predicted,
-                "measured": row.value,
-                "unit": row.unit,
-                "error": 100 * (predicted / row.value - 1),
-            }
-        )
-    return rows
-
-
-def constant_rows() -> list[dict[str, Any]]:
-    """The fitted constants with what they mean and what would be plausible."""
-    return [
-        {
-            "constant": name,
-            "cycles": getattr(FITTED, name),
-            "plausible": f"{low:g} to {high:g}",
-            "meaning": CONSTANT_NOTES[name],
-        }
-        for name, (low, high) in PLAUSIBLE_RANGES.items()
-    ]
 
 
 def service_chart() -> Chart:

@@ -13,7 +13,7 @@ from wse_backend.wafer.defects import DefectMap, expected_yield, yield_of
 from wse_backend.wafer.floorplan import Floorplan, floorplan
 from wse_backend.wafer.placement import Placement, Region
 
-VIEWS = {"layer": "layers", "sram": "SRAM in use", "defects": "defects"}
+VIEWS = {"layer": "transformer layers", "sram": "SRAM in use", "defects": "defects"}
 CELL_PES = 10  # a cell of the map stands for 10 x 10 PEs
 MARKED_CELLS_LIMIT = 1200  # more defects than that are seen in their own view only
 STRIP_PES = 34  # width of the spares' strip and of the gap before it; not to scale
@@ -53,7 +53,11 @@ def floorplan_chart(placement: Placement, wafer: int, defects: DefectMap | None,
         figure.add_trace(_spares(plan, placement))
         if view != "defects" and 0 < np.count_nonzero(plan.defects) <= MARKED_CELLS_LIMIT:
             figure.add_trace(_defect_marks(plan))
-    bar = {"layer": "Layer", "sram": "SRAM in use, % of 48 KB", "defects": "Defective PEs in a cell"}[view]
+    bar = {
+        "layer": "Transformer layer",
+        "sram": "SRAM in use, % of 48 KB",
+        "defects": "Defective PEs in a cell",
+    }[view]
     figure.update_layout(
         coloraxis={"colorbar": COLOR_BAR | {"title": {"text": bar, "side": "top"}}},
         coloraxis2={"showscale": False, "cmin": 0, "cmax": max(2, int(plan.spares.max()))},
@@ -90,11 +94,14 @@ def floorplan_chart(placement: Placement, wafer: int, defects: DefectMap | None,
     return Chart(
         f"Wafer {wafer + 1} of {placement.wafers}: {VIEWS[view]}",
         figure,
-        f"Layers {first} to {last} of {as_plain(placement.model.name)} in {count(len(layers), 'region')}; "
-        f"the fullest PE of a layer holds {kib(used.bytes_per_pe)} of {kib(spec.sram_bytes_per_pe)}. "
+        f"Transformer layers {first} to {last} of {as_plain(placement.model.name)} in "
+        f"{count(len(layers), 'region')}; "
+        f"the fullest PE of a transformer layer holds {kib(used.bytes_per_pe)} of "
+        f"{kib(spec.sram_bytes_per_pe)}. "
         f"{MAPPING_NOTES[placement.mapping]}{spares} One cell stands for {plan.cell_pes[0]:.0f} x "
         f"{plan.cell_pes[1]:.0f} PEs.",
-        f"Map of wafer {wafer + 1}, {spec.columns} by {spec.rows} PEs: layers {first} to {last} in "
+        f"Map of wafer {wafer + 1}, {spec.columns} by {spec.rows} PEs: transformer layers {first} to "
+        f"{last} in "
         f"{len(layers)} rectangles, {found} defective PEs marked",
     )
 
@@ -126,7 +133,8 @@ def _cells(plan: Floorplan, placement: Placement, view: str) -> go.Heatmap:
         ).astype(np.int16),
         coloraxis="coloraxis",
         hovertemplate=(
-            "column %{x:.0f}, row %{y:.0f}<br>layer %{customdata[0]}<br>%{customdata[1]} KB of 48 KB per PE"
+            "column %{x:.0f}, row %{y:.0f}<br>transformer layer %{customdata[0]}<br>%{customdata[1]} KB "
+            "of 48 KB per PE"
             "<br>%{customdata[2]} defective PEs<extra></extra>"
         ),
     )
@@ -198,13 +206,18 @@ def sram_chart(placement: Placement, wafer: int) -> Chart:
     )
     figure.update_xaxes(title="KB per PE (the line: 48 KB)", rangemode="tozero")
     figure.update_yaxes(
-        title="Region (layers)", autorange="reversed", type="category", showgrid=False, dtick=_every(names)
+        title="Region (transformer layers)",
+        autorange="reversed",
+        type="category",
+        showgrid=False,
+        dtick=_every(names),
     )
     fullest = max(region.bytes_per_pe for region in regions if region.layers)
     return Chart(
         "SRAM of the fullest PE in each region",
         with_legend_below(figure),
-        f"At {placement.context:,} tokens a layer's PEs hold up to {kib(fullest)}; the room that is left "
+        f"At {placement.context:,} tokens a transformer layer's PEs hold up to {kib(fullest)}; the room "
+        "that is left "
         f"would do for {placement.max_context:,} tokens (right within tens of percent). Embedding and LM "
         "head have strips of their own, cut to be nearly full.",
         f"Stacked bars of weights, cache and buffers in KB per PE for {len(regions)} regions",

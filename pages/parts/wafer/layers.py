@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
@@ -12,10 +11,9 @@ from pages.parts.charts import GROUP_NAMES, layer_bars, tick_step, with_legend_b
 from pages.parts.wafer.chart import Chart, duration, rate
 from pages.state.measured import PhaseTotal
 from pages.state.text import capitalised
-from wse_backend import OP_GROUPS
-from wse_backend.wafer.economics import pipeline
+from wse_backend.wafer.placed import PlacedTiming
 from wse_backend.wafer.placement import Placement
-from wse_backend.wafer.timing import CAUSES, LayerTiming, OpTiming, PhaseTiming, decode, prefill
+from wse_backend.wafer.timing import CAUSES, GROUPS
 from wse_backend.wafer.timing.result import sum_causes
 
 PHASE_NAMES = {"decode": "Decode", "prefill": "Prefill"}
@@ -25,7 +23,6 @@ CAUSE_NAMES: Mapping[str, str] = {
     "routing": "Routing stages",
     "overhead": "Fixed overhead",
 }
-LAYER_GROUPS = OP_GROUPS[:5]
 OPERATION_NAMES = {
     "qkv": "Q, K, V",
     "rope": "RoPE",
@@ -34,56 +31,6 @@ OPERATION_NAMES = {
     "ffn residual": "FFN residual",
     "output": "Output projection",
 }
-
-
-@dataclass(frozen=True)
-class PlacedTiming:
-    """One phase on a placement, every layer timed on its own region's grid.
-
-    tokens: the context, or the prompt. head: the LM head. handed_s: from region to region, wafer to wafer.
-    """
-
-    phase: str
-    tokens: int
-    layers: tuple[LayerTiming, ...]
-    head: tuple[OpTiming, ...]
-    handed_s: float
-
-    @property
-    def layers_s(self) -> float:
-        """Seconds of all layers."""
-        return sum(layer.seconds for layer in self.layers)
-
-    @property
-    def head_s(self) -> float:
-        """Seconds of the LM head."""
-        return sum(op.seconds for op in self.head)
-
-    @property
-    def seconds(self) -> float:
-        """Seconds of the whole pass."""
-        return self.layers_s + self.head_s + self.handed_s
-
-
-def placed_timing(placement: Placement, phase: str, tokens: int) -> PlacedTiming:
-    """Time one phase on a placement. Raises InvalidParams (tokens below 1)."""
-    timings: dict[tuple[int, int], PhaseTiming] = {}
-    layers: list[LayerTiming] = []
-    grids = [(region.grid, index) for region in placement.layer_regions for index in region.layers]
-    for grid, index in grids:
-        if grid not in timings:
-            if phase == "decode":
-                timings[grid] = decode(placement.model, placement.spec, grid, tokens)
-            else:
-                timings[grid] = prefill(placement.model, placement.spec, grid, tokens)
-        layers.append(LayerTiming(index, timings[grid].layers[0].ops))
-    head = timings[grids[-1][0]].extra
-    if phase == "decode":
-        whole_s = pipeline(placement, tokens, 1).token_s
-    else:
-        whole_s = pipeline(placement, prompt_tokens=tokens).prefill_s
-    handed_s = whole_s - sum(layer.seconds for layer in layers) - sum(op.seconds for op in head)
-    return PlacedTiming(phase, tokens, tuple(layers), head, max(handed_s, 0.0))
 
 
 def unit_of(seconds: Sequence[float]) -> tuple[str, float]:
@@ -105,21 +52,22 @@ def cause_chart(timing: PlacedTiming, placement: Placement) -> Chart:
         )
     figure.update_layout(barmode="stack", bargap=0.15, height=340, hovermode="x unified")
     figure.update_xaxes(title="Transformer layer", dtick=tick_step(len(causes)), showgrid=False)
-    figure.update_yaxes(title=f"{_unit_title(unit)} per layer", rangemode="tozero")
+    figure.update_yaxes(title=f"{_unit_title(unit)} per transformer layer", rangemode="tozero")
     grid = placement.layer_regions[0].grid
     return Chart(
         f"{PHASE_NAMES[timing.phase]}: time per transformer layer, by cause",
         with_legend_below(figure),
         f"{_phase_story(timing)} {_cause_story(timing)} Regions have about {grid[0]} x {grid[1]} PEs; bars "
         "differ only where regions do.",
-        f"Stacked bars of {unit} for each of {len(causes)} layers: {', '.join(CAUSE_NAMES.values()).lower()}",
+        f"Stacked bars of {unit} for each of {len(causes)} transformer layers: "
+        f"{', '.join(CAUSE_NAMES.values()).lower()}",
     )
 
 
 def _phase_story(timing: PlacedTiming) -> str:
     """What the phase takes in all."""
     n, total = len(timing.layers), timing.seconds
-    parts = f"{duration(timing.layers_s)} in {n} layers, {duration(timing.head_s)} in the LM head"
+    parts = f"{duration(timing.layers_s)} in {n} transformer layers, {duration(timing.head_s)} in the LM head"
     if timing.handed_s > timing.seconds / 1000:
         parts += f", {duration(timing.handed_s)} from region to region"
     if timing.phase == "decode":
@@ -137,7 +85,8 @@ def _cause_story(timing: PlacedTiming) -> str:
     distance = (causes["hops"] + causes["routing"]) / whole
     if timing.phase == "decode" and distance < causes["compute"] / whole:
         return (
-            f"{causes['compute'] / whole:.0%} of a layer is arithmetic on tiles that are large because the "
+            f"{causes['compute'] / whole:.0%} of a transformer layer is arithmetic on tiles that are "
+            "large because the "
             f"region is small, {distance:.0%} distance (hops and routing stages): larger regions would "
             "trade one for the other."
         )
@@ -174,12 +123,12 @@ def operations_chart(timing: PlacedTiming) -> Chart:
     figure.update_yaxes(autorange="reversed", showgrid=False)
     slowest = max(names, key=totals.__getitem__)
     return Chart(
-        f"Inside layer {layer.index}: its operations in order",
+        f"Inside transformer layer {layer.index}: its operations in order",
         with_legend_below(figure),
-        f"Of {duration(layer.seconds)} a layer, {duration(totals[slowest])} go into "
+        f"Of {duration(layer.seconds)} a transformer layer, {duration(totals[slowest])} go into "
         f"“{OPERATION_NAMES.get(slowest, slowest)}”, more than into any other of its {len(names)} "
         "operations.",
-        f"Horizontal stacked bars of {unit} for the {len(names)} operations of one layer",
+        f"Horizontal stacked bars of {unit} for the {len(names)} operations of one transformer layer",
     )
 
 
@@ -194,7 +143,7 @@ def measured_chart(total: PhaseTotal) -> Chart:
     )
     return Chart(
         "Here: this machine",
-        layer_bars(total.layers_ms_per_pass, LAYER_GROUPS, y_title="Milliseconds per layer"),
+        layer_bars(total.layers_ms_per_pass, GROUPS, y_title="Milliseconds per transformer layer"),
         f"{what[:1].upper()}{what[1:]}; mean over {total.passes:,} passes of your run.",
         f"Measured milliseconds per transformer layer of {total.model}, stacked by operation",
         ("measured",),
@@ -205,8 +154,8 @@ def modelled_chart(timing: PlacedTiming, placement: Placement) -> Chart:
     """Wafer microseconds per layer for the same model shape, by the same operation groups."""
     unit, factor = unit_of([layer.seconds for layer in timing.layers])
     groups = [layer.groups for layer in timing.layers]
-    table = np.array([[found.get(group, 0.0) * factor for group in LAYER_GROUPS] for found in groups])
-    figure = layer_bars(table, LAYER_GROUPS, y_title=f"{_unit_title(unit)} per layer")
+    table = np.array([[found.get(group, 0.0) * factor for group in GROUPS] for found in groups])
+    figure = layer_bars(table, GROUPS, y_title=f"{_unit_title(unit)} per transformer layer")
     figure.update_traces(hovertemplate=f"%{{y:.3g}} {unit}")
     what = "one token" if timing.phase == "decode" else f"a prompt of {timing.tokens:,} tokens"
     name = placement.spec.name
@@ -214,7 +163,8 @@ def modelled_chart(timing: PlacedTiming, placement: Placement) -> Chart:
     return Chart(
         f"There: {machine}",
         figure,
-        f"{capitalised(machine)} would take {duration(timing.seconds)} for {what}; the same layers, the "
+        f"{capitalised(machine)} would take {duration(timing.seconds)} for {what}; the same transformer "
+        "layers, the "
         "same operations.",
         f"Modelled {unit} per transformer layer of {placement.model.name} on {machine}, stacked by operation",
     )
@@ -225,14 +175,15 @@ def comparison_story(total: PhaseTotal, timing: PlacedTiming) -> str:
     modelled_tokens = total.tokens_per_pass if total.phase == "decode" else 1.0  # the model's step writes one
     ratio = total.pass_ms / 1e3 / modelled_tokens / timing.seconds
     here = total.layers_ms_per_pass.sum(axis=0)
-    there = {group: sum(layer.groups.get(group, 0.0) for layer in timing.layers) for group in LAYER_GROUPS}
-    most_here = GROUP_NAMES[LAYER_GROUPS[int(here.argmax())]].lower()
+    there = {group: sum(layer.groups.get(group, 0.0) for layer in timing.layers) for group in GROUPS}
+    most_here = GROUP_NAMES[GROUPS[int(here.argmax())]].lower()
     most_there = GROUP_NAMES[max(there, key=there.__getitem__)].lower()
     same = f"most of it {most_here} on both sides" if most_here == most_there else ""
     differ = f"here most goes into {most_here}, there into {most_there}"
     share = " A step here serves every busy agent at once; so would the wafer, each in another region."
     return (
-        f"Layer by layer the wafer is about {ratio:,.{0 if ratio >= 10 else 1}f} times as fast: note the "
+        f"Transformer layer by transformer layer the wafer is about {ratio:,.{0 if ratio >= 10 else 1}f} "
+        "times as fast: note the "
         f"units; {same or differ}.{share if total.phase == 'decode' else ''}"
     )
 

@@ -7,23 +7,19 @@ from dataclasses import replace
 import pandas as pd
 import streamlit as st
 
-from moa_core.runs.trace import CallRecord
 from pages.parts.run_report import show_calls, show_totals
-from pages.parts.wafer import machines as machines
 from pages.parts.wafer.chart import duration, show_chart
 from pages.parts.wafer.choice import shape_of
-from pages.parts.wafer.layers import (
-    PlacedTiming,
-    comparison_story,
-    measured_chart,
-    modelled_chart,
-    placed_timing,
-)
+from pages.parts.wafer.layers import comparison_story, measured_chart, modelled_chart
+from pages.parts.wafer.machines import machines_chart
 from pages.parts.wafer.sections import choose_phase, guarded
+from pages.state import wafer_machines as machines
 from pages.state.measured import PhaseTotal, measured_models, phase_total
 from pages.state.text import as_plain, shortened
 from pages.state.turn import Turn
+from pages.state.wafer_run import longest_call, tokens_of
 from pages.state.wafer_setting import Setting, unique
+from wse_backend.wafer.placed import PlacedTiming, placed_timing
 from wse_backend.wafer.placement import Placement
 
 COLUMNS = {
@@ -47,7 +43,7 @@ def show_run(run: Turn | None, setting: Setting, placement: Placement | None) ->
         st.page_link("pages/chat.py", label="Go to the chat", icon=":material/forum:")
         st.markdown(
             "Until then, this is the modelled half, for the model chosen above; your run will stand beside "
-            "it, measured layer by layer."
+            "it, measured transformer layer by transformer layer."
         )
         if placement is not None:
             _show_modelled_alone(setting, placement)
@@ -59,7 +55,8 @@ def show_run(run: Turn | None, setting: Setting, placement: Placement | None) ->
         _show_side_by_side(run, setting if placement else replace(setting, mapping="layer", side=None))
     else:
         st.info(
-            "All calls of this run went to the cloud, which reports no times per layer. Choose in-process "
+            "All calls of this run went to the cloud, which reports no times per transformer layer. "
+            "Choose in-process "
             "models on the Agents page to see them.",
             icon=":material/cloud:",
         )
@@ -103,25 +100,6 @@ def _draw_pair(total: PhaseTotal, timing: PlacedTiming, placement: Placement) ->
     st.caption(comparison_story(total, timing))
 
 
-def longest_call(records: tuple[CallRecord, ...], model: str) -> int:
-    """Tokens that the longest call of a model left in its cache."""
-    return max(
-        ((r.prompt_tokens or 0) + (r.completion_tokens or 0) for r in records if r.model == model), default=1
-    )
-
-
-def tokens_of(records: tuple[CallRecord, ...], total: PhaseTotal) -> int:
-    """What to model a phase for: the mean chunk of a prompt, or the mean context of written tokens."""
-    if total.phase == "prefill":
-        return max(1, round(total.tokens_per_pass))
-    calls = [r for r in records if r.model == total.model and r.prompt_tokens and r.completion_tokens]
-    written = sum(r.completion_tokens or 0 for r in calls)
-    context = sum(
-        (r.completion_tokens or 0) * ((r.prompt_tokens or 0) + (r.completion_tokens or 0) / 2) for r in calls
-    )
-    return max(1, round(context / written)) if written else 1
-
-
 def _show_modelled_alone(setting: Setting, placement: Placement) -> None:
     with guarded():
         timing = placed_timing(placement, "decode", setting.context)
@@ -159,7 +137,7 @@ def _show_machines(run: Turn | None, setting: Setting) -> None:
         bars = machines.replay_bars(graph, setting.spec)
         if run is not None:
             bars.append(_measured_bar(run, "" if graph is own else names))
-        show_chart(machines.machines_chart(bars, _what(run, graph, n_calls) + unknown), "wafer_machines")
+        show_chart(machines_chart(bars, _what(run, graph, n_calls) + unknown), "wafer_machines")
         with st.expander("The numbers, and how each machine was used", icon=":material/table:"):
             st.dataframe(
                 pd.DataFrame(machines.table_rows(bars)),
@@ -169,7 +147,7 @@ def _show_machines(run: Turn | None, setting: Setting) -> None:
                 alt="Seconds of prefill and decode on every machine",
             )
             st.caption(
-                "Layers of the call graph wait for one another; the agents of a layer run at once. For GPUs "
+                "Agent layers wait for one another; the agents of an agent layer run at once. For GPUs "
                 "no kernel launch is counted, which flatters them for small models. A WSE-3 was never "
                 "measured: it has the cycle counts fitted on a WSE-2 with its own SIMD width and mesh."
             )

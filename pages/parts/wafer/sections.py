@@ -13,12 +13,14 @@ from pages.parts.wafer import curves as wafer_curves
 from pages.parts.wafer import evidence as wafer_evidence
 from pages.parts.wafer import floorplan as wafer_floorplan
 from pages.parts.wafer.chart import duration, kib, rate, show_chart
-from pages.parts.wafer.layers import PHASE_NAMES, cause_chart, operations_chart, placed_timing
+from pages.parts.wafer.layers import PHASE_NAMES, cause_chart, operations_chart
+from pages.state import wafer_evidence as rows
 from pages.state.text import as_plain, capitalised, count
 from pages.state.wafer_setting import Setting, parameters
 from wse_backend.errors import BrokenGGUF, DoesNotFit, GridTooLarge, InvalidParams, NoUsableWafer, WseError
 from wse_backend.wafer.defects import DefectMap
-from wse_backend.wafer.economics import pipeline
+from wse_backend.wafer.economics import Prices, pipeline
+from wse_backend.wafer.placed import placed_timing
 from wse_backend.wafer.placement import Placement
 
 TABLE = {
@@ -37,7 +39,8 @@ def next_step(error: WseError) -> tuple[str, str]:
     match error:
         case DoesNotFit(wafers_needed=None):
             return "This does not fit on any number of wafers", (
-                "Choose a shorter context, shift the cache over all rows, or give every layer a region of "
+                "Choose a shorter context, shift the cache over all rows, or give every transformer layer "
+                "a region of "
                 "its own."
             )
         case DoesNotFit():
@@ -89,7 +92,7 @@ def show_summary(setting: Setting, placement: Placement) -> None:
     st.caption(
         f"Modelled: {as_plain(setting.model.name)} ({parameters(setting.model)}, fp16) on "
         f"{placement.wafers} x {placement.spec.name}: {count(len(placement.layer_regions), 'region')} for "
-        f"{setting.model.n_layers} layers, {setting.context:,} tokens in the cache, a prompt of "
+        f"{setting.model.n_layers} transformer layers, {setting.context:,} tokens in the cache, a prompt of "
         f"{setting.prompt_tokens:,}."
     )
 
@@ -227,7 +230,7 @@ def show_cost(placement: Placement, setting: Setting) -> None:
         years = st.number_input("Years of use", 0.0, None, 3.0, 0.5, key="wafer_years")
         kwh = st.number_input("Energy (USD per kWh)", 0.0, None, 0.20, 0.05, key="wafer_kwh")
         price = st.number_input("Price (USD per million tokens)", 0.0, None, 0.60, 0.1, key="wafer_price")
-    prices = wafer_cost.Prices(system * 1e6, power, years, kwh, price)
+    prices = Prices(system * 1e6, power, years, kwh, price)
     with guarded():
         found = pipeline(placement, prompt_tokens=setting.prompt_tokens)
         with st.grid(2, min_column_width=380):
@@ -246,7 +249,7 @@ def show_evidence() -> None:
     show_chart(wafer_evidence.error_chart(), "wafer_errors")
     st.markdown("**Predicted and measured**")
     st.dataframe(
-        pd.DataFrame(wafer_evidence.calibration_rows() + wafer_evidence.capacity_rows()),
+        pd.DataFrame(rows.calibration_rows() + rows.capacity_rows()),
         hide_index=True,
         height="content",
         column_config=TABLE,
@@ -260,7 +263,7 @@ def show_evidence() -> None:
     )
     st.markdown("**The constants**")
     st.dataframe(
-        pd.DataFrame(wafer_evidence.constant_rows()),
+        pd.DataFrame(rows.constant_rows()),
         hide_index=True,
         column_config={
             "constant": "Constant",
@@ -273,7 +276,7 @@ def show_evidence() -> None:
     st.caption("Fitted to the rows above and to nothing else, all within what is physically plausible.")
     st.markdown("**The GPUs beside it**")
     st.dataframe(
-        pd.DataFrame(wafer_evidence.gpu_rows()),
+        pd.DataFrame(rows.gpu_rows()),
         hide_index=True,
         column_config=TABLE,
         alt="Measured A100 rows beside the roofline",

@@ -34,7 +34,7 @@ def test_stored_module_is_what_the_script_writes(fit_wafer: ModuleType) -> None:
     # Five digits are stored; the last may differ between linear algebra libraries.
     for name in NAMES:
         assert getattr(fitted, name) == pytest.approx(getattr(FITTED, name), rel=1e-3), name
-    stored = (ROOT / "wse_backend" / "timing" / "fitted.py").read_text(encoding="utf-8")
+    stored = (ROOT / "wse_backend" / "wafer" / "timing" / "fitted.py").read_text(encoding="utf-8")
     assert fit_wafer.module_text(rows, FITTED) == stored
 
 

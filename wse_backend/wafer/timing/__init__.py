@@ -11,11 +11,12 @@ from wse_backend.wafer.timing.phases import (
     prefill,
     prefill_seconds,
 )
-from wse_backend.wafer.timing.result import CAUSES, LayerTiming, OpTiming, PhaseTiming
+from wse_backend.wafer.timing.result import CAUSES, GROUPS, LayerTiming, OpTiming, PhaseTiming
 
 __all__ = [
     "CAUSES",
     "FITTED",
+    "GROUPS",
     "Constants",
     "LayerTiming",
     "OpTiming",

@@ -39,7 +39,7 @@ def _zero() -> Count:
 class OpCount:
     """Work of one operation on the critical PE, float64 arrays that broadcast against each other.
 
-    group: the operation's name among the groups that the in-process engine measures (OP_GROUPS).
+    group: the operation's name among the groups that the in-process engine measures (GROUPS).
     macs: multiply-accumulates, vectors padded to whole words. dispatches: vector instructions started.
     moves: elements of shifted tiles. steps: compute-shift steps. hops, stages: along the mesh, one after
     another. locals: local operations. elements: of allreduced vectors.

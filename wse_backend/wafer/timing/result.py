@@ -7,6 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 CAUSES = ("compute", "hops", "routing", "overhead")
+GROUPS = (
+    "norm",
+    "qkv",
+    "attention",
+    "output",
+    "ffn",
+)  # of one transformer layer, as the engine measures them
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,7 @@ class LayerTiming:
 
     @property
     def groups(self) -> dict[str, float]:
-        """Seconds by operation group, as the in-process engine measures them (OP_GROUPS)."""
+        """Seconds by operation group, as the in-process engine measures them (GROUPS)."""
         found: dict[str, float] = {}
         for op in self.ops:
             found[op.group] = found.get(op.group, 0.0) + op.seconds
