@@ -58,18 +58,17 @@ class WseError(Exception):
 class UnknownModel(WseError):
     """No known model and no GGUF file has the asked name."""
 
-    def __init__(self, name: str, known: Sequence[str], folder: str) -> None:
-        super().__init__(name, known, folder)
+    def __init__(self, name: str, known: Sequence[str], folder: str, accepts_paths: bool = True) -> None:
+        super().__init__(name, known, folder, accepts_paths)
         self.name = name
         self.known = tuple(known)
         self.folder = folder
+        self._way = "by its path, or placed in" if accepts_paths else "when it is placed in"
 
     def __str__(self) -> str:
+        shown = repr(self.name if len(self.name) <= 120 else self.name[:117] + "...")
         known = ", ".join(self.known)
-        return (
-            f"unknown model {self.name!r}; known: {known}. "
-            f"Any other GGUF file works by its path, or placed in {self.folder}"
-        )
+        return f"unknown model {shown}; known: {known}. Any other GGUF file works {self._way} {self.folder}"
 
 
 class DownloadFailed(WseError):

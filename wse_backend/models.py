@@ -61,24 +61,28 @@ def is_downloaded(name: str, folder: Path | None = None) -> bool:
     return is_trusted(CARDS[name], (folder or models_dir()) / CARDS[name].file)
 
 
-def ensure(name: str, progress: Progress | None = None, folder: Path | None = None) -> Path:
+def ensure(
+    name: str, progress: Progress | None = None, folder: Path | None = None, *, accepts_paths: bool = True
+) -> Path:
     """The verified file of a model, fetched first when it is not here.
 
     `name`: a known model, a *.gguf of the model folder (with or without its ending), or the path of any file.
+    accepts_paths: False where names come from strangers (an imported configuration): a path is then unknown,
+    in the same words whether there is such a file or not.
     Several processes or threads may ask at once: one fetches, the others wait for it.
     Raises UnknownModel, DownloadFailed, HashMismatch, DiskFull; whatever `progress` raises ends the fetch.
     """
     folder = folder or models_dir()
     if name in CARDS:
         return fetch_card(CARDS[name], folder, progress or _silent)
-    return _own_file(name, folder)
+    return _own_file(name, folder, accepts_paths)
 
 
-def _own_file(name: str, folder: Path) -> Path:
+def _own_file(name: str, folder: Path, accepts_paths: bool) -> Path:
     """A file of the user's own: by path, or by its name in the model folder."""
     plain = bool(name) and "\0" not in name and Path(name).name == name
     candidates = [folder / name, folder / f"{name}.gguf"] if plain else []
-    if name and "\0" not in name and len(name) < 4096:
+    if accepts_paths and name and "\0" not in name and len(name) < 4096:
         candidates.append(Path(name).expanduser())
     for candidate in candidates:
         try:
@@ -86,7 +90,7 @@ def _own_file(name: str, folder: Path) -> Path:
                 return candidate
         except OSError:  # a name too long for the file system is simply not there
             continue
-    raise UnknownModel(name, available(folder), str(folder))
+    raise UnknownModel(name, available(folder), str(folder), accepts_paths)
 
 
 def _silent(stage: str, done: int, total: int) -> None:

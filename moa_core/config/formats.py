@@ -13,10 +13,10 @@ from importlib.resources import files
 from typing import Any, NoReturn
 
 from moa_core.errors import ConfigError
+from wse_backend.models import DEFAULT_MODEL
 
 FORMAT = "moa-config"
 VERSION = 1
-DEFAULT_MODEL = "smollm2-135m"
 
 # First name: ours. The others: what it is called in circulation, in order of precedence.
 MAIN_ALIASES = {

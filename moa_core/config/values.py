@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from moa_core.config.formats import DEFAULT_MODEL, FORMAT, VERSION, normalise
+from moa_core.config.formats import FORMAT, VERSION, normalise
 from moa_core.config.model_names import ModelSuggestion, closest_model, misspelling_note
 from moa_core.errors import ConfigError
+from wse_backend.models import DEFAULT_MODEL
 
 DEFAULT_TEMPERATURE = 0.7
 DEFAULT_TOP_P = 0.95

@@ -83,8 +83,11 @@ class Loads:
 
 @st.cache_resource(show_spinner=False)
 def engine_pool() -> EnginePool:
-    """The one pool of engines: every session's agents share each pass over the weights."""
-    return EnginePool()
+    """The one pool of engines: every session's agents share each pass over the weights.
+
+    A model's name may come from a configuration that somebody imported: it is never taken for a path.
+    """
+    return EnginePool(accepts_paths=False)
 
 
 @st.cache_resource(show_spinner=False)

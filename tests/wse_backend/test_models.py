@@ -87,6 +87,30 @@ def test_unknown_name_is_refused_with_the_known_ones(folder: Path, name: str) ->
     assert str(folder) in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["own", "own.gguf", "smollm2-135m"])
+def test_names_of_the_folder_are_known_where_paths_are_not_accepted(
+    folder: Path, smollm2_path: Path, name: str
+) -> None:
+    (folder / "own.gguf").touch()
+    where = folder if name.startswith("own") else smollm2_path.parent
+    assert models.ensure(name, folder=where, accepts_paths=False).parent == where
+
+
+def test_where_paths_are_not_accepted_the_answer_does_not_tell_whether_a_file_exists(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "there.gguf").touch()
+    monkeypatch.chdir(tmp_path)
+    said = []
+    for stem in ("there", "gone_"):
+        for name in (f"{tmp_path}/{stem}.gguf", f"../{stem}.gguf", f"{stem}.gguf", f"~/{stem}.gguf"):
+            with pytest.raises(UnknownModel) as caught:
+                models.ensure(name, accepts_paths=False)
+            said.append(str(caught.value).replace(stem, "x"))
+    assert said[:4] == said[4:]
+    assert "path" not in said[0].replace(str(tmp_path), "")
+
+
 def test_real_model_is_verified_and_reported_as_downloaded(smollm2_path: Path) -> None:
     assert smollm2_path.stat().st_size == 98_362_432
     assert models.is_downloaded("smollm2-135m")

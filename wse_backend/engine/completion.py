@@ -9,6 +9,8 @@ import numpy.typing as npt
 from wse_backend.errors import WseError
 
 FinishReason = Literal["stop", "length", "cancelled"]
+OP_GROUPS = ("norm", "qkv", "attention", "output", "ffn", "head")
+"""What a pass spends its time on: the columns of `PhaseMeasure.layers_ms`, then the LM head."""
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,12 @@ from wse_backend.engine.threads import shared_team
 from wse_backend.engine.transformer import MAX_LOGIT_ROWS, Row, Transformer, block_bytes
 from wse_backend.errors import ContextOverflow, OutOfMemory
 from wse_backend.machine import memory_available_bytes
+from wse_backend.weights.catalog import Progress
 from wse_backend.weights.chat_template import ChatTemplate
 from wse_backend.weights.gguf_file import GGUFFile, open_gguf
 from wse_backend.weights.tokenizer import Tokenizer
 
 Messages = Sequence[Mapping[str, str]]
-Progress = Callable[[str, int, int], None]
 
 MIB = 1 << 20
 KV_CACHE_BYTES = 512 * MIB  # most of the KV cache of one engine; only what is used takes memory

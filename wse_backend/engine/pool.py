@@ -1,7 +1,6 @@
 """Several models at once: engines loaded on demand and shared, within one memory budget."""
 
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 
@@ -9,9 +8,8 @@ from wse_backend import models
 from wse_backend.engine.engine import OVERHEAD_BYTES, Engine, plan_memory
 from wse_backend.errors import OutOfMemory
 from wse_backend.machine import memory_available_bytes
+from wse_backend.weights.catalog import Progress
 from wse_backend.weights.gguf_file import GGUFFile, open_gguf
-
-Progress = Callable[[str, int, int], None]
 
 BUDGET_SHARE = 0.8  # of the memory that is available when the pool is made; the rest is the app's
 
@@ -22,8 +20,15 @@ class EnginePool:
     When the next model does not fit into the budget, the idle one that was used longest ago is closed.
     """
 
-    def __init__(self, models_dir: Path | None = None, budget_bytes: int | None = None) -> None:
+    def __init__(
+        self,
+        models_dir: Path | None = None,
+        budget_bytes: int | None = None,
+        accepts_paths: bool = True,
+    ) -> None:
+        """accepts_paths: False where model names come from strangers; see `models.ensure`."""
         self._models_dir = models_dir
+        self._accepts_paths = accepts_paths
         self.budget_bytes = (
             int(memory_available_bytes() * BUDGET_SHARE) if budget_bytes is None else budget_bytes
         )
@@ -44,7 +49,7 @@ class EnginePool:
             found = self._loaded(name_or_path)  # somebody else may have loaded it while we waited
             if found is not None:
                 return found
-            path = models.ensure(name_or_path, progress, self._models_dir)
+            path = models.ensure(name_or_path, progress, self._models_dir, accepts_paths=self._accepts_paths)
             gguf = open_gguf(path)
             name = name_or_path if name_or_path in models.CARDS else path.stem
             kv_cache_bytes = self._make_room(name, gguf)

@@ -4,7 +4,7 @@ Not thread-safe: the scheduler's thread is its only user.
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from time import perf_counter
@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from wse_backend.engine.completion import OP_GROUPS
 from wse_backend.engine.kernels.attention import BLOCK_POSITIONS, attention_scratch_floats, compile_attention
 from wse_backend.engine.kernels.blocks import FORMATS
 from wse_backend.engine.kernels.forward import (
     LINE,
-    OP_GROUPS,
     Batch,
     Buffers,
     Cache,
@@ -30,14 +30,13 @@ from wse_backend.engine.kernels.forward import (
 from wse_backend.engine.kernels.matmul import compile_decode, compile_matmul, matmul_scratch_floats
 from wse_backend.engine.kv_cache import BlockPool
 from wse_backend.engine.threads import ThreadTeam
+from wse_backend.weights.catalog import Progress
 from wse_backend.weights.gguf_file import GGUFFile, TensorInfo
 
 MAX_ROWS = 256  # rows of one pass: enough to decode each weight once for many tokens
 MAX_LOGIT_ROWS = 16  # rows of one pass whose logits are computed; also the sequences that run at once
 VALUE_BYTES = 2  # the cache keeps values as float16
 MATRICES = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)

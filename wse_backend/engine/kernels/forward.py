@@ -32,7 +32,6 @@ from wse_backend.engine.kernels.source_stamp import SOURCE_STAMP
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
-OP_GROUPS = ("norm", "qkv", "attention", "output", "ffn", "head")
 # Weight rows claimed at a time, see unit_rows: enough for a tile. Up to FUSED_TOKENS none is decoded, and
 # small units let the threads end together; 16 and 64 rows were slower.
 UNIT_SIZES = (96, 112, 128, 144)

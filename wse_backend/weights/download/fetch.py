@@ -15,6 +15,7 @@ import os
 import shutil
 import sys
 import time
+import uuid
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -87,7 +88,7 @@ def _trust(card: ModelCard, path: Path) -> None:
     """Write down that `path` was just verified; where nothing can be written it is hashed again next time."""
     record = _record_path(path)
     if os.access(path.parent, os.W_OK):
-        draft = record.with_name(f"{record.name}.{os.getpid()}")
+        draft = record.with_name(f"{record.name}.{uuid.uuid4().hex}")  # two threads may verify at once
         draft.write_text(json.dumps(_record(card, path.stat())), encoding="utf-8")
         os.replace(draft, record)
 
@@ -245,12 +246,12 @@ def _from_hub(card: ModelCard, work: Path, assembly: _Assembly, folder: Path, fi
     by_hand = f"Any copy of {card.file} with the published SHA-256, placed in {folder}, works as well"
     try:
         fetched = fetch_from_hub(card.hugging_face, card.file, work, assembly.watch(card.size_bytes))
+        if fetched is None:
+            raise DownloadFailed(card.name, f"{first}. {by_hand}") from first
+        with fetched.open("rb") as source:
+            assembly.append(source)
     except FetchProblem as exc:
         raise DownloadFailed(card.name, f"{first}; {exc}. {by_hand}") from exc
-    if fetched is None:
-        raise DownloadFailed(card.name, f"{first}. {by_hand}") from first
-    with fetched.open("rb") as source:
-        assembly.append(source)
     return f"{card.file} of {card.hugging_face}"
 
 
