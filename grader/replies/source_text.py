@@ -97,7 +97,7 @@ def _undo_prompts(text: str) -> str:
         return "\n".join(_PROMPT.sub("", line, count=1) for line in lines if _PROMPT.match(line))
     if any(re.match(r"^\+\s*(async )?def ", line) for line in lines):
         return "\n".join(
-            line[1:] if line[:1] in "+ " else line for line in lines if not line.startswith(("-", ""))
+            line[1:] if line[:1] in "+ " else line for line in lines if not line.startswith(("-", "@@"))
         )
     filled = [line for line in lines if line.strip()]
     if filled and all(_NUMBERED.match(line) for line in filled):

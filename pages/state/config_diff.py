@@ -17,7 +17,7 @@ def config_diff(before: str, after: str) -> str:
     return "\n".join(
         line
         for line in difflib.unified_diff(config_lines(before), config_lines(after), lineterm="", n=1)
-        if not line.startswith(("---", "+++", ""))
+        if not line.startswith(("---", "+++", "@@"))
     )
 
 
