@@ -12,7 +12,7 @@ from grader.errors import (
 from grader.grading.challenge import Challenge, Check, PublicCase
 from grader.grading.grade import grade
 from grader.grading.registry import challenge, challenges
-from grader.grading.reply import grade_reply
+from grader.grading.reply import GradedReply, Score, grade_reply, read_and_grade, score_reply
 from grader.grading.report import CaseResult, CheckResult, Report, letter
 from grader.replies.extraction import Extraction, extract_code
 
@@ -24,12 +24,14 @@ __all__ = [
     "Check",
     "CheckResult",
     "Extraction",
+    "GradedReply",
     "GraderError",
     "PublicCase",
     "Report",
     "SandboxError",
     "SandboxFailed",
     "SandboxUnavailable",
+    "Score",
     "UnknownChallenge",
     "challenge",
     "challenges",
@@ -37,4 +39,6 @@ __all__ = [
     "grade",
     "grade_reply",
     "letter",
+    "read_and_grade",
+    "score_reply",
 ]

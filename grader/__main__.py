@@ -21,7 +21,7 @@ from grader.grading.challenge import DEFAULT_SEED, Challenge
 from grader.grading.grade import grade
 from grader.grading.html_report import html_report
 from grader.grading.registry import DEFAULT_CHALLENGE, challenge, challenges
-from grader.grading.reply import grade_reply, submission_in
+from grader.grading.reply import grade_reply, read_and_grade
 from grader.grading.report import Report
 
 DONE, LESS, USAGE, REFUSED, NO_SANDBOX = 0, 1, 2, 3, 4
@@ -133,8 +133,8 @@ def _score(options: argparse.Namespace) -> int:
 def _report(options: argparse.Namespace) -> int:
     task = _task(options)
     text = _read(options.file)
-    source = submission_in(text, task.function_name).code or text
-    report = grade_reply(text, task, options.seed)
+    graded = read_and_grade(text, task, options.seed)
+    report, source = graded.report, graded.extraction.code or text
     if options.html:
         page = html_report(report, source, options.file if options.file != "-" else "Submission")
     elif options.json:

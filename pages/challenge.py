@@ -6,7 +6,7 @@ from contextlib import suppress
 import pandas as pd
 import streamlit as st
 
-from grader import challenges, extract_code, grade
+from grader import challenges, extract_code, read_and_grade
 from grader.errors import GraderError
 from grader.grading.challenge import Challenge
 from pages.parts.layout import page_body, row
@@ -81,14 +81,16 @@ def draw_public_cases(challenge: Challenge) -> None:
 
 def judge(attempt: Attempt, challenge: Challenge) -> None:
     """Take the code out of the answer and grade it."""
-    found = extract_code(attempt.turn.answer, challenge.function_name)
-    attempt.code, attempt.notes, attempt.reason = found.code, found.dropped, found.reason
-    if not attempt.code:
-        return
     try:
-        attempt.report = grade(attempt.code, challenge.name).to_dict()
+        graded = read_and_grade(attempt.turn.answer, challenge)
     except GraderError as exc:
+        attempt.code = extract_code(attempt.turn.answer, challenge.function_name).code
         attempt.reason = f"The grader itself failed: {exc}"
+        return
+    found = graded.extraction
+    attempt.code, attempt.reason = found.code, found.reason
+    if found.found:
+        attempt.report = graded.report.to_dict()
 
 
 def make_attempt(challenge: Challenge) -> None:
@@ -122,8 +124,6 @@ def draw_attempt(attempt: Attempt) -> None:
         )
     if attempt.report:
         show_report(attempt.report)
-    if attempt.notes:
-        st.caption(f":material/info: Left out of the reply: {as_plain('; '.join(attempt.notes))}")
     for note in turn.notes:
         st.caption(f":material/info: {as_plain(note)}")
     if attempt.code:

@@ -1,19 +1,53 @@
-"""Grading a text that is either Python source or a model's whole reply."""
+"""From a model's reply to its grade: one way for the page, the command line and the Lab."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 from grader.grading.challenge import DEFAULT_SEED, Challenge
 from grader.grading.grade import grade, refused
 from grader.grading.registry import DEFAULT_CHALLENGE
 from grader.grading.registry import challenge as find_challenge
 from grader.grading.report import Report
-from grader.replies.extraction import MAX_REPLY_CHARS, Extraction, extract_code
-from grader.replies.source_text import is_python
+from grader.replies.extraction import Extraction, extract_code
 from grader.sandbox.judge.client import Sandbox
 
-_CODE_STARTS = ("def ", "import ", "from ", "class ", "#", "@", '"""')
+
+@dataclass(frozen=True)
+class GradedReply:
+    """What was taken out of a reply, and the report on it."""
+
+    extraction: Extraction
+    report: Report
+
+
+@dataclass(frozen=True)
+class Score:
+    """A grade as the Lab reads it. value: points of maximum; detail: plain JSON data to look at later."""
+
+    value: float
+    maximum: float
+    detail: dict[str, Any]
+
+
+def read_and_grade(
+    reply: str,
+    challenge: str | Challenge = DEFAULT_CHALLENGE,
+    seed: int | None = None,
+    sandbox: Sandbox | None = None,
+) -> GradedReply:
+    """Take the code out of a reply and grade it; what was dropped becomes a note of the report.
+
+    A reply without the function gets 0 points with that reason. Raises what `grade` raises.
+    """
+    task = find_challenge(challenge) if isinstance(challenge, str) else challenge
+    found = extract_code(reply, task.function_name)
+    if not found.found:
+        return GradedReply(found, refused(task, DEFAULT_SEED if seed is None else int(seed), found.reason))
+    report = grade(found.code, task, seed, sandbox)
+    dropped = tuple(f"left out of the reply: {each}" for each in found.dropped)
+    return GradedReply(found, replace(report, notes=(*dropped, *report.notes)))
 
 
 def grade_reply(
@@ -22,27 +56,16 @@ def grade_reply(
     seed: int | None = None,
     sandbox: Sandbox | None = None,
 ) -> Report:
-    """Score a model's reply: `extract_code`, then `grade`; what was dropped becomes a note.
+    """The report of `read_and_grade`."""
+    return read_and_grade(reply, challenge, seed, sandbox).report
 
-    Text that is valid Python as it stands is graded whole. A reply without the function gets 0 points with
-    that reason. Raises what `grade` raises.
+
+def score_reply(reply: str, challenge: str | Challenge = DEFAULT_CHALLENGE, seed: int | None = None) -> Score:
+    """The grade of a reply for the Lab, which tries many; a module-level function, so that it can travel
+    to other processes and machines.
+
+    detail: {"code": what was graded, "report": the report's `to_dict()`}. Raises what `grade` raises.
     """
-    task = find_challenge(challenge) if isinstance(challenge, str) else challenge
-    found = submission_in(reply, task.function_name)
-    if not found.found:
-        return refused(task, DEFAULT_SEED if seed is None else int(seed), found.reason)
-    report = grade(found.code, task, seed, sandbox)
-    dropped = tuple(f"left out of the reply: {each}" for each in found.dropped)
-    return replace(report, notes=(*dropped, *report.notes))
-
-
-def submission_in(text: str, function_name: str) -> Extraction:
-    """The submission in a text: all of it when it is Python, else what `extract_code` finds.
-
-    Broken source without fences stays as it is, so that the report can name the line.
-    """
-    if len(text) <= MAX_REPLY_CHARS and is_python(text):
-        return Extraction(text, function_name)
-    found = extract_code(text, function_name)
-    is_plain = "```" not in text and "~~~" not in text and text.lstrip().startswith(_CODE_STARTS)
-    return Extraction(text, function_name) if is_plain and not found.found else found
+    graded = read_and_grade(reply, challenge, seed)
+    report = graded.report
+    return Score(report.score, report.max_score, {"code": graded.extraction.code, "report": report.to_dict()})

@@ -7,13 +7,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from grader.replies.source_text import Snippet, assemble, read_snippet
+from grader.replies.source_text import Snippet, assemble, defines, read_snippet
 
 MAX_REPLY_CHARS = 400_000
 
 _THINK = re.compile(r"<(think|thinking|reasoning|thought)>.*?</\1>", re.DOTALL | re.IGNORECASE)
 _OPEN_THINK = re.compile(r"<(think|thinking|reasoning|thought)>.*\Z", re.DOTALL | re.IGNORECASE)
 _CLOSE_THINK = re.compile(r"\A.*</(think|thinking|reasoning|thought)>", re.DOTALL | re.IGNORECASE)
+_CODE_STARTS = ("def ", "async def ", "import ", "from ", "class ", "#", "@", '"""')
 _FENCE = re.compile(r"^([ \t>]*)(`{3,}|~{3,})[ \t]*([^\n`]*)$")
 
 
@@ -43,9 +44,10 @@ class _Block:
 def extract_code(reply: str, function_name: str) -> Extraction:
     """The code in `reply` that defines `function_name`, with the imports and helpers it needs.
 
-    Of several blocks that define it the last complete one that parses wins, else the longest definition
-    that can be parsed. Sections of thinking are only looked at when nothing is found outside of them. Never
-    raises on any text.
+    A reply that is Python as it stands is the submission, whole. So is source without fences that cannot be
+    read: the grade names the line. Of several blocks that define it the last complete one that parses wins,
+    else the longest definition that can be parsed. Sections of thinking are only looked at when nothing is
+    found outside of them. Never raises on any text.
     """
     if len(reply) > MAX_REPLY_CHARS:
         reason = f"the reply has {len(reply):,} characters; at most {MAX_REPLY_CHARS:,} are read"
@@ -53,16 +55,26 @@ def extract_code(reply: str, function_name: str) -> Extraction:
     if not reply.strip():
         return Extraction("", function_name, reason="the reply is empty")
     text = _unwrap_json(_plain_newlines(reply), function_name)
+    if defines(text, function_name):
+        return Extraction(text, function_name)
     outside, had_thinking = _without_thinking(text)
     notes = ["a section of thinking"] if had_thinking else []
     found = _search(outside, function_name)
     if found is None and had_thinking:
         found = _search(_THINK_TAGS.sub("\n", text), function_name)
         notes = ["text around the code in the section of thinking"]
+    if found is None and _is_source(text, function_name):
+        return Extraction(text, function_name)
     if found is None:
         return Extraction("", function_name, reason=_why_none(text, function_name))
     code, dropped = found
     return Extraction(code, function_name, tuple(dict.fromkeys([*notes, *dropped])))
+
+
+def _is_source(text: str, function_name: str) -> bool:
+    """Whether a text without fences starts as code does and starts to define the function."""
+    is_plain = "```" not in text and "~~~" not in text
+    return is_plain and text.lstrip().startswith(_CODE_STARTS) and f"def {function_name}" in text
 
 
 _THINK_TAGS = re.compile(r"</?(think|thinking|reasoning|thought)>", re.IGNORECASE)

@@ -63,10 +63,10 @@ def parse(text: str) -> ast.Module | None:
         return None
 
 
-def is_python(text: str) -> bool:
-    """Whether the text is valid Python that defines something: prose of one word would be a name."""
-    tree = parse(text)
-    return tree is not None and any(isinstance(node, _KEPT) for node in tree.body)
+def defines(text: str, function_name: str) -> bool:
+    """Whether the text is Python as it stands and binds the function at its top level."""
+    tree = parse(text) if function_name in text else None
+    return tree is not None and any(function_name in _binds(node) for node in tree.body)
 
 
 def read_snippet(text: str, function_name: str, is_code: bool) -> Snippet:

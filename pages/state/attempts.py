@@ -17,7 +17,6 @@ class Attempt:
     challenge: str
     turn: Turn
     code: str = ""
-    notes: tuple[str, ...] = ()
     reason: str = ""  # why there is no code, or no report
     report: dict[str, Any] | None = None
     config: str = ""  # with messages and seed: all it takes to make the generation again

@@ -8,7 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from grader import BadReport, Report, UnknownChallenge, challenge, challenges, grade, grade_reply, letter
+from grader import (
+    BadReport,
+    Report,
+    UnknownChallenge,
+    challenge,
+    challenges,
+    grade,
+    grade_reply,
+    letter,
+    read_and_grade,
+    score_reply,
+)
 from grader.grading.report import CaseResult, CheckResult
 
 SOLUTIONS = Path(__file__).parents[1] / "solutions"
@@ -17,6 +28,9 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def solution(name):
     return (SOLUTIONS / f"{name}.py").read_text(encoding="utf-8")
+
+
+HEAPQ = solution("good_heapq")
 
 
 def check_of(report, name):
@@ -407,3 +421,23 @@ def test_a_reply_without_the_function_gets_no_points_and_the_reason(reply, reaso
     report = grade_reply(reply)
     assert report.score == 0
     assert report.refusal.startswith(reason)
+
+
+USES_SUBPROCESS = "import subprocess\n" + HEAPQ + "\nsubprocess.run([])\n"
+
+
+@pytest.mark.parametrize("reply", [USES_SUBPROCESS, f"Here:\n```python\n{HEAPQ}```\n", "No."])
+def test_page_command_line_and_lab_see_the_same_grade(reply):
+    graded = read_and_grade(reply)
+    score = score_reply(reply)
+    assert grade_reply(reply) == graded.report
+    assert (score.value, score.maximum) == (graded.report.score, 120)
+    assert score.detail == json.loads(
+        json.dumps({"code": graded.extraction.code, "report": graded.report.to_dict()})
+    )
+
+
+def test_a_bare_reply_is_graded_whole():
+    graded = read_and_grade(USES_SUBPROCESS)
+    assert graded.extraction.code == USES_SUBPROCESS
+    assert graded.report.refusal.startswith("refused: line 1: `import subprocess` reaches outside")

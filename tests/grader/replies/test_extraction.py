@@ -142,7 +142,7 @@ def test_code_in_a_reply_is_found_and_runs(name):
 
 
 def test_the_table_is_long_enough():
-    assert len(TABLE) + len(REPLIES) >= 40
+    assert len(TABLE) >= 60
 
 
 @pytest.mark.parametrize("path", REPLIES, ids=lambda path: path.stem)
@@ -164,7 +164,7 @@ def test_replies_of_the_in_process_models(path):
         ("I cannot do that.", "the reply has no code, so no function `f`"),
         (fenced("print(1)"), "the reply has code, but no function `f`"),
         (fenced("def g(x):\n    return 1"), "the reply defines no function `f`; it defines `g`"),
-        ("def f(x", "the reply starts to define `f`, but no part of it is valid Python"),
+        ("So:\n```\ndef f(x", "the reply starts to define `f`, but no part of it is valid Python"),
         ("x" * 400_001, "the reply has 400,001 characters; at most 400,000 are read"),
     ],
     ids=["empty", "refusal", "no_function", "other_function", "unparsable", "too_long"],
@@ -172,6 +172,11 @@ def test_replies_of_the_in_process_models(path):
 def test_a_reply_without_the_function_says_why(reply, reason):
     found = extract_code(reply, "f")
     assert (found.code, found.reason) == ("", reason)
+
+
+def test_source_that_cannot_be_read_is_handed_on_whole():
+    """The grade names the line; without fences the whole text is the submission."""
+    assert extract_code("def f(x", "f").code == "def f(x"
 
 
 def test_what_was_dropped_is_said():
