@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from wse_backend import models
 from wse_backend.engine.completion import Chunk, Completion
+from wse_backend.engine.grammar import Grammars
 from wse_backend.engine.kernels.attention import BLOCK_POSITIONS
 from wse_backend.engine.sampling import SamplingParams
 from wse_backend.engine.scheduler import KEEP_IDLE_S, MAX_WAITING, Generation, Scheduler
@@ -63,6 +64,7 @@ class Engine:
         self.n_ctx = min(hp.n_ctx, n_blocks * BLOCK_POSITIONS)
         self.n_layers, self.vocab_size = hp.n_layers, hp.vocab_size
         self._tokenizer = Tokenizer.from_gguf(gguf)
+        self._grammars = Grammars(self._tokenizer)
         self._template = ChatTemplate.from_gguf(gguf, self._tokenizer)
         self._transformer = Transformer(gguf, n_blocks, shared_team(), progress)
         self._scheduler = Scheduler(
@@ -118,14 +120,17 @@ class Engine:
 
         `on_chunk` is called on the engine's thread for every piece and must not block; the last piece
         carries the completion or the error. Requests of one `owner` (a browser session) take turns with
-        those of the others. Raises ContextOverflow, QueueFull, OutOfMemory, InvalidMessages.
+        those of the others. The first request with a schema takes up to a second. Raises ContextOverflow,
+        QueueFull, OutOfMemory, InvalidMessages; InvalidParams for a schema of which no grammar can be made.
         """
         params = params or SamplingParams()
         prompt = self._template.encode_chat(messages)
         if len(prompt) >= self.n_ctx:
             raise ContextOverflow(len(prompt), self.n_ctx)
         n_new = min(params.max_tokens, self.n_ctx - len(prompt))
-        return self._scheduler.submit(prompt, params, n_new, on_chunk, owner)
+        schema = params.json_schema
+        grammar = None if schema is None else self._grammars.start(schema, n_new)
+        return self._scheduler.submit(prompt, params, n_new, on_chunk, owner, grammar)
 
     def stream(
         self, messages: Messages, params: SamplingParams | None = None, owner: str = ""

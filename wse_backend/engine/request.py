@@ -8,6 +8,7 @@ import numpy as np
 
 from wse_backend.engine.completion import Chunk, Completion, FinishReason, PhaseMeasure, Timing, Usage
 from wse_backend.engine.drafts import PromptLookup
+from wse_backend.engine.grammar import Grammar
 from wse_backend.engine.kernels.attention import BLOCK_POSITIONS
 from wse_backend.engine.sampling import Sampler, SamplingParams
 from wse_backend.engine.stop_text import StopFilter
@@ -28,11 +29,13 @@ class Request:
         on_chunk: OnChunk,
         owner: str,
         n_layers: int,
+        grammar: Grammar | None = None,
     ) -> None:
         self.tokens = list(prompt)
         self.n_prompt = len(prompt)
         self.n_new = n_new
-        self.sampler = Sampler(params)
+        self.sampler = Sampler(params, grammar)
+        self.grammar = grammar
         self.stop_filter = StopFilter(params.stop)
         self.decoder = decoder
         self.on_chunk = on_chunk

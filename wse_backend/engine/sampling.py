@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,8 @@ class SamplingParams:
 
     temperature: 0 is greedy, at most 5. top_p: in (0, 1], 1 keeps all. top_k: 0 keeps all. max_tokens: at
     least 1; cut to what the context still holds. stop: up to 16 texts that end the answer and are not part
-    of it. seed: any integer from 0 to 2**64 - 1; None draws a new one for each request.
+    of it. seed: any integer from 0 to 2**64 - 1; None draws a new one for each request. json_schema: the text
+    of a JSON Schema; the answer is JSON that fits it, by a mask over the tokens (see grammar.py).
     Raises InvalidParams (a ValueError).
     """
 
@@ -35,6 +36,7 @@ class SamplingParams:
     max_tokens: int = 512
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    json_schema: str | None = None
 
     def __post_init__(self) -> None:
         stop: Any = self.stop  # one text and a list are accepted, as the cloud APIs do
@@ -57,6 +59,8 @@ class SamplingParams:
             self,
             "a whole number from 0 to 2**64 - 1, or None",
         )
+        is_schema = self.json_schema is None or isinstance(self.json_schema, str)
+        _require(is_schema, "json_schema", self, "the text of a JSON Schema, or None")
         allowed = f"at most {STOP_LIMIT} non-empty texts of at most {STOP_LENGTH_LIMIT} characters"
         _require(isinstance(self.stop, tuple) and len(self.stop) <= STOP_LIMIT, "stop", self, allowed)
         _require(
@@ -82,18 +86,37 @@ def _require(is_met: bool, field: str, params: SamplingParams, allowed: str) -> 
         raise InvalidParams(field, getattr(params, field), allowed)
 
 
+class Constraint(Protocol):
+    """Which tokens may come next: asked before every choice, told of it after."""
+
+    def restrict(self, logits: npt.NDArray[np.float32]) -> None:
+        """Set the logits of forbidden tokens to minus infinity, in place; never of all."""
+
+    def accept(self, token: int) -> None:
+        """Go on by the token that was chosen."""
+
+
 class Sampler:
     """Chooses the tokens of one request; its random numbers come from the request's own seed."""
 
-    def __init__(self, params: SamplingParams) -> None:
+    def __init__(self, params: SamplingParams, constraint: Constraint | None = None) -> None:
         self._params = params
+        self._constraint = constraint
         self._random = np.random.Generator(np.random.PCG64(params.seed))
 
     def choose(self, logits: npt.NDArray[np.float32]) -> int:
-        """Return the next token id for `logits`, float32 (vocab_size,).
+        """Return the next token id for `logits`, float32 (vocab_size,); a constraint changes them in place.
 
         Temperature first, then top-k, then top-p over what is left; equal logits rank by token id.
         """
+        if self._constraint is None:
+            return self._choose(logits)
+        self._constraint.restrict(logits)
+        token = self._choose(logits)
+        self._constraint.accept(token)
+        return token
+
+    def _choose(self, logits: npt.NDArray[np.float32]) -> int:
         params = self._params
         if params.temperature == 0:
             return int(np.argmax(logits))

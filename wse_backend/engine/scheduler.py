@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from wse_backend.engine.completion import Chunk, FinishReason, PhaseMeasure
 from wse_backend.engine.drafts import Drafter, Text
+from wse_backend.engine.grammar import Grammar
 from wse_backend.engine.kernels.attention import BLOCK_POSITIONS
 from wse_backend.engine.request import OnChunk, Request, shares_next_block
 from wse_backend.engine.sampling import SamplingParams
@@ -91,12 +92,18 @@ class Scheduler:
         self._thread.start()
 
     def submit(
-        self, prompt: list[int], params: SamplingParams, n_new: int, on_chunk: OnChunk, owner: str = ""
+        self,
+        prompt: list[int],
+        params: SamplingParams,
+        n_new: int,
+        on_chunk: OnChunk,
+        owner: str = "",
+        grammar: Grammar | None = None,
     ) -> Generation:
         """Queue a request. Raises QueueFull, OutOfMemory (could never run), EngineClosed."""
         request = Request(
             prompt, params, n_new, StreamDecoder(self._tokenizer), on_chunk, owner,
-            self._transformer.hparams.n_layers,
+            self._transformer.hparams.n_layers, grammar,
         )  # fmt: skip
         pool = self._transformer.pool
         if request.blocks_needed > pool.n_blocks:
@@ -266,7 +273,10 @@ class Scheduler:
     def _plan_drafts(self, decoding: list[Request]) -> list[tuple[Request, list[Row]]]:
         """The next token of every sequence, and drafts of those after it where they pay."""
         texts = [Text(s.lookup, s.n_left - 1, s.owner) for s in decoding]
-        drafts = self._drafter.choose(texts)
+        drafts = [
+            draft if s.grammar is None else s.grammar.allowed_prefix(draft)
+            for s, draft in zip(decoding, self._drafter.choose(texts), strict=True)
+        ]
         return [(s, self._rows(s, [s.tokens[-1], *draft])) for s, draft in zip(decoding, drafts, strict=True)]
 
     def _take_prefix(self, request: Request) -> None:
@@ -347,7 +357,8 @@ class Scheduler:
         shown = request.stop_filter.feed(request.decoder.push(token))
         if shown:
             request.text.append(shown)
-        if request.stop_filter.is_stopped:
+        is_whole = request.grammar is not None and request.grammar.is_complete
+        if request.stop_filter.is_stopped or is_whole:
             self._finish(request, "stop", shown)
         elif request.n_left <= 0:
             self._finish(request, "length", shown)
