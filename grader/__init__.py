@@ -14,6 +14,7 @@ from grader.grading.grade import grade
 from grader.grading.registry import challenge, challenges
 from grader.grading.reply import GradedReply, Score, grade_reply, read_and_grade, score_reply
 from grader.grading.report import CaseResult, CheckResult, Report, letter
+from grader.grading.task import PublicTry, task_messages, task_request, try_public_cases
 from grader.replies.extraction import Extraction, extract_code
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "GradedReply",
     "GraderError",
     "PublicCase",
+    "PublicTry",
     "Report",
     "SandboxError",
     "SandboxFailed",
@@ -41,4 +43,7 @@ __all__ = [
     "letter",
     "read_and_grade",
     "score_reply",
+    "task_messages",
+    "task_request",
+    "try_public_cases",
 ]

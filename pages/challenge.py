@@ -6,7 +6,7 @@ from contextlib import suppress
 import pandas as pd
 import streamlit as st
 
-from grader import challenges, extract_code, read_and_grade
+from grader import challenges, extract_code, read_and_grade, task_request
 from grader.errors import GraderError
 from grader.grading.challenge import Challenge
 from pages.parts.layout import page_body, row
@@ -16,7 +16,6 @@ from pages.parts.session import init_session
 from pages.parts.setup import setup_line
 from pages.parts.stream import draw_turn_layers, play, running, tidy_after_stop
 from pages.state.attempts import Attempt
-from pages.state.challenge_request import challenge_request
 from pages.state.provenance import seeded
 from pages.state.text import as_markdown, as_plain, capitalised, count
 from pages.state.turn import Turn
@@ -53,7 +52,7 @@ def draw_details(challenge: Challenge) -> None:
     with cases:
         draw_public_cases(challenge)
     with request:
-        st.code(challenge_request(challenge), language="markdown", wrap_lines=True, height=320)
+        st.code(task_request(challenge), language="markdown", wrap_lines=True, height=320)
 
 
 def draw_public_cases(challenge: Challenge) -> None:
@@ -95,7 +94,7 @@ def judge(attempt: Attempt, challenge: Challenge) -> None:
 
 def make_attempt(challenge: Challenge) -> None:
     """Run the agents on the challenge, then grade what they wrote."""
-    request = challenge_request(challenge)
+    request = task_request(challenge)
     number = len(session.attempts) + 1
     turn = Turn(request, title=f"{challenge.title}, attempt {number}")
     attempt = Attempt(number, challenge.name, turn)
