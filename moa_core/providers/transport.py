@@ -74,7 +74,7 @@ class PooledTransport(httpx.AsyncBaseTransport):
         pool.n_running += 1
         try:
             with _as_httpx():
-                async with _Turn(self._sending) as turn:
+                async with _SendSlot(self._sending) as turn:
                     response = await pool.connections.handle_async_request(_to_httpcore(request, turn))
         except BaseException:
             pool.n_running -= 1
@@ -102,7 +102,7 @@ class PooledTransport(httpx.AsyncBaseTransport):
         )
 
 
-class _Turn:
+class _SendSlot:
     """A place among the requests that are being sent, given back as soon as the request is out.
 
     Without it the event loop advances all requests step by step: the first leaves when the last does.
@@ -150,7 +150,7 @@ class _Body(httpx.AsyncByteStream):
         await self._response.aclose()
 
 
-def _to_httpcore(request: httpx.Request, turn: _Turn) -> httpcore.Request:
+def _to_httpcore(request: httpx.Request, turn: _SendSlot) -> httpcore.Request:
     url = request.url
     return httpcore.Request(
         method=request.method,

@@ -8,7 +8,7 @@ from moa_core.errors import MoAError
 from moa_core.providers.base import Context, Counting, Wait
 from moa_core.runs.prompts import Message
 from moa_core.runs.routing import Router
-from moa_core.runs.strategy_context import Part
+from moa_core.runs.strategy_context import AgentTask
 
 CUT_MARK = " […]"
 
@@ -38,25 +38,25 @@ class Contexts:
 
 
 async def trim_fairly(
-    part: Part, config: MoAConfig, messages: Sequence[Message], contexts: Contexts
-) -> tuple[Part, list[str]]:
-    """`part` with its responses cut to what its model can take, longest first, and a note per cut."""
-    context = await contexts.of(part.agent)
+    task: AgentTask, config: MoAConfig, messages: Sequence[Message], contexts: Contexts
+) -> tuple[AgentTask, list[str]]:
+    """`task` with its responses cut to what its model can take, longest first, and a note per cut."""
+    context = await contexts.of(task.agent)
     if context is None or context.n_ctx is None:
-        return part, []
-    blank = replace(part, responses=("",) * len(part.responses)).filled(config, messages)
-    room = context.n_ctx - part.agent.max_tokens - context.count(blank)
-    sizes = [count_text(context.count, text) for text in part.responses]
+        return task, []
+    blank = replace(task, responses=("",) * len(task.responses)).filled(config, messages)
+    room = context.n_ctx - task.agent.max_tokens - context.count(blank)
+    sizes = [count_text(context.count, text) for text in task.responses]
     limit = fair_limit(sizes, max(0, room))
     if limit is None:
-        return part, []
+        return task, []
     responses, notes = [], []
-    for number, (text, size) in enumerate(zip(part.responses, sizes, strict=True), start=1):
+    for number, (text, size) in enumerate(zip(task.responses, sizes, strict=True), start=1):
         if size > limit:
             text = cut_text(context.count, text, limit)
             notes.append(f"helper response {number} was cut from {size} to {limit} tokens to fit")
         responses.append(text)
-    return replace(part, responses=tuple(responses)), notes
+    return replace(task, responses=tuple(responses)), notes
 
 
 def fair_limit(sizes: Sequence[int], room: int) -> int | None:

@@ -9,7 +9,7 @@ from typing import Any
 from moa_core.config.values import Agent
 from moa_core.errors import CallFailed, EmptyAnswer, IncompleteAnswer, InvalidStructure, ThinkingBudgetSpent
 from moa_core.providers.base import CallRequest, Delta, Finish, Provider, Wait
-from moa_core.runs.field_by_field import Field, fill_form, form_of, read_field
+from moa_core.runs.field_by_field import Field, assemble, questions_for, read_answer
 from moa_core.runs.prompts import Message
 from moa_core.runs.reasoning import ThinkSplitter
 from moa_core.runs.structured import explain_schema, parse_structured
@@ -116,10 +116,10 @@ async def perform(
                 "content": f"That is not valid: {fault}\nAnswer again with the corrected JSON only.",
             },
         )
-    return await _fill_form(call, messages, provider, progress, show_wait, fault)
+    return await _ask_field_by_field(call, messages, provider, progress, show_wait, fault)
 
 
-async def _fill_form(
+async def _ask_field_by_field(
     call: Call,
     messages: tuple[Message, ...],
     provider: Provider,
@@ -129,7 +129,7 @@ async def _fill_form(
 ) -> Any:
     """The structured answer asked for field by field, as the last resort. Raises InvalidStructure."""
     schema = call.agent.response_schema or {}
-    form = form_of(schema)
+    form = questions_for(schema)
     if form is None:
         raise InvalidStructure(f"no valid JSON after {STRUCTURE_ATTEMPTS} attempts: {fault}")
     failed = f"no valid JSON after {STRUCTURE_ATTEMPTS} attempts, nor field by field"
@@ -142,14 +142,14 @@ async def _fill_form(
         asked = (*messages[:-1], question)
         for _ in range(STRUCTURE_ATTEMPTS):
             await _stream_answer(short, asked, provider, progress, _show_nobody, show_wait)
-            answers[entry] = read_field(entry, progress.text)
+            answers[entry] = read_answer(entry, progress.text)
             if answers[entry] is not None:
                 break
             again = {"role": "user", "content": entry.question}
             asked = (*asked, {"role": "assistant", "content": progress.text}, again)
         else:
             raise InvalidStructure(f"{failed}: {entry.name}: found no value in {shorten(progress.text)!r}")
-    value = fill_form(answers)
+    value = assemble(answers)
     progress.text = json.dumps(value, ensure_ascii=False)
     if (mismatch := parse_structured(progress.text, schema)[1]) is not None:
         raise InvalidStructure(f"{failed}: {mismatch}")

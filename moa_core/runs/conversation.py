@@ -13,7 +13,7 @@ VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Exchange:
     """A question and the summarizer's answer. notes: what the run had to say; model: who answered."""
 
     question: str
@@ -26,7 +26,7 @@ class Turn:
 class Conversation:
     """Turns in order. The helpers' answers are no part of it: only what the user saw as the answer."""
 
-    turns: tuple[Turn, ...] = ()
+    turns: tuple[Exchange, ...] = ()
 
     def ask(self, question: str) -> tuple[Message, ...]:
         """The messages that ask `question` next; `run` leaves out the oldest turns that do not fit."""
@@ -36,7 +36,7 @@ class Conversation:
             messages.append({"role": "assistant", "content": turn.answer})
         return (*messages, {"role": "user", "content": question})
 
-    def add(self, turn: Turn) -> "Conversation":
+    def add(self, turn: Exchange) -> "Conversation":
         """The conversation with one turn more."""
         return Conversation((*self.turns, turn))
 
@@ -78,9 +78,9 @@ class Conversation:
         return cls(tuple(_turn(item, n) for n, item in enumerate(data.get("turns") or (), start=1)))
 
 
-def _turn(item: Any, number: int) -> Turn:
+def _turn(item: Any, number: int) -> Exchange:
     item = item if isinstance(item, Mapping) else {}
     question, answer = item.get("question"), item.get("answer")
     if not isinstance(question, str) or not isinstance(answer, str):
         raise ConfigError("needs a question and an answer as text", f"turns[{number - 1}]")
-    return Turn(question, answer, tuple(map(str, item.get("notes") or ())), str(item.get("model") or ""))
+    return Exchange(question, answer, tuple(map(str, item.get("notes") or ())), str(item.get("model") or ""))

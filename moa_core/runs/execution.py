@@ -25,13 +25,20 @@ from moa_core.runs.events import (
 )
 from moa_core.runs.prompts import Message, number_responses
 from moa_core.runs.routing import Router
-from moa_core.runs.strategy_context import MAX_FEEDBACK_CHARS, SUMMARIZER, Checked, Checker, Outcome, Part
+from moa_core.runs.strategy_context import (
+    MAX_FEEDBACK_CHARS,
+    SUMMARIZER,
+    AgentResult,
+    AgentTask,
+    Checked,
+    Checker,
+)
 from moa_core.runs.trace import CallRecord, CheckRecord, Trace
 
 _log = logging.getLogger(__name__)
 
 
-class Run:
+class LiveRun:
     """One run of one configuration over one conversation, on one event loop."""
 
     def __init__(
@@ -73,28 +80,28 @@ class Run:
         calls = tuple(self._records.get(n) or p.record() for n, p in enumerate(self._progress))
         return Trace(calls, self.clock(), tuple(self.notes), self.config.seed, tuple(self._checks))
 
-    async def layer(self, parts: Sequence[Part], title: str = "") -> list[Outcome]:
-        """Ask all `parts` at once; the outcomes in their order, failed ones included.
+    async def layer(self, tasks: Sequence[AgentTask], title: str = "") -> list[AgentResult]:
+        """Ask all `tasks` at once; the results in their order, failed ones included.
 
         Raises LayerFailed when every one failed.
         """
         self._n_layers += 1
         layer = self._n_layers
-        self._emit(LayerStarted(layer, tuple(part.agent.name for part in parts), title))
+        self._emit(LayerStarted(layer, tuple(task.agent.name for task in tasks), title))
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._ask(layer, i, part)) for i, part in enumerate(parts)]
-        outcomes = [task.result() for task in tasks]
-        answers = tuple(outcome.passed_on for outcome in outcomes if outcome.error is None)
-        self._emit(LayerFinished(layer, answers, len(outcomes) - len(answers)))
+            calls = [group.create_task(self._ask(layer, i, task)) for i, task in enumerate(tasks)]
+        results = [call.result() for call in calls]
+        answers = tuple(result.passed_on for result in results if result.error is None)
+        self._emit(LayerFinished(layer, answers, len(results) - len(answers)))
         if not answers:
-            raise LayerFailed(layer, {outcome.agent.name: str(outcome.error) for outcome in outcomes})
-        return outcomes
+            raise LayerFailed(layer, {result.agent.name: str(result.error) for result in results})
+        return results
 
-    async def check(self, answers: Sequence[Outcome]) -> list[Checked]:
+    async def check(self, answers: Sequence[AgentResult]) -> list[Checked]:
         """What the checker says of each answer, in their order; each on a thread, all at once."""
         return list(await asyncio.gather(*(self._try(answer) for answer in answers)))
 
-    async def _try(self, answer: Outcome) -> Checked:
+    async def _try(self, answer: AgentResult) -> Checked:
         """One answer tried and recorded; a checker that fails is a problem of the check, not of the run."""
         start_s = self.clock()
         try:
@@ -118,48 +125,48 @@ class Run:
 
         Raises CallFailed when it fails and there are no responses to fall back on.
         """
-        part = Part(self.config.summarizer, tuple(responses), role=SUMMARIZER)
-        outcome = await self._ask(self._n_layers + 1, 0, part)
-        if outcome.error is None:
-            return outcome.text
+        task = AgentTask(self.config.summarizer, tuple(responses), role=SUMMARIZER)
+        result = await self._ask(self._n_layers + 1, 0, task)
+        if result.error is None:
+            return result.text
         if not responses:
-            raise outcome.error
+            raise result.error
         self.note("The summarizer gave no answer, so these are the agents' own answers, not combined.")
         return responses[0].strip() if len(responses) == 1 else number_responses(responses)
 
-    async def _ask(self, layer: int, index: int, part: Part) -> Outcome:
+    async def _ask(self, layer: int, index: int, task: AgentTask) -> AgentResult:
         """One call from its first event to its last; faults become values, cancellation passes through."""
-        call = Call(layer, index, part.agent, part.role, self._seed(layer, index))
+        call = Call(layer, index, task.agent, task.role, self._seed(layer, index))
         progress = Progress(call, self.clock, start_s=self.clock())
         number = len(self._progress)
         self._progress.append(progress)
         value, error = None, None
         try:
-            provider = await self._router.route(part.agent)
+            provider = await self._router.route(task.agent)
             progress.provider = provider.name
-            if part.role != SUMMARIZER:
+            if task.role != SUMMARIZER:
                 self._emit(
-                    AgentStarted(layer, part.agent.name, index, part.agent.model, provider.name, part.role)
+                    AgentStarted(layer, task.agent.name, index, task.agent.model, provider.name, task.role)
                 )
-            part = await self._trimmed(part, progress)
-            messages = part.filled(self.config, self.messages)
+            task = await self._trimmed(task, progress)
+            messages = task.filled(self.config, self.messages)
             show, show_wait = self._shower(call), self._wait_shower(call)
             value = await perform(call, messages, provider, progress, show, show_wait)
         except CallFailed as exc:
             error = exc
         except Exception as exc:  # the task's outer edge: one defect must not take the others down
-            _log.exception("call of agent %r failed unexpectedly", part.agent.name)
+            _log.exception("call of agent %r failed unexpectedly", task.agent.name)
             error = UnexpectedFailure(f"unexpected {type(exc).__name__}; the log has the details")
         self._records[number] = progress.record(error)
         return self._finish(call, progress, self._records[number], value, error)
 
-    async def _trimmed(self, part: Part, progress: Progress) -> Part:
-        """The part with its helper responses cut to what fits, if the user allows it and it must be."""
-        if not self.config.trim_helpers or not part.responses:
-            return part
-        part, notes = await trim_fairly(part, self.config, self.messages, self._contexts)
+    async def _trimmed(self, task: AgentTask, progress: Progress) -> AgentTask:
+        """The task with its helper responses cut to what fits, if the user allows it and it must be."""
+        if not self.config.trim_helpers or not task.responses:
+            return task
+        task, notes = await trim_fairly(task, self.config, self.messages, self._contexts)
         progress.notes.extend(notes)
-        return part
+        return task
 
     def _seed(self, layer: int, index: int) -> int | None:
         """A seed of its own for every call of a seeded run, the same on every machine."""
@@ -170,7 +177,7 @@ class Run:
 
     def _finish(
         self, call: Call, progress: Progress, record: CallRecord, value: Any, error: CallFailed | None
-    ) -> Outcome:
+    ) -> AgentResult:
         agent, place = call.agent, (call.layer, call.agent.name, call.index)
         where = "The summarizer" if call.role == SUMMARIZER else f"Layer {call.layer}, {agent.name}"
         for note in progress.notes:
@@ -178,10 +185,10 @@ class Run:
         if error is None:
             if call.role != SUMMARIZER:
                 self._emit(AgentFinished(*place, progress.text, record, progress.reasoning, call.role))
-            return Outcome(agent, progress.text, progress.reasoning, value)
+            return AgentResult(agent, progress.text, progress.reasoning, value)
         self.note(f"{where} failed and was left out: {error}")
         self._emit(AgentFailed(*place, str(error), error, record, progress.text, call.role))
-        return Outcome(agent, error=error)
+        return AgentResult(agent, error=error)
 
     def _shower(self, call: Call) -> Callable[[str, str], None]:
         if call.role == SUMMARIZER:

@@ -31,7 +31,7 @@ class Field:
     max_tokens: int | None
 
 
-def form_of(schema: Mapping[str, Any]) -> tuple[Field, ...] | None:
+def questions_for(schema: Mapping[str, Any]) -> tuple[Field, ...] | None:
     """The questions whose answers make a value of `schema`; None when it is too deep for a form.
 
     A form is an object whose required properties are numbers, texts, truths, choices, or lists of a fixed
@@ -46,7 +46,7 @@ def form_of(schema: Mapping[str, Any]) -> tuple[Field, ...] | None:
     return None if None in fields or not fields else tuple(field for field in fields if field is not None)
 
 
-def read_field(field: Field, text: str) -> Any:
+def read_answer(field: Field, text: str) -> Any:
     """The value that `text` gives for the field, or None when there is none in it."""
     schema, kind = field.schema, field.schema.get("type")
     if "enum" in schema:
@@ -66,7 +66,7 @@ def read_field(field: Field, text: str) -> Any:
     return None
 
 
-def fill_form(answers: Mapping[Field, Any]) -> dict[str, Any]:
+def assemble(answers: Mapping[Field, Any]) -> dict[str, Any]:
     """The JSON object that the answers make."""
     value: dict[str, Any] = {}
     for field, answer in answers.items():

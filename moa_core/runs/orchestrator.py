@@ -12,8 +12,8 @@ from moa_core.errors import ConfigError, LayerFailed, MoAError
 from moa_core.providers.base import Provider, Sessional, Wait
 from moa_core.runs.budget import Contexts
 from moa_core.runs.events import AgentWaiting, Event, RunFailed, RunFinished, RunStarted
-from moa_core.runs.execution import Run
-from moa_core.runs.plan import Rehearsal, make_plan, rehearse
+from moa_core.runs.execution import LiveRun
+from moa_core.runs.plan import DryRun, dry_run, make_plan
 from moa_core.runs.prompts import Message, check_messages
 from moa_core.runs.routing import Router
 from moa_core.runs.strategy_context import Checker
@@ -44,12 +44,12 @@ async def run(
             "strategy",
         )
     events: asyncio.Queue[Event | None] = asyncio.Queue()
-    rehearsal = await rehearse(config, conversation)
+    dry = await dry_run(config, conversation)
     unused = [name for name in config.options if name not in strategy.options]
     notes = (*config.notes, *(f"option {name!r} means nothing to {strategy.name}" for name in unused))
-    events.put_nowait(RunStarted(strategy.name, rehearsal.n_layers, config.seed, notes))
+    events.put_nowait(RunStarted(strategy.name, dry.n_layers, config.seed, notes))
     player = asyncio.create_task(
-        _play(strategy, rehearsal, config, conversation, router, events.put_nowait, checker), name="moa-run"
+        _play(strategy, dry, config, conversation, router, events.put_nowait, checker), name="moa-run"
     )
     player.add_done_callback(lambda _: events.put_nowait(None))
     try:
@@ -63,7 +63,7 @@ async def run(
 
 async def _play(
     strategy: Strategy,
-    rehearsal: Rehearsal,
+    dry: DryRun,
     config: MoAConfig,
     conversation: tuple[Message, ...],
     router: Router,
@@ -72,34 +72,34 @@ async def _play(
 ) -> None:
     """Plan, then play; emits everything between RunStarted and the last event, and that one."""
     contexts = Contexts(router)
-    moa = Run(config, conversation, router, emit, contexts, checker)
+    live = LiveRun(config, conversation, router, emit, contexts, checker)
     async with AsyncExitStack() as stack:
         for provider in router.providers:
             if isinstance(provider, Sessional):
                 await stack.enter_async_context(provider.session())
         stack.push_async_callback(router.aclose)
         try:
-            show_wait = _wait_shower(rehearsal, emit)
-            plan = await make_plan(config, conversation, router, contexts, show_wait, rehearsal)
+            show_wait = _wait_shower(dry, emit)
+            plan = await make_plan(config, conversation, router, contexts, show_wait, dry)
             plan.check()
-            moa.messages = plan.messages
+            live.messages = plan.messages
             for note in plan.notes:
-                moa.note(note)
-            answer = await strategy.play(moa)
+                live.note(note)
+            answer = await strategy.answer(live)
         except MoAError as exc:
             reasons = exc.reasons if isinstance(exc, LayerFailed) else {}
-            emit(RunFailed(str(exc), exc, moa.trace(), reasons))
+            emit(RunFailed(str(exc), exc, live.trace(), reasons))
         else:
-            emit(RunFinished(answer, moa.trace(), tuple(moa.notes)))
+            emit(RunFinished(answer, live.trace(), tuple(live.notes)))
 
 
-def _wait_shower(rehearsal: Rehearsal, emit: Callable[[Event], None]) -> Callable[[Wait], None]:
+def _wait_shower(dry: DryRun, emit: Callable[[Event], None]) -> Callable[[Wait], None]:
     """Before the first call, what takes long is shown at the first agent: its model is loaded first."""
-    first = rehearsal.calls[0]
+    first = dry.calls[0]
 
     def show(wait: Wait) -> None:
-        part = first.part
-        emit(AgentWaiting(first.layer, part.agent.name, 0, wait.reason, wait.wait_s, part.role))
+        task = first.task
+        emit(AgentWaiting(first.layer, task.agent.name, 0, wait.reason, wait.wait_s, task.role))
 
     return show
 

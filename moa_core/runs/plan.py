@@ -1,6 +1,6 @@
 """What each call of a run will receive at most, and whether it fits: known before the first call.
 
-The strategy is rehearsed: it is played on a stage where every answer is a marker for "at most max_tokens
+The strategy is run dry: in a context where every answer is a marker for "at most max_tokens
 tokens". So the plan cannot drift from what the strategy does. Counts are the model's own tokenizer's where it
 runs in this process, else an estimate, which the table says. A helper's answer counts in the tokens of the
 model that writes it.
@@ -18,7 +18,7 @@ from moa_core.providers.base import Context, Provider, Wait, estimate_tokens
 from moa_core.runs.budget import Contexts
 from moa_core.runs.prompts import Message, check_messages
 from moa_core.runs.routing import Router
-from moa_core.runs.strategy_context import MAX_FEEDBACK_CHARS, SUMMARIZER, Checked, Outcome, Part
+from moa_core.runs.strategy_context import MAX_FEEDBACK_CHARS, SUMMARIZER, AgentResult, AgentTask, Checked
 from moa_core.runs.structured import explain_schema
 from moa_core.strategies import find_strategy
 
@@ -135,21 +135,21 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsed:
-    """A call as the rehearsal saw it: what it will receive, markers in place of the answers to come."""
+class DryCall:
+    """A call as the dry run saw it: what it will receive, markers in place of the answers to come."""
 
     layer: int
-    part: Part
+    task: AgentTask
     messages: tuple[Message, ...]
 
 
-class Rehearsal:
-    """A stage where nobody is asked: every answer is a marker of its greatest length."""
+class DryRun:
+    """A context where nobody is asked: every answer is a marker of its greatest length."""
 
     def __init__(self, config: MoAConfig, messages: tuple[Message, ...]) -> None:
         self.config = config
         self.messages = messages
-        self.calls: list[Rehearsed] = []
+        self.calls: list[DryCall] = []
         self.n_layers = 0
 
     def note(self, text: str) -> None:
@@ -158,32 +158,32 @@ class Rehearsal:
     def publish(self, answer: str) -> None:
         """Nobody sees it."""
 
-    async def layer(self, parts: Sequence[Part], title: str = "") -> list[Outcome]:
+    async def layer(self, tasks: Sequence[AgentTask], title: str = "") -> list[AgentResult]:
         self.n_layers += 1
-        return [self._answer(self.n_layers, part) for part in parts]
+        return [self._answer(self.n_layers, task) for task in tasks]
 
-    async def check(self, answers: Sequence[Outcome]) -> list[Checked]:
+    async def check(self, answers: Sequence[AgentResult]) -> list[Checked]:
         """All answers fail, with as much to say as a model may see."""
         return [Checked(0.0, "failed " * (MAX_FEEDBACK_CHARS // 7)) for _ in answers]
 
     async def summarize(self, responses: Sequence[str]) -> str:
-        part = Part(self.config.summarizer, tuple(responses), role=SUMMARIZER)
-        return self._answer(self.n_layers + 1, part).text
+        task = AgentTask(self.config.summarizer, tuple(responses), role=SUMMARIZER)
+        return self._answer(self.n_layers + 1, task).text
 
-    def _answer(self, layer: int, part: Part) -> Outcome:
-        messages, schema = part.filled(self.config, self.messages), part.agent.response_schema
+    def _answer(self, layer: int, task: AgentTask) -> AgentResult:
+        messages, schema = task.filled(self.config, self.messages), task.agent.response_schema
         if schema is not None:
             messages = explain_schema(messages, schema)
-        self.calls.append(Rehearsed(layer, part, messages))
-        text = f"\x02{part.agent.max_tokens}\x03"
-        return Outcome(part.agent, text, value=None if schema is None else _sample(schema, text))
+        self.calls.append(DryCall(layer, task, messages))
+        text = f"\x02{task.agent.max_tokens}\x03"
+        return AgentResult(task.agent, text, value=None if schema is None else _sample(schema, text))
 
 
-async def rehearse(config: MoAConfig, messages: tuple[Message, ...]) -> Rehearsal:
-    """Play the strategy without asking anybody."""
-    stage = Rehearsal(config, messages)
-    await find_strategy(config.strategy).play(stage)
-    return stage
+async def dry_run(config: MoAConfig, messages: tuple[Message, ...]) -> DryRun:
+    """Run the strategy without asking anybody."""
+    dry = DryRun(config, messages)
+    await find_strategy(config.strategy).answer(dry)
+    return dry
 
 
 async def plan(
@@ -216,12 +216,12 @@ async def make_plan(
     router: Router,
     contexts: Contexts,
     on_wait: Callable[[Wait], None] | None = None,
-    rehearsal: Rehearsal | None = None,
+    dry: DryRun | None = None,
 ) -> Plan:
     """The plan with as few of the oldest turns left out as needed, or none when even that does not help."""
     turns = split_turns(messages)
-    rehearsal = rehearsal or await rehearse(config, messages)
-    first = await _plan_of(rehearsal, 0, router, contexts, on_wait)
+    dry = dry or await dry_run(config, messages)
+    first = await _plan_of(dry, 0, router, contexts, on_wait)
     if first.fits or len(turns) == 1:
         return first
     low, high = 1, len(turns) - 1
@@ -257,34 +257,32 @@ async def _plan_without(
     on_wait: Callable[[Wait], None] | None,
 ) -> Plan:
     messages = tuple(message for turn in turns[dropped:] for message in turn)
-    return await _plan_of(await rehearse(config, messages), dropped, router, contexts, on_wait)
+    return await _plan_of(await dry_run(config, messages), dropped, router, contexts, on_wait)
 
 
 async def _plan_of(
-    rehearsal: Rehearsal,
+    dry: DryRun,
     dropped: int,
     router: Router,
     contexts: Contexts,
     on_wait: Callable[[Wait], None] | None,
 ) -> Plan:
     calls = []
-    for rehearsed in rehearsal.calls:
-        context = await contexts.of(rehearsed.part.agent, on_wait)
-        calls.append(await _planned(rehearsed, rehearsal.config, router, context))
-    return Plan(tuple(calls), rehearsal.messages, dropped, rehearsal.config.cycles)
+    for call in dry.calls:
+        context = await contexts.of(call.task.agent, on_wait)
+        calls.append(await _planned(call, dry.config, router, context))
+    return Plan(tuple(calls), dry.messages, dropped, dry.config.cycles)
 
 
-async def _planned(
-    rehearsed: Rehearsed, config: MoAConfig, router: Router, context: Context | None
-) -> PlannedCall:
-    agent, part = rehearsed.part.agent, rehearsed.part
-    text = "".join(message["content"] for message in rehearsed.messages)
+async def _planned(call: DryCall, config: MoAConfig, router: Router, context: Context | None) -> PlannedCall:
+    agent, task = call.task.agent, call.task
+    text = "".join(message["content"] for message in call.messages)
     sizes = [int(size) for size in _MARK.findall(text)]
-    plain = [{**message, "content": _MARK.sub("", message["content"])} for message in rehearsed.messages]
+    plain = [{**message, "content": _MARK.sub("", message["content"])} for message in call.messages]
     return PlannedCall(
-        layer=rehearsed.layer,
+        layer=call.layer,
         agent=agent.name,
-        role=part.role,
+        role=task.role,
         provider=await router.name_for(agent),
         model=agent.model,
         prompt_tokens=(context.count if context else estimate_tokens)(plain),
@@ -292,13 +290,13 @@ async def _planned(
         max_tokens=agent.max_tokens,
         n_ctx=context.n_ctx if context else None,
         is_exact=bool(context and context.is_exact),
-        may_trim=config.trim_helpers and bool(part.responses),
+        may_trim=config.trim_helpers and bool(task.responses),
         n_helpers=len(sizes),
     )
 
 
 def _sample(schema: Mapping[str, Any], text: str) -> Any:
-    """A value of the schema's shape with `text` as its first text, for the rehearsal."""
+    """A value of the schema's shape with `text` as its first text, for the dry run."""
     kind = schema.get("type")
     if kind == "object":
         value = {}

@@ -1,4 +1,4 @@
-"""What a strategy sees of a run: parts for agents, their outcomes, and the stage they are played on."""
+"""What a strategy sees of a run: tasks for agents, their results, and the context it gives them out in."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ caller of a run, since this package knows no grader."""
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class AgentTask:
     """What one agent of a layer is to do. Without `messages` it answers the conversation, seeing `responses`.
 
     role: the part it plays.
@@ -51,7 +51,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class AgentResult:
     """How one call ended: an answer (`value`: its JSON, when it has a schema), or an error."""
 
     agent: Agent
@@ -68,8 +68,8 @@ class Outcome:
         return self.text
 
 
-class Stage(Protocol):
-    """What a strategy works with: a `Run`, or the rehearsal that the plan is made of."""
+class StrategyContext(Protocol):
+    """What a strategy works with: a `LiveRun`, or the dry run that the plan is made of."""
 
     @property
     def config(self) -> MoAConfig: ...
@@ -81,13 +81,13 @@ class Stage(Protocol):
     def note(self, text: str) -> None:
         """Say something that the reader of the answer must see."""
 
-    async def layer(self, parts: Sequence[Part], title: str = "") -> list[Outcome]:
-        """Ask all `parts` at once; the outcomes in their order, failed ones included.
+    async def layer(self, tasks: Sequence[AgentTask], title: str = "") -> list[AgentResult]:
+        """Ask all `tasks` at once; the results in their order, failed ones included.
 
         Raises LayerFailed when every one failed.
         """
 
-    async def check(self, answers: Sequence[Outcome]) -> list[Checked]:
+    async def check(self, answers: Sequence[AgentResult]) -> list[Checked]:
         """What the run's checker says of each answer, in their order; all are tried at once."""
 
     async def summarize(self, responses: Sequence[str]) -> str:

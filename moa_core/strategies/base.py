@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from moa_core.config.values import Agent, MoAConfig
 from moa_core.errors import ConfigError
-from moa_core.runs.strategy_context import Stage
+from moa_core.runs.strategy_context import StrategyContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +22,15 @@ class Option:
 class Strategy:
     """A way to get one answer out of several calls.
 
-    play: makes the calls on a `Stage` and returns the answer. It must not depend on what the answers say for
-    how many calls it makes at most: the plan of a run is made by rehearsing it. roles: the parts that
-    `MoAConfig.roles` may give to an agent of its own. needs_checker: it tries answers with the run's checker.
+    answer: makes the calls through a `StrategyContext` and returns the answer. How many calls it makes at
+    most must not depend on what the answers say: the plan of a run is made by running it dry. roles: the
+    parts that `MoAConfig.roles` may give to an agent of its own. needs_checker: it tries answers with the
+    run's checker.
     """
 
     name: str
     description: str
-    play: Callable[[Stage], Awaitable[str]]
+    answer: Callable[[StrategyContext], Awaitable[str]]
     roles: tuple[str, ...] = ()
     options: Mapping[str, Option] = field(default_factory=dict, hash=False)
     needs_checker: bool = False
@@ -47,8 +48,8 @@ def option(config: MoAConfig, options: Mapping[str, Option], name: str) -> int:
     return value
 
 
-def cast(config: MoAConfig, role: str, count: int, prompt: str = "") -> list[Agent]:
-    """`count` agents that play `role`, each with a name of its own.
+def agents_for(config: MoAConfig, role: str, count: int, prompt: str = "") -> list[Agent]:
+    """`count` agents in the role of `role`, each with a name of its own.
 
     The role's own agent if there is one, else the first layer's agents in turn, else the summarizer's model
     with `prompt`.
@@ -65,7 +66,7 @@ def cast(config: MoAConfig, role: str, count: int, prompt: str = "") -> list[Age
     return [replace(agent, name=f"{agent.name} {i}") for i, agent in enumerate(chosen, start=1)]
 
 
-def referee(config: MoAConfig, role: str, prompt: str, schema: Mapping[str, object]) -> Agent:
+def judging_agent(config: MoAConfig, role: str, prompt: str, schema: Mapping[str, object]) -> Agent:
     """The agent that judges, by `schema`: the role's own, else the summarizer's model with `prompt`."""
     agent = config.roles.get(role) or replace(config.summarizer, name=role.capitalize(), prompt=prompt)
     return replace(agent, response_schema=schema)

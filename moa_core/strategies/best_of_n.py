@@ -2,8 +2,8 @@
 
 from moa_core.errors import LayerFailed
 from moa_core.runs.prompts import number_responses, with_system
-from moa_core.runs.strategy_context import Part, Stage
-from moa_core.strategies.base import Option, Strategy, cast, option, referee
+from moa_core.runs.strategy_context import AgentTask, StrategyContext
+from moa_core.strategies.base import Option, Strategy, agents_for, judging_agent, option
 
 OPTIONS = {"n": Option(4, 1, 64, "samples")}
 
@@ -14,37 +14,37 @@ JUDGE_TASK = (
 )
 
 
-async def play(moa: Stage) -> str:
+async def answer(run: StrategyContext) -> str:
     """The sample with the highest score, the earliest of equals; without a verdict, the first."""
-    samplers = cast(moa.config, "sampler", option(moa.config, OPTIONS, "n"), SAMPLER_PROMPT)
-    outcomes = await moa.layer([Part(agent, role="sampler") for agent in samplers], "samples")
-    samples = [outcome for outcome in outcomes if outcome.error is None]
-    scores = await _judge(moa, [sample.text for sample in samples]) if len(samples) > 1 else [0.0]
+    samplers = agents_for(run.config, "sampler", option(run.config, OPTIONS, "n"), SAMPLER_PROMPT)
+    results = await run.layer([AgentTask(agent, role="sampler") for agent in samplers], "samples")
+    samples = [result for result in results if result.error is None]
+    scores = await _judge(run, [sample.text for sample in samples]) if len(samples) > 1 else [0.0]
     best = max(range(len(samples)), key=lambda i: scores[i])  # max keeps the first of equals
-    answer = samples[best].text
+    chosen = samples[best].text
     if len(samples) > 1:
-        moa.note(
+        run.note(
             f"{samples[best].agent.name} was chosen of {len(samples)} samples (scores {_listed(scores)})."
         )
-    moa.publish(answer)
-    return answer
+    run.publish(chosen)
+    return chosen
 
 
-async def _judge(moa: Stage, samples: list[str]) -> list[float]:
+async def _judge(run: StrategyContext, samples: list[str]) -> list[float]:
     """One score per sample; all equal, with a note, when the judge fails."""
     score = {"type": "number", "minimum": 0, "maximum": 10}
     what = {"description": "the score of the answers above, in their order"}
     scores = {"type": "array", "items": score, "minItems": len(samples), "maxItems": len(samples), **what}
     schema = {"type": "object", "properties": {"scores": scores}, "required": ["scores"]}
-    judge = referee(moa.config, "judge", JUDGE_PROMPT, schema)
+    judge = judging_agent(run.config, "judge", JUDGE_PROMPT, schema)
     answers = number_responses(samples)
     task = JUDGE_TASK.replace("{n}", str(len(samples)), 1).replace("{answers}", answers, 1)
-    question = {"role": "user", "content": f"{moa.messages[-1]['content']}\n\n---\n\n{task}"}
-    messages = with_system(judge.prompt, (*moa.messages[:-1], question))
+    question = {"role": "user", "content": f"{run.messages[-1]['content']}\n\n---\n\n{task}"}
+    messages = with_system(judge.prompt, (*run.messages[:-1], question))
     try:
-        (verdict,) = await moa.layer([Part(judge, messages=messages, role="judge")], "judging")
+        (verdict,) = await run.layer([AgentTask(judge, messages=messages, role="judge")], "judging")
     except LayerFailed:
-        moa.note("The judge gave no verdict, so the first sample is the answer.")
+        run.note("The judge gave no verdict, so the first sample is the answer.")
         return [0.0] * len(samples)
     return [float(value) for value in verdict.value["scores"]]
 
@@ -56,7 +56,7 @@ def _listed(scores: list[float]) -> str:
 STRATEGY = Strategy(
     name="best-of-n",
     description="Several samples of one question; a judge scores them and the best one is the answer.",
-    play=play,
+    answer=answer,
     roles=("sampler", "judge"),
     options=OPTIONS,
 )

@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 
 from moa_core.config.values import Agent
 from moa_core.runs.prompts import Message, with_system
-from moa_core.runs.strategy_context import Outcome, Part, Stage
-from moa_core.strategies.base import Option, Strategy, cast, option, referee
+from moa_core.runs.strategy_context import AgentResult, AgentTask, StrategyContext
+from moa_core.strategies.base import Option, Strategy, agents_for, judging_agent, option
 
 OPTIONS = {
     "n": Option(8, 1, 64, "proposals"),
     "rounds": Option(2, 1, 10, "rounds of critique"),
     "best": Option(2, 1, 64, "candidates that the summarizer merges"),
 }
-VERDICT = {
+CRITIQUE = {
     "type": "object",
     "properties": {
         "score": {
@@ -47,55 +47,57 @@ class Candidate:
     critique: str = ""
 
 
-async def play(moa: Stage) -> str:
+async def answer(run: StrategyContext) -> str:
     """Propose once; then critique and revise, ending with a critique; merge the best by their last scores."""
-    rounds = option(moa.config, OPTIONS, "rounds")
-    best = option(moa.config, OPTIONS, "best")
-    planners = cast(moa.config, "planner", option(moa.config, OPTIONS, "n"), PLANNER_PROMPT)
-    outcomes = await moa.layer([Part(agent, role="planner") for agent in planners], "proposals")
-    candidates = [Candidate(o.agent, o.text) for o in outcomes if o.error is None]
+    rounds = option(run.config, OPTIONS, "rounds")
+    best = option(run.config, OPTIONS, "best")
+    planners = agents_for(run.config, "planner", option(run.config, OPTIONS, "n"), PLANNER_PROMPT)
+    results = await run.layer([AgentTask(agent, role="planner") for agent in planners], "proposals")
+    candidates = [Candidate(o.agent, o.text) for o in results if o.error is None]
     for number in range(1, rounds + 1):
         if number > 1:
-            await _revise(moa, candidates, f"revisions, round {number}")
-        await _criticise(moa, candidates, f"critiques, round {number}")
+            await _revise(run, candidates, f"revisions, round {number}")
+        await _criticise(run, candidates, f"critiques, round {number}")
     ranked = sorted(
         candidates, key=lambda candidate: -candidate.score
     )  # stable: the earliest of equals first
     chosen = ranked[:best]
     names = ", ".join(f"{candidate.agent.name} ({_shown(candidate.score)})" for candidate in chosen)
-    moa.note(f"The summarizer merges the best {len(chosen)} of {len(candidates)} candidates: {names}.")
-    return await moa.summarize([candidate.text for candidate in chosen])
+    run.note(f"The summarizer merges the best {len(chosen)} of {len(candidates)} candidates: {names}.")
+    return await run.summarize([candidate.text for candidate in chosen])
 
 
-async def _criticise(moa: Stage, candidates: list[Candidate], title: str) -> None:
+async def _criticise(run: StrategyContext, candidates: list[Candidate], title: str) -> None:
     """Every candidate gets a verdict; where the critic fails, the score stays and there is no critique."""
-    critic = referee(moa.config, "critic", CRITIC_PROMPT, VERDICT)
+    critic = judging_agent(run.config, "critic", CRITIC_PROMPT, CRITIQUE)
     agents = _name_critics(critic, candidates)
-    parts = [
-        Part(agent, messages=with_system(critic.prompt, _after(moa, candidate, CRITIC_TASK)), role="critic")
+    tasks = [
+        AgentTask(
+            agent, messages=with_system(critic.prompt, _after(run, candidate, CRITIC_TASK)), role="critic"
+        )
         for agent, candidate in zip(agents, candidates, strict=True)
     ]
-    for candidate, outcome in zip(candidates, await moa.layer(parts, title), strict=True):
+    for candidate, result in zip(candidates, await run.layer(tasks, title), strict=True):
         candidate.critique = ""
-        if outcome.error is None:
-            candidate.score = float(outcome.value["score"])
-            candidate.critique = outcome.value["critique"]
+        if result.error is None:
+            candidate.score = float(result.value["score"])
+            candidate.critique = result.value["critique"]
 
 
-async def _revise(moa: Stage, candidates: list[Candidate], title: str) -> None:
+async def _revise(run: StrategyContext, candidates: list[Candidate], title: str) -> None:
     """Every candidate with a critique is revised; where that fails, it stays as it was."""
     criticised = [candidate for candidate in candidates if candidate.critique.strip()]
     if not criticised:
         return
-    parts = []
+    tasks = []
     for candidate in criticised:
         task = REVISE_TASK.replace("{critique}", candidate.critique, 1)
-        messages = with_system(candidate.agent.prompt, _after(moa, candidate, task))
-        parts.append(Part(candidate.agent, messages=messages, role="planner"))
-    outcomes: list[Outcome] = await moa.layer(parts, title)
-    for candidate, outcome in zip(criticised, outcomes, strict=True):
-        if outcome.error is None:
-            candidate.text = outcome.text
+        messages = with_system(candidate.agent.prompt, _after(run, candidate, task))
+        tasks.append(AgentTask(candidate.agent, messages=messages, role="planner"))
+    results: list[AgentResult] = await run.layer(tasks, title)
+    for candidate, result in zip(criticised, results, strict=True):
+        if result.error is None:
+            candidate.text = result.text
 
 
 def _name_critics(critic: Agent, candidates: list[Candidate]) -> list[Agent]:
@@ -103,10 +105,10 @@ def _name_critics(critic: Agent, candidates: list[Candidate]) -> list[Agent]:
     return [replace(critic, name=f"{critic.name} of {candidate.agent.name}") for candidate in candidates]
 
 
-def _after(moa: Stage, candidate: Candidate, task: str) -> tuple[Message, ...]:
+def _after(run: StrategyContext, candidate: Candidate, task: str) -> tuple[Message, ...]:
     """The conversation with the candidate as its answer, and the task that follows."""
     answer = {"role": "assistant", "content": candidate.text}
-    return (*moa.messages, answer, {"role": "user", "content": task})
+    return (*run.messages, answer, {"role": "user", "content": task})
 
 
 def _shown(score: float) -> str:
@@ -116,7 +118,7 @@ def _shown(score: float) -> str:
 STRATEGY = Strategy(
     name="propose-critique-refine",
     description="A planner proposes, a critic judges, the planner revises; a summarizer merges the best.",
-    play=play,
+    answer=answer,
     roles=("planner", "critic"),
     options=OPTIONS,
 )

@@ -172,7 +172,7 @@ def finished(turns: Sequence[Turn]) -> Conversation:
     answered = [turn for turn in turns if turn.state == "done" and turn.answer.strip()]
     return Conversation(
         tuple(
-            moa_conversation.Turn(
+            moa_conversation.Exchange(
                 turn.question, turn.answer, turn.notes, turn.summarizer.model if turn.summarizer else ""
             )
             for turn in answered

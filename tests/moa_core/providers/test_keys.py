@@ -14,7 +14,7 @@ from moa_core.__main__ import main
 from moa_core.errors import MoAError
 from moa_core.providers import OpenAICompatible
 from moa_core.providers.limiter import SHARED_LIMITERS, Limiters
-from moa_core.runs.conversation import Conversation, Turn
+from moa_core.runs.conversation import Conversation, Exchange
 
 KEY = "csk-s3cr3t-0123456789abcdef"
 MODELS = ["say:x", "leak", "status:401", "status:500", "drop:1", "garbage", "error:1", "json:no"]
@@ -38,7 +38,7 @@ def test_nothing_of_a_run_holds_the_key(moa, cloud, log):
     provider = cloud(api_key=KEY, name="cloud")
     events = list(run_sync(moa(MODELS, summarizer="say:s"), "hi", provider))
     last = events[-1]
-    talk = Conversation((Turn("hi", last.answer, last.notes),))
+    talk = Conversation((Exchange("hi", last.answer, last.notes),))
     places = {
         "events": repr(events),
         "trace": json.dumps(last.trace.to_dict()),

@@ -3,9 +3,9 @@
 import pytest
 
 from moa_core import ConfigError
-from moa_core.runs.conversation import Conversation, Turn
+from moa_core.runs.conversation import Conversation, Exchange
 
-TALK = Conversation((Turn("q1", "a1"), Turn("q2\nline", "a2 **bold**", ("one was left out",), "m")))
+TALK = Conversation((Exchange("q1", "a1"), Exchange("q2\nline", "a2 **bold**", ("one was left out",), "m")))
 
 
 def test_next_question_comes_after_questions_and_answers():
@@ -23,7 +23,7 @@ def test_answers_of_a_run_reach_the_next_run(play, moa, scripted):
     talk = Conversation()
     for question in ("one", "two"):
         last = play(moa(["m"]), talk.ask(question), provider)[-1]
-        talk = talk.add(Turn(question, last.answer, last.notes))
+        talk = talk.add(Exchange(question, last.answer, last.notes))
 
     assert [turn.answer for turn in talk.turns] == ["first answer", "second answer"]
     contents = [message["content"] for message in provider.history[-1].messages[1:]]

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from moa_core import Agent, AgentFailed, AgentFinished, MoAConfig
-from moa_core.runs.field_by_field import fill_form, form_of, read_field
+from moa_core.runs.field_by_field import assemble, questions_for, read_answer
 from moa_core.runs.structured import parse_structured
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
@@ -140,18 +140,18 @@ def test_field_without_a_value_is_asked_once_more(play, scripted):
     ],
 )
 def test_field_is_read_generously(schema, text, value):
-    (entry,) = form_of({"type": "object", "properties": {"x": schema}})
+    (entry,) = questions_for({"type": "object", "properties": {"x": schema}})
 
-    assert read_field(entry, text) == value
+    assert read_answer(entry, text) == value
 
 
 def test_list_of_fixed_length_is_asked_for_one_by_one():
     items = {"type": "integer", "minimum": 0, "maximum": 10}
     scores = {"type": "array", "items": items, "minItems": 2, "maxItems": 2}
-    form = form_of({"type": "object", "properties": {"scores": scores}, "required": ["scores"]})
+    form = questions_for({"type": "object", "properties": {"scores": scores}, "required": ["scores"]})
 
     assert ["number 1 of 2" in form[0].question, "number 2 of 2" in form[1].question] == [True, True]
-    assert fill_form(dict(zip(form, (3, 4), strict=True))) == {"scores": [3, 4]}
+    assert assemble(dict(zip(form, (3, 4), strict=True))) == {"scores": [3, 4]}
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_list_of_fixed_length_is_asked_for_one_by_one():
     ids=["list", "anything", "nested", "list of any length", "undescribed"],
 )
 def test_deep_schema_is_no_form(schema):
-    assert form_of(schema) is None
+    assert questions_for(schema) is None
 
 
 def test_deep_schema_fails_clearly(play, scripted):
