@@ -6,6 +6,7 @@ path = ensure("smollm2-135m", progress=lambda stage, done, total: ...)
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -25,6 +26,8 @@ __all__ = [
     "is_downloaded",
     "models_dir",
 ]
+
+_LATER_PART = re.compile(r"-(?!00001)\d{5}-of-\d{5}\.gguf$")
 
 
 def models_dir() -> Path:
@@ -49,11 +52,14 @@ def _cache_dir() -> Path:
 
 
 def available(folder: Path | None = None) -> list[str]:
-    """Names that `ensure` accepts: the known models, then every other *.gguf file of the model folder."""
+    """Names that `ensure` accepts: the known models, then every other *.gguf file of the model folder.
+
+    A model in parts goes by its first file.
+    """
     folder = folder or models_dir()
     known_files = {card.file for card in CARDS.values()}
     dropped = sorted(p.name for p in folder.glob("*.gguf") if p.is_file() and p.name not in known_files)
-    return [*CARDS, *dropped]
+    return [*CARDS, *(name for name in dropped if not _LATER_PART.search(name))]
 
 
 def is_downloaded(name: str, folder: Path | None = None) -> bool:

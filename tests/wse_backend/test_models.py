@@ -59,6 +59,12 @@ def test_available_lists_known_models_then_own_files(folder: Path) -> None:
     assert models.available() == [*models.CARDS, "apple.gguf", "zebra.gguf"]
 
 
+def test_model_in_parts_is_listed_once(folder: Path) -> None:
+    for part in (1, 2, 3):
+        (folder / f"big-{part:05d}-of-00003.gguf").touch()
+    assert models.available() == [*models.CARDS, "big-00001-of-00003.gguf"]
+
+
 def test_available_of_a_folder_that_does_not_exist_is_the_known_models(tmp_path: Path) -> None:
     assert models.available(tmp_path / "absent") == list(models.CARDS)
 

@@ -10,8 +10,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from wse_backend.errors import BrokenGGUF, InvalidParams
-from wse_backend.weights.gguf_file import read_header
+from wse_backend.errors import InvalidParams
+from wse_backend.weights.header import read_header
+from wse_backend.weights.sizes import Fields, read_sizes
 
 BYTES_PER_VALUE = 2  # fp16 on the wafer and in the GPUs' reference runs
 
@@ -109,14 +110,16 @@ class ModelShape:
         """Return the shape of a GGUF file of any architecture, or of a header already read.
 
         source: a path, a GGUF's metadata, or an engine's `shape_metadata`.
-        Raises BrokenGGUF (unreadable, or a hyperparameter is missing), InvalidParams (out of range).
+        Raises BrokenGGUF (unreadable, or a hyperparameter is missing or out of range), InvalidParams.
         """
         if not isinstance(source, Mapping):
-            metadata, tensors = read_header(source)
-            is_tied = bool(tensors) and "output.weight" not in tensors
-            return _from_header(metadata, os.fspath(source), is_tied)
+            header = read_header(source)
+            shapes = header.shapes
+            rows = shapes.get("token_embd.weight", (None,))[0]
+            is_tied = bool(shapes) and "output.weight" not in shapes
+            return _from_header(header.metadata, header.path.name, is_tied, rows)
         if "general.architecture" in source:
-            return _from_header(source, "the GGUF header", is_tied=False)
+            return _from_header(source, "the GGUF header", is_tied=False, rows=None)
         return _from_hparams(source)
 
 
@@ -136,36 +139,23 @@ def _from_hparams(found: Mapping[str, object]) -> ModelShape:
     return ModelShape(name, is_tied=bool(found.get("is_tied", False)), **counts)  # type: ignore[arg-type]
 
 
-def _from_header(metadata: Mapping[str, object], path: str, is_tied: bool) -> ModelShape:
-    """The shape from GGUF keys (docs/gguf.md of ggml: "[arch].block_count" and so on)."""
-    architecture = str(metadata.get("general.architecture", ""))
-
-    def count(key: str, default: int | None = None) -> int:
-        value = metadata.get(f"{architecture}.{key}", default)
-        if isinstance(value, list):  # one value per layer: the mean stands for all
-            value = round(sum(value) / len(value)) if value else default
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise BrokenGGUF(path, f"{architecture}.{key} is {value!r}, not a whole number")
-        return value
-
-    tokens = metadata.get("tokenizer.ggml.tokens")
-    dim, n_heads = count("embedding_length"), count("attention.head_count")
-    n_experts = count("expert_count", 0)
-    dense_hidden = count("feed_forward_length", 0)
+def _from_header(metadata: Mapping[str, object], path: str, is_tied: bool, rows: int | None) -> ModelShape:
+    """The shape from a header's own sizes; where layers differ, their mean stands for all."""
+    sizes = read_sizes(Fields(metadata, path), rows)
     return ModelShape(
-        name=str(metadata.get("general.name", architecture)),
-        n_layers=count("block_count"),
-        dim=dim,
-        n_heads=n_heads,
-        n_kv_heads=count("attention.head_count_kv", n_heads),
-        head_dim=count("attention.key_length", dim // max(n_heads, 1)),
-        hidden_dim=count("expert_feed_forward_length", dense_hidden) if n_experts else dense_hidden,
-        vocab_size=count("vocab_size", len(tokens) if isinstance(tokens, list) else 0),
-        n_ctx=count("context_length"),
+        name=str(metadata.get("general.name", metadata["general.architecture"])),
+        n_layers=sizes.n_layers,
+        dim=sizes.dim,
+        n_heads=sizes.n_heads,
+        n_kv_heads=sizes.n_kv_heads,
+        head_dim=sizes.head_dim,
+        hidden_dim=sizes.expert_hidden_dim or sizes.hidden_dim,
+        vocab_size=sizes.vocab_size,
+        n_ctx=sizes.n_ctx,
         is_tied=is_tied,
-        n_experts=n_experts,
-        n_experts_active=count("expert_used_count", 0),
-        shared_hidden_dim=count("expert_shared_feed_forward_length", 0),
+        n_experts=sizes.n_experts,
+        n_experts_active=sizes.n_experts_active,
+        shared_hidden_dim=sizes.shared_hidden_dim,
     )
 
 

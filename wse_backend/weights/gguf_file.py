@@ -1,61 +1,39 @@
-"""A GGUF file, checked from the first byte to the last tensor, then mapped read-only.
+"""A GGUF file, or the parts of one, checked from the first byte to the last tensor, then mapped read-only.
 
-Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md (versions 2 and 3, little-endian). Names and
-numbers of types come from the `gguf` library; its `GGUFReader` is not used because it builds one numpy view
-per array element: 1.8 s for a vocabulary of 49,152, where reading the bytes in order takes 0.05 s.
-
-Nothing in a header is believed: every count is compared with the bytes that are left before anything is
-allocated, and every tensor's place and shape with the file's size and the hyperparameters before it is used.
+Every tensor's place and shape is compared with the file's size and the hyperparameters before it is used;
+what a header is read by stands in `header.py`.
 """
 
 from __future__ import annotations
 
 import math
-import mmap
 import os
-import struct
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType, GGUFValueType
+from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
 
 from wse_backend.errors import BrokenGGUF, Unsupported
-from wse_backend.weights.model_header import HParams, TensorInfo, read_hparams
+from wse_backend.weights.architectures import ARCHITECTURES
+from wse_backend.weights.header import Header, read_header
+from wse_backend.weights.hparams import HParams, read_hparams
+from wse_backend.weights.tensors import TensorInfo, check_tensors
 
-ARCHITECTURES = ("llama", "qwen2")
 TENSOR_TYPES = ("F32", "F16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K")
-
-MAGIC = b"GGUF"
-VERSIONS = (2, 3)
-DEFAULT_ALIGNMENT = 32
-
-# Upper bounds of a header; the largest vocabularies in use (256,000 entries) stay a factor of 5 below them.
-HEADER_LIMIT_BYTES = 64 * 1024 * 1024
-ELEMENT_LIMIT = 1 << 22  # array elements of the whole header
-KEY_LIMIT_BYTES = 65535  # the specification's own limit
-ARRAY_DEPTH_LIMIT = 2
-
-_SCALARS: dict[int, struct.Struct] = {
-    GGUFValueType.UINT8: struct.Struct("<B"),
-    GGUFValueType.INT8: struct.Struct("<b"),
-    GGUFValueType.UINT16: struct.Struct("<H"),
-    GGUFValueType.INT16: struct.Struct("<h"),
-    GGUFValueType.UINT32: struct.Struct("<I"),
-    GGUFValueType.INT32: struct.Struct("<i"),
-    GGUFValueType.FLOAT32: struct.Struct("<f"),
-    GGUFValueType.UINT64: struct.Struct("<Q"),
-    GGUFValueType.INT64: struct.Struct("<q"),
-    GGUFValueType.FLOAT64: struct.Struct("<d"),
-}
-_U32 = struct.Struct("<I")
-_U64 = struct.Struct("<Q")
+PARTS_LIMIT = 1000
+_PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
 
 
 @dataclass(frozen=True)
 class GGUFFile:
-    """A checked GGUF file. Immutable and thread-safe; the mapping lives as long as any tensor's `data`."""
+    """A checked GGUF file. Immutable and thread-safe; the mapping lives as long as any tensor's `data`.
+
+    path: the file, or the first of its parts. size_bytes: of all parts.
+    """
 
     path: Path
     architecture: str
@@ -65,231 +43,93 @@ class GGUFFile:
     size_bytes: int
 
 
-@dataclass(frozen=True)
-class _Header:
-    metadata: dict[str, object]
-    entries: list[tuple[str, tuple[int, ...], int, int]]  # name, shape, type, offset
-    data_start: int
-
-
 def open_gguf(path: str | os.PathLike[str]) -> GGUFFile:
-    """Map a GGUF file of a supported architecture and return it, checked.
+    """Map a GGUF file of a supported architecture, with its other parts, and return it, checked.
 
-    Raises BrokenGGUF (unreadable, no GGUF, truncated, contradictory) and Unsupported (architecture, tensor
-    type, RoPE scaling, tensors this engine would have to ignore), before any large allocation.
+    Raises BrokenGGUF (unreadable, no GGUF, truncated, contradictory, a part missing) and Unsupported
+    (architecture, tensor type, RoPE scaling, tensors this engine would have to ignore), before any large
+    allocation.
     """
-    path = Path(path)
-    mapping = _map(path)
-    try:
-        header = _Reader(mapping, path.name).header()
-        architecture = _architecture(header.metadata, path.name)
-        tensors = _tensors(header, mapping, path.name)
-        hparams = read_hparams(header.metadata, architecture, tensors, path.name)
-    except (BrokenGGUF, Unsupported):
-        raise
-    except (struct.error, UnicodeDecodeError, OverflowError) as exc:
-        raise BrokenGGUF(path.name, f"damaged header ({exc})") from exc
-    return GGUFFile(path, architecture, header.metadata, hparams, tensors, len(mapping))
-
-
-def read_header(path: str | os.PathLike[str]) -> tuple[dict[str, object], tuple[str, ...]]:
-    """Return metadata and tensor names of a GGUF file of any architecture; no tensor is looked at.
-
-    Raises BrokenGGUF, and Unsupported for a big-endian file or an unknown version.
-    """
-    path = Path(path)
-    mapping = _map(path)
-    try:
-        header = _Reader(mapping, path.name).header()
-    except (struct.error, UnicodeDecodeError, OverflowError) as exc:
-        raise BrokenGGUF(path.name, f"damaged header ({exc})") from exc
-    return header.metadata, tuple(name for name, *_ in header.entries)
-
-
-def _map(path: Path) -> mmap.mmap:
-    try:
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if size < 24:
-                raise BrokenGGUF(path.name, f"no GGUF file: it has only {size} bytes")
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except (OSError, ValueError) as exc:
-        reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
-        raise BrokenGGUF(path.name, f"cannot read the file: {reason}") from exc
-
-
-class _Reader:
-    """Reads a header in order; every length is checked against the bytes that are left."""
-
-    def __init__(self, buffer: mmap.mmap, name: str) -> None:
-        self.buffer = buffer
-        self.name = name
-        self.pos = 0
-        self.end = min(len(buffer), HEADER_LIMIT_BYTES)
-        self.elements_left = ELEMENT_LIMIT
-
-    def broken(self, reason: str) -> BrokenGGUF:
-        return BrokenGGUF(self.name, reason)
-
-    def need(self, n_bytes: int, what: str) -> None:
-        if n_bytes > self.end - self.pos:
-            where = (
-                "the file ends" if self.end == len(self.buffer) else f"the header exceeds {self.end} bytes"
-            )
-            raise self.broken(f"{where} inside {what} ({n_bytes:,} bytes at byte {self.pos:,})")
-
-    def scalar(self, layout: struct.Struct, what: str) -> int | float:
-        self.need(layout.size, what)
-        value: int | float = layout.unpack_from(self.buffer, self.pos)[0]
-        self.pos += layout.size
-        return value
-
-    def u32(self, what: str) -> int:
-        return int(self.scalar(_U32, what))
-
-    def u64(self, what: str) -> int:
-        return int(self.scalar(_U64, what))
-
-    def text(self, what: str, limit: int = HEADER_LIMIT_BYTES) -> str:
-        length = self.u64(what)
-        if length > limit:
-            raise self.broken(f"{what} has {length:,} bytes; at most {limit:,} are allowed")
-        self.need(length, what)
-        self.pos += length
-        return self.buffer[self.pos - length : self.pos].decode("utf-8")
-
-    def header(self) -> _Header:
-        n_tensors, n_values = self.preamble()
-        metadata: dict[str, object] = {}
-        for _ in range(n_values):
-            key = self.text("a metadata key", KEY_LIMIT_BYTES)
-            if key in metadata:
-                raise self.broken(f"metadata key {key!r} appears twice")
-            metadata[key] = self.value(self.u32(f"the type of {key!r}"), f"the value of {key!r}")
-        entries = [self.tensor_entry() for _ in range(n_tensors)]
-        alignment = metadata.get("general.alignment", DEFAULT_ALIGNMENT)
-        if type(alignment) is not int or not 8 <= alignment <= 65536 or alignment % 8:
-            raise self.broken(f"general.alignment is {alignment!r}; allowed: multiples of 8 up to 65536")
-        return _Header(metadata, entries, -(-self.pos // alignment) * alignment)
-
-    def preamble(self) -> tuple[int, int]:
-        if self.buffer[:4] != MAGIC:
-            raise self.broken("no GGUF file: it does not begin with the letters GGUF")
-        self.pos = 4
-        version = self.u32("the version")
-        if version not in VERSIONS:
-            swapped = int.from_bytes(version.to_bytes(4, "little"), "big")
-            found = f"version {swapped}, big-endian" if swapped in VERSIONS else f"version {version}"
-            raise Unsupported(self.name, "the GGUF format", found, ("version 2", "version 3 (little-endian)"))
-        n_tensors = self.u64("the number of tensors")
-        n_values = self.u64("the number of metadata values")
-        left = self.end - self.pos
-        # The shortest tensor entry has 8 + 4 + 8 + 4 + 8 bytes, the shortest metadata entry 8 + 4 + 1.
-        if n_tensors * 32 + n_values * 13 > left:
-            raise self.broken(
-                f"the header announces {n_tensors:,} tensors and {n_values:,} metadata values, "
-                f"more than fit into its {left:,} bytes"
-            )
-        return n_tensors, n_values
-
-    def value(self, value_type: int, what: str, depth: int = 0) -> object:
-        if value_type == GGUFValueType.STRING:
-            return self.text(what)
-        if value_type == GGUFValueType.BOOL:
-            self.need(1, what)
-            self.pos += 1
-            return self.buffer[self.pos - 1] != 0
-        if value_type == GGUFValueType.ARRAY:
-            return self.array(what, depth)
-        if value_type not in _SCALARS:
-            raise self.broken(f"{what} has the unknown type {value_type}")
-        return self.scalar(_SCALARS[value_type], what)
-
-    def array(self, what: str, depth: int) -> list[object]:
-        item_type = self.u32(what)
-        length = self.u64(what)
-        if depth >= ARRAY_DEPTH_LIMIT:
-            raise self.broken(f"{what} nests arrays deeper than {ARRAY_DEPTH_LIMIT}")
-        if length > self.elements_left:
-            raise self.broken(f"{what} announces {length:,} elements; a header may have {ELEMENT_LIMIT:,}")
-        self.elements_left -= length
-        if item_type == GGUFValueType.STRING:
-            return self.texts(length, what)
-        if item_type in _SCALARS:
-            layout = _SCALARS[item_type]
-            self.need(layout.size * length, what)
-            start, self.pos = self.pos, self.pos + layout.size * length
-            return list(struct.unpack_from(f"<{length}{layout.format[1:]}", self.buffer, start))
-        self.need(length, what)
-        return [self.value(item_type, what, depth + 1) for _ in range(length)]
-
-    def texts(self, length: int, what: str) -> list[object]:
-        """Strings one after another; written flat because a vocabulary has 10^5 of them."""
-        self.need(8 * length, what)
-        buffer, pos, end, size_of = self.buffer, self.pos, self.end, _U64.unpack_from
-        found: list[object] = []
-        for _ in range(length):
-            stop = pos + 8
-            if stop <= end:
-                stop += size_of(buffer, pos)[0]
-            if stop > end:
-                raise self.broken(f"the header ends inside {what} (string {len(found):,} of {length:,})")
-            found.append(buffer[pos + 8 : stop].decode("utf-8"))
-            pos = stop
-        self.pos = pos
-        return found
-
-    def tensor_entry(self) -> tuple[str, tuple[int, ...], int, int]:
-        name = self.text("a tensor name", KEY_LIMIT_BYTES)
-        n_dims = self.u32(f"the shape of {name}")
-        if not 1 <= n_dims <= 2:
-            raise self.broken(f"tensor {name} has {n_dims} dimensions; allowed: 1 or 2")
-        dims = [self.u64(f"the shape of {name}") for _ in range(n_dims)]
-        qtype = self.u32(f"the type of {name}")
-        return name, tuple(reversed(dims)), qtype, self.u64(f"the offset of {name}")
-
-
-def _architecture(metadata: dict[str, object], file: str) -> str:
-    found = metadata.get("general.architecture")
-    if not isinstance(found, str):
+    first = read_header(path)
+    file, metadata = first.path.name, first.metadata
+    architecture = metadata.get("general.architecture")
+    if not isinstance(architecture, str):
         raise BrokenGGUF(file, "general.architecture is missing from its header")
-    if found not in ARCHITECTURES:
-        raise Unsupported(file, "its architecture", repr(found[:60]), ARCHITECTURES)
-    n_splits = metadata.get("split.count", 1)
-    if n_splits not in (0, 1):
-        raise Unsupported(file, "the file", f"one of {n_splits} parts", ("a model in one file",))
-    return found
-
-
-def _tensors(header: _Header, mapping: mmap.mmap, file: str) -> dict[str, TensorInfo]:
-    """Place every tensor inside the file; returns them by name."""
-    buffer = np.frombuffer(mapping, dtype=np.uint8)
-    places: list[tuple[int, int, str]] = []
+    if architecture not in ARCHITECTURES:
+        raise Unsupported(file, "its architecture", repr(architecture[:60]), tuple(ARCHITECTURES))
+    parts = [first, *_other_parts(first)]
     tensors: dict[str, TensorInfo] = {}
-    for name, shape, qtype, offset in header.entries:
-        if name in tensors:
-            raise BrokenGGUF(file, f"tensor {name} appears twice")
-        type_name = _type_name(qtype)
+    for part in parts:
+        for tensor in _tensors(part):
+            if tensor.name in tensors:
+                raise BrokenGGUF(part.path.name, f"tensor {tensor.name} appears twice")
+            tensors[tensor.name] = tensor
+    shapes = {name: tensor.shape for name, tensor in tensors.items()}
+    hparams = read_hparams(metadata, ARCHITECTURES[architecture], shapes, file)
+    check_tensors(hparams, tensors, file)
+    size_bytes = sum(len(part.mapping) for part in parts)
+    return GGUFFile(first.path, architecture, metadata, hparams, tensors, size_bytes)
+
+
+def part_paths(path: Path, n_parts: int) -> list[Path]:
+    """The files of a model in `n_parts` parts, by llama.cpp's names: NAME-00001-of-00003.gguf and so on.
+
+    Raises BrokenGGUF when `path` is not called so.
+    """
+    found = _PART.search(path.name)
+    if found is None or int(found[2]) != n_parts:
+        raise BrokenGGUF(
+            path.name, f"it is one of {n_parts} parts; they must be called NAME-00001-of-{n_parts:05d}.gguf"
+        )
+    stem = path.name[: found.start()]
+    return [path.with_name(f"{stem}-{part:05d}-of-{n_parts:05d}.gguf") for part in range(1, n_parts + 1)]
+
+
+def _other_parts(first: Header) -> Iterator[Header]:
+    """The parts after the first, of a file in parts. Raises BrokenGGUF."""
+    n_parts, number = first.metadata.get("split.count", 1), first.metadata.get("split.no", 0)
+    if type(n_parts) is not int or not 0 <= n_parts <= PARTS_LIMIT:
+        raise BrokenGGUF(first.path.name, f"split.count is {n_parts!r}; allowed: 1 to {PARTS_LIMIT}")
+    if n_parts <= 1:
+        return
+    paths = part_paths(first.path, n_parts)
+    if number != 0:
+        raise BrokenGGUF(first.path.name, f"it is a later part of its model; open {paths[0].name}")
+    for at, path in enumerate(paths[1:], start=1):
+        if not path.is_file():
+            raise BrokenGGUF(first.path.name, f"its part {path.name} is not beside it")
+        part = read_header(path)
+        if (part.metadata.get("split.no"), part.metadata.get("split.count")) != (at, n_parts):
+            raise BrokenGGUF(path.name, f"its header does not say that it is part {at + 1} of {n_parts}")
+        yield part
+
+
+def _tensors(header: Header) -> Iterator[TensorInfo]:
+    """Place every tensor of one file inside it."""
+    file, buffer = header.path.name, np.frombuffer(header.mapping, dtype=np.uint8)
+    places: list[tuple[int, int, str]] = []
+    for entry in header.entries:
+        name, shape = entry.name, entry.shape
+        type_name = _type_name(entry.qtype)
         if type_name not in TENSOR_TYPES:
             raise Unsupported(file, f"tensor {name}", type_name, TENSOR_TYPES)
-        block_elements, block_bytes = GGML_QUANT_SIZES[GGMLQuantizationType(qtype)]
+        block_elements, block_bytes = GGML_QUANT_SIZES[GGMLQuantizationType(entry.qtype)]
         if min(shape) < 1 or shape[-1] % block_elements:
             raise BrokenGGUF(file, f"tensor {name} ({type_name}) has the impossible shape {shape}")
         n_bytes = math.prod(shape) // block_elements * block_bytes
-        start = header.data_start + offset
+        start = header.data_start + entry.offset
         if start + n_bytes > len(buffer):
             raise BrokenGGUF(
                 file,
                 f"tensor {name} should end at byte {start + n_bytes:,}, the file ends at {len(buffer):,}",
             )
-        if offset % 8:
-            raise BrokenGGUF(file, f"tensor {name} begins at the odd offset {offset:,}")
+        if entry.offset % 8:
+            raise BrokenGGUF(file, f"tensor {name} begins at the odd offset {entry.offset:,}")
         places.append((start, start + n_bytes, name))
-        tensors[name] = TensorInfo(name, type_name, qtype, shape, n_bytes, buffer[start : start + n_bytes])
+        yield TensorInfo(name, type_name, entry.qtype, shape, n_bytes, buffer[start : start + n_bytes])
     for (_, end, first), (start, _, second) in pairwise(sorted(places)):
         if start < end:
             raise BrokenGGUF(file, f"tensors {first} and {second} overlap")
-    return tensors
 
 
 def _type_name(qtype: int) -> str:
@@ -299,4 +139,4 @@ def _type_name(qtype: int) -> str:
         return f"type {qtype}"
 
 
-__all__ = ["GGUFFile", "HParams", "TensorInfo", "open_gguf", "read_header"]
+__all__ = ["GGUFFile", "HParams", "TensorInfo", "open_gguf", "part_paths"]

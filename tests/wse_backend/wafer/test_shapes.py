@@ -9,8 +9,10 @@ import gguf
 import numpy as np
 import pytest
 
+from tests.wse_backend.tiny_gguf import write_tiny_gguf
 from wse_backend.errors import BrokenGGUF, InvalidParams
 from wse_backend.wafer.shapes import PRESETS, ModelShape, as_shape, from_gguf
+from wse_backend.weights.gguf_file import open_gguf
 
 # Totals as their makers publish them (model cards), in units of 1e9.
 PUBLISHED_TOTALS = {
@@ -54,7 +56,7 @@ def write_header(
         writer.add_uint32(f"{architecture}.{key}", value)
     writer.add_token_list([f"t{i}" for i in range(50)])
     for name in tensors:
-        writer.add_tensor(name, np.zeros((2, 32), np.float32))
+        writer.add_tensor(name, np.zeros((50, 64), np.float32))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -88,6 +90,23 @@ def test_header_with_experts_gives_their_width(tmp_path: Path) -> None:
     experts = {"expert_count": 8, "expert_used_count": 2, "expert_feed_forward_length": 40}
     shape = from_gguf(write_header(tmp_path / "moe.gguf", "qwen3moe", HEADER | experts))
     assert (shape.n_experts, shape.n_experts_active, shape.hidden_dim) == (8, 2, 40)
+
+
+def test_experts_of_a_header_without_their_width_have_that_of_the_layer(tmp_path: Path) -> None:
+    experts = {"expert_count": 8, "expert_used_count": 2}  # as Mixtral's files
+    shape = from_gguf(write_header(tmp_path / "moe.gguf", "llama", HEADER | experts))
+    assert (shape.n_experts, shape.n_experts_active, shape.hidden_dim) == (8, 2, 160)
+
+
+def test_engine_and_wafer_read_a_header_alike(tmp_path: Path) -> None:
+    path = write_tiny_gguf(tmp_path / "tiny.gguf")
+    shape, hparams = from_gguf(path), open_gguf(path).hparams
+    fields = ("n_layers", "dim", "n_heads", "n_kv_heads", "head_dim", "hidden_dim", "vocab_size", "n_ctx")
+    assert [getattr(shape, f) for f in fields] == [getattr(hparams, f) for f in fields]
+    broken = write_tiny_gguf(tmp_path / "odd.gguf", changes={"llama.attention.head_count_kv": 3})
+    for read in (from_gguf, open_gguf):
+        with pytest.raises(BrokenGGUF, match="cannot share 3"):
+            read(broken)
 
 
 def test_real_weights_have_the_preset_of_their_name(smollm2_path: Path) -> None:

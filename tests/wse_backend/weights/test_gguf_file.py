@@ -13,9 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.wse_backend.tiny_gguf import DIM, HIDDEN_DIM, write_tiny_gguf
+from tests.wse_backend.tiny_gguf import DIM, HIDDEN_DIM, tensors, write_tiny_gguf
 from wse_backend.errors import BrokenGGUF, Unsupported, WseError
-from wse_backend.weights.gguf_file import ELEMENT_LIMIT, TENSOR_TYPES, open_gguf
+from wse_backend.weights.gguf_file import TENSOR_TYPES, open_gguf
+from wse_backend.weights.header import ELEMENT_LIMIT
 
 
 @pytest.fixture
@@ -160,8 +161,7 @@ def _replace_alignment(path: Path, value: int) -> None:
     [
         ({"general.architecture": "mamba"}, "'mamba'", ("llama", "qwen2")),
         ({"llama.rope.scaling.type": "yarn"}, "'yarn'", ("none",)),
-        ({"llama.expert_count": 8}, "a mixture of experts", ("dense",)),
-        ({"split.count": 3}, "one of 3 parts", ("a model in one file",)),
+        ({"llama.expert_count": 8, "llama.expert_used_count": 2}, "a mixture of experts", ("dense",)),
     ],
 )
 def test_unsupported_models_are_refused_with_what_is_supported(
@@ -170,6 +170,52 @@ def test_unsupported_models_are_refused_with_what_is_supported(
     with pytest.raises(Unsupported) as caught:
         open_gguf(write_tiny_gguf(tmp_path / "other.gguf", changes=changes))
     assert (caught.value.found, caught.value.supported) == (found, supported)
+
+
+def test_healthy_file_with_experts_is_refused_by_its_architecture_and_not_called_broken(
+    tmp_path: Path,
+) -> None:
+    experts = {"blk.0.ffn_gate_exps.weight": np.ones((4, HIDDEN_DIM, DIM), np.float32)}
+    path = write_tiny_gguf(
+        tmp_path / "moe.gguf", changes={"general.architecture": "bailingmoe"}, tensor_changes=experts
+    )
+    with pytest.raises(Unsupported, match="its architecture is 'bailingmoe'"):
+        open_gguf(path)
+
+
+def split_in_three(folder: Path) -> list[Path]:
+    """The tiny model as three files of the names that llama.cpp gives; the header in the first."""
+    everything = tensors("llama")
+    paths = [folder / f"tiny-{part:05d}-of-00003.gguf" for part in (1, 2, 3)]
+    for part, path in enumerate(paths):
+        changes = {"split.no": part, "split.count": 3, "split.tensors.count": len(everything)}
+        absent = {name: None for at, name in enumerate(sorted(everything)) if at % 3 != part}
+        write_tiny_gguf(path, changes=changes, tensor_changes=dict(absent))
+    return paths
+
+
+def test_file_in_parts_reads_as_the_whole_one(tiny: Path, tmp_path: Path) -> None:
+    paths = split_in_three(tmp_path)
+    whole, joined = open_gguf(tiny), open_gguf(paths[0])
+    assert joined.hparams == whole.hparams
+    assert joined.size_bytes == sum(path.stat().st_size for path in paths)
+    for name, tensor in whole.tensors.items():
+        assert np.array_equal(joined.tensors[name].data, tensor.data), name
+
+
+def test_parts_that_are_missing_or_wrong_are_named(tmp_path: Path) -> None:
+    first, second, third = split_in_three(tmp_path)
+    with pytest.raises(BrokenGGUF, match=r"a later part of its model; open tiny-00001-of-00003\.gguf"):
+        open_gguf(second)
+    with pytest.raises(BrokenGGUF, match=r"must be called NAME-00001-of-00003\.gguf"):
+        open_gguf(first.rename(tmp_path / "renamed.gguf"))
+    (tmp_path / "renamed.gguf").rename(first)
+    third.write_bytes(second.read_bytes())
+    with pytest.raises(BrokenGGUF, match=r"cannot load tiny-00003.*part 3 of 3"):
+        open_gguf(first)
+    third.unlink()
+    with pytest.raises(BrokenGGUF, match=r"its part tiny-00003-of-00003\.gguf is not beside it"):
+        open_gguf(first)
 
 
 def test_unsupported_tensor_type_is_refused_by_name(tmp_path: Path) -> None:
@@ -193,7 +239,7 @@ def test_unsupported_tensor_type_is_refused_by_name(tmp_path: Path) -> None:
         ({"rope_freqs.weight": np.ones(8, np.float32)}, Unsupported, "rope_freqs.weight"),
         ({"blk.0.attn_q_norm.weight": np.ones(16, np.float32)}, Unsupported, "attn_q_norm"),
         ({"blk.0.ffn_norm.weight": np.ones(DIM, np.float64)}, Unsupported, "F64"),
-        ({"output_norm.weight": np.ones((1, 1, DIM), np.float32)}, BrokenGGUF, "3 dimensions"),
+        ({"output_norm.weight": np.ones((1, 1, DIM), np.float32)}, BrokenGGUF, r"shape \(1, 1, 64\)"),
     ],
     ids=["missing", "no embedding", "wrong shape", "rope factors", "extra norm", "F64", "3-D"],
 )

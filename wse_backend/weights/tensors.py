@@ -1,0 +1,153 @@
+"""Which tensors a model's pass reads, by their place in it, and whether a file has just those."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from wse_backend.errors import BrokenGGUF, Unsupported
+from wse_backend.weights.hparams import HParams
+
+FLOAT_TYPES = ("F32", "F16", "BF16")
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """One tensor: its type, its numpy-order shape and its bytes as they lie in the file.
+
+    shape: (rows, cols) for a matrix, (n,) for a vector, (experts, rows, cols) for those of all experts; a row
+    is contiguous. data: uint8 (n_bytes,), a read-only view of the mapped file.
+    """
+
+    name: str
+    type_name: str
+    qtype: int
+    shape: tuple[int, ...]
+    n_bytes: int
+    data: npt.NDArray[np.uint8] = field(repr=False, compare=False)
+
+    def floats(self) -> npt.NDArray[np.float32]:
+        """The values of a tensor of FLOAT_TYPES, float32 of its shape, a copy."""
+        if self.type_name == "BF16":
+            wide = self.data.view(np.uint16).astype(np.uint32) << 16
+            return wide.view(np.float32).reshape(self.shape)
+        stored = np.float32 if self.type_name == "F32" else np.float16
+        return self.data.view(stored).astype(np.float32).reshape(self.shape)
+
+
+def layer_tensors(h: HParams, layer: int) -> Shapes:
+    """Name and numpy-order shape of every tensor that a layer reads."""
+    found = {**_norms(h), **_attention(h), **(_experts(h) if h.n_experts else _feed_forward(h))}
+    return {f"blk.{layer}.{name}": shape for name, shape in found.items()}
+
+
+def _norms(h: HParams) -> Shapes:
+    family = h.architecture
+    before = {"attn_norm.weight": (h.dim,), f"{family.ffn_norm}.weight": (h.dim,)}
+    after = {"post_attention_norm.weight": (h.dim,), "post_ffw_norm.weight": (h.dim,)}
+    of_heads: Shapes = {}
+    if family.qk_norm == "head":
+        of_heads = {"attn_q_norm.weight": (h.head_dim,), "attn_k_norm.weight": (h.head_dim,)}
+    elif family.qk_norm == "row":
+        of_heads = {"attn_q_norm.weight": (h.q_dim,), "attn_k_norm.weight": (h.kv_dim,)}
+    return {
+        **(before if family.norms != "after" else {}),
+        **(after if family.norms != "before" else {}),
+        **of_heads,
+    }
+
+
+def _attention(h: HParams) -> Shapes:
+    family = h.architecture
+    found: Shapes = {"attn_output.weight": (h.dim, h.q_dim)}
+    if family.is_fused:
+        found["attn_qkv.weight"] = (h.q_dim + 2 * h.kv_dim, h.dim)
+    else:
+        found["attn_q.weight"] = (h.q_dim, h.dim)
+        found["attn_k.weight"] = found["attn_v.weight"] = (h.kv_dim, h.dim)
+    if h.has_qkv_bias:
+        found["attn_q.bias"] = (h.q_dim,)
+        found["attn_k.bias"] = found["attn_v.bias"] = (h.kv_dim,)
+    if family.has_output_bias:
+        found["attn_output.bias"] = (h.dim,)
+    if family.has_sinks:
+        found["attn_sinks.weight"] = (h.n_heads,)
+    return found
+
+
+def _feed_forward(h: HParams) -> Shapes:
+    down = {"ffn_down.weight": (h.dim, h.hidden_dim)}
+    if h.architecture.is_fused:
+        return {"ffn_up.weight": (2 * h.hidden_dim, h.dim), **down}
+    return {"ffn_gate.weight": (h.hidden_dim, h.dim), "ffn_up.weight": (h.hidden_dim, h.dim), **down}
+
+
+def _experts(h: HParams) -> Shapes:
+    n, hidden = h.n_experts, h.expert_hidden_dim
+    found: Shapes = {
+        "ffn_gate_inp.weight": (n, h.dim),
+        "ffn_gate_exps.weight": (n, hidden, h.dim),
+        "ffn_up_exps.weight": (n, hidden, h.dim),
+        "ffn_down_exps.weight": (n, h.dim, hidden),
+    }
+    routing = h.architecture.experts
+    assert routing is not None
+    if routing.is_biased:
+        found |= {"ffn_gate_inp.bias": (n,), "ffn_gate_exps.bias": (n, hidden)}
+        found |= {"ffn_up_exps.bias": (n, hidden), "ffn_down_exps.bias": (n, h.dim)}
+    if h.shared_hidden_dim:
+        found |= {"ffn_gate_shexp.weight": (h.shared_hidden_dim, h.dim)}
+        found |= {"ffn_up_shexp.weight": (h.shared_hidden_dim, h.dim)}
+        found |= {"ffn_down_shexp.weight": (h.dim, h.shared_hidden_dim)}
+    if routing.shared == "gated":
+        found["ffn_gate_inp_shexp.weight"] = (h.dim,)
+    return found
+
+
+def expected_tensors(h: HParams) -> Shapes:
+    """Name and shape of every tensor that the pass reads."""
+    found: Shapes = {"token_embd.weight": (h.vocab_size, h.dim), "output_norm.weight": (h.dim,)}
+    if not h.is_tied:
+        found["output.weight"] = (h.vocab_size, h.dim)
+    for layer in range(h.n_layers):
+        found |= layer_tensors(h, layer)
+    return found
+
+
+def rope_factor_tensors(h: HParams) -> Shapes:
+    """Tensors that the pass reads where the file has them: what RoPE's frequencies are divided by."""
+    pairs = (h.rope_dim // 2,)
+    return {f"{name}.weight": pairs for name in ("rope_freqs", "rope_factors_long", "rope_factors_short")}
+
+
+def check_tensors(h: HParams, tensors: dict[str, TensorInfo], file: str) -> None:
+    """Every tensor the pass reads is there with its shape, and there is none that it would ignore.
+
+    Raises BrokenGGUF, Unsupported.
+    """
+    expected: Shapes = expected_tensors(h)
+    optional: Shapes = {}
+    for name, shape in {**expected, **optional}.items():
+        found = tensors.get(name)
+        if found is None:
+            if name in expected:
+                raise BrokenGGUF(file, f"tensor {name} is missing")
+            continue
+        if found.shape != shape:
+            raise BrokenGGUF(file, f"tensor {name} has the shape {found.shape}, its header implies {shape}")
+        if _is_vector(name, shape) and found.type_name not in FLOAT_TYPES:
+            raise Unsupported(file, f"vector {name}", found.type_name, FLOAT_TYPES)
+    ignored = [name for name in tensors if name not in expected and name not in optional]
+    if ignored:
+        raise Unsupported(
+            file, f"tensor {ignored[0]}", "no part of the transformer that this engine computes"
+        )
+
+
+def _is_vector(name: str, shape: tuple[int, ...]) -> bool:
+    """Whether a tensor is read as floats: a vector, or the biases of experts, one vector each."""
+    return len(shape) == 1 or name.endswith(".bias")
