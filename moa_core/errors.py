@@ -3,6 +3,9 @@
 MoAError                     may be shown to a user as it is
 ├── ConfigError              a configuration of the wrong shape (also a ValueError)
 ├── InvalidMessages          a conversation of the wrong shape (also a ValueError)
+├── ExperimentError          an experiment cannot be made as it was asked for (also a ValueError)
+│   ├── OtherStudy           what is stored was made for another question or by another version
+│   └── NoWorkers            nobody takes the trials: no scheduler answers, or no worker is left
 ├── RunRefused               the plan says that a call cannot fit; nothing was sent
 ├── LayerFailed              every agent of a layer failed; lists each reason
 └── CallFailed               one call to one model failed
@@ -41,6 +44,18 @@ class ConfigError(MoAError, ValueError):
 
 class InvalidMessages(MoAError, ValueError):
     """A conversation is not a list of role and content that ends with the user."""
+
+
+class ExperimentError(MoAError, ValueError):
+    """An experiment cannot be made as it was asked for; trials that have ended are kept."""
+
+
+class OtherStudy(ExperimentError):
+    """A stored study was made for another question, or by another version."""
+
+
+class NoWorkers(ExperimentError):
+    """Nobody takes the trials: no scheduler answers, or no worker is left."""
 
 
 class RunRefused(MoAError):

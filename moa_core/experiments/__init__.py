@@ -1,0 +1,23 @@
+"""Evidence instead of one lucky try: a setup over seeds, against another, without a part, and searched.
+
+Knows no grader: whoever calls hands in what scores a reply.
+"""
+
+from moa_core.experiments.compare import Comparison, compare
+from moa_core.experiments.experiment import Experiment
+from moa_core.experiments.spread import Spread, spread
+from moa_core.experiments.statistics import Difference
+from moa_core.experiments.trial import Price, Score, Scorer, Trial
+
+__all__ = [
+    "Comparison",
+    "Difference",
+    "Experiment",
+    "Price",
+    "Score",
+    "Scorer",
+    "Spread",
+    "Trial",
+    "compare",
+    "spread",
+]
