@@ -30,13 +30,12 @@ from wse_backend.wafer.spec import WSE2, WaferSpec  # noqa: E402
 from wse_backend.wafer.timing import Constants, decode, gemv, prefill  # noqa: E402
 from wse_backend.wafer.timing.constants import NAMES, PLAUSIBLE_RANGES  # noqa: E402
 from wse_backend.wafer.timing.counts import (  # noqa: E402
-    Mesh,
-    OpCount,
     decode_counts,
     gemv_counts,
     head_counts,
     prefill_counts,
 )
+from wse_backend.wafer.timing.ops import Mesh, OpCount  # noqa: E402
 
 CALIBRATION = ROOT / "bench" / "data" / "wafer_calibration.csv"
 FITTED = ROOT / "wse_backend" / "wafer" / "timing" / "fitted.py"
@@ -59,13 +58,15 @@ class Row:
 class Structure:
     """A way to count work; everything but the defaults is a variant to compare with.
 
-    all_logits: the prefill's LM head runs for every token of the prompt.
+    wide_kv: whether (decode, prefill) compute K and V as wide as Q. all_logits: the prefill's LM head runs
+    for every token of the prompt. is_aligned: the prefill's left tiles take P / 2 steps to their first place.
     """
 
     name: str = "as built"
     spec: WaferSpec = WSE2
-    shape_of: Callable[[ModelShape], ModelShape] = lambda shape: shape
+    wide_kv: tuple[bool, bool] = (False, True)
     all_logits: bool = False
+    is_aligned: bool = False
 
 
 def read_rows(path: Path = CALIBRATION) -> list[Row]:
@@ -98,11 +99,12 @@ def counted(row: Row, side: int, structure: Structure) -> tuple[float, npt.NDArr
         m, n = (int(part) for part in row.model.split("x"))
         ops: list[tuple[OpCount, int]] = [(gemv_counts(m, n, mesh), 1)]
     else:
-        shape = structure.shape_of(PRESETS[row.model])
+        shape, (wide_decode, wide_prefill) = PRESETS[row.model], structure.wide_kv
         if row.phase == "decode":
-            layer = decode_counts(shape, mesh, row.tokens)
+            layer = decode_counts(shape, mesh, row.tokens, wide_kv=wide_decode)
         else:
-            layer = prefill_counts(shape, mesh, row.tokens)
+            layer = prefill_counts(shape, mesh, row.tokens, wide_kv=wide_prefill)
+            layer += _alignment(shape, mesh, row.tokens) if structure.is_aligned else []
         head = head_counts(shape, mesh)
         if row.phase == "prefill" and structure.all_logits:
             head = [_logits_of_all_tokens(shape, mesh, row.tokens)]
@@ -128,6 +130,13 @@ def _logits_of_all_tokens(shape: ModelShape, mesh: Mesh, tokens: int) -> OpCount
     """The LM head as a compute-shift product: gate and up of a model whose FFN is half the vocabulary."""
     wide = replace(shape, hidden_dim=shape.vocab_size // 2)
     return next(op for op in prefill_counts(wide, mesh, tokens) if op.name == "gate and up")
+
+
+def _alignment(shape: ModelShape, mesh: Mesh, tokens: int) -> list[OpCount]:
+    """The left tiles of five products on their way to where the first step needs them, as published."""
+    steps, left = mesh.rows / 2, mesh.y(tokens)
+    tiles = 3 * mesh.x(shape.dim) + mesh.x(tokens) + mesh.x(shape.hidden_dim)
+    return [OpCount("align", "", moves=steps * left * tiles, steps=5 * steps, hops=10 * steps)]
 
 
 def fit(rows: Sequence[Row], structure: Structure | None = None) -> Constants:
@@ -224,11 +233,22 @@ def mean_and_worst(errors: Iterable[float]) -> tuple[float, float]:
 
 def write_constants(rows: Sequence[Row], constants: Constants, path: Path = FITTED) -> None:
     """Write constants and residuals as a module of the package, in the formatter's own style."""
-    path.write_text(module_text(rows, constants), encoding="utf-8")
+    path.write_text(module_text(rows, constants, refits(rows)), encoding="utf-8")
 
 
-def module_text(rows: Sequence[Row], constants: Constants) -> str:
-    """The source text of wse_backend/wafer/timing/fitted.py."""
+def refits(rows: Sequence[Row], structure: Structure | None = None) -> list[Constants]:
+    """Constants fitted to every subset of the rows that SPLITS leaves, without repetition."""
+    found: dict[Constants, None] = {}
+    for held in SPLITS.values():
+        for key in dict.fromkeys(held(row) for row in rows if row.phase != "gemv"):
+            found[fit([row for row in rows if row.phase == "gemv" or held(row) != key], structure)] = None
+    return list(found)
+
+
+def module_text(rows: Sequence[Row], constants: Constants, others: Sequence[Constants]) -> str:
+    """The source text of wse_backend/wafer/timing/fitted.py; others: what `refits` finds."""
+    held_out = cross_validate(rows, Structure(), SPLITS["one row out"])
+    errors = [f'"{phase}": {error:.4f}' for phase, error in held_out.items()]
     lines = [
         '"""The fitted constants and what they leave unexplained; written by bench/fit_wafer.py --write.',
         "",
@@ -240,6 +260,14 @@ def module_text(rows: Sequence[Row], constants: Constants) -> str:
         "FITTED = Constants(",
         *(f"    {name}={getattr(constants, name)!r}," for name in NAMES),
         ")",
+        "",
+        "# Refits without one row, one model, or one phase's rows of one grid; the order of NAMES.",
+        "REFITS = (",
+        *(f"    Constants({', '.join(repr(getattr(found, name)) for name in NAMES)})," for found in others),
+        ")",
+        "",
+        "# Mean absolute error of rows that were left out of the fit, one at a time.",
+        f"HELD_OUT_ERROR = {{{', '.join(errors)}}}",
         "",
         "RESIDUALS = (",
     ]
@@ -256,7 +284,9 @@ def variants() -> list[Structure]:
         Structure(),
         Structure("half a cycle per multiply-accumulate", spec=replace(WSE2, simd_width=2)),
         Structure("vectors not padded to whole words", spec=replace(WSE2, word_elements=1)),
-        Structure("K and V as wide as Q (no grouping)", shape_of=lambda s: replace(s, n_kv_heads=s.n_heads)),
+        Structure("K and V grouped in both phases", wide_kv=(False, False)),
+        Structure("K and V as wide as Q in both phases", wide_kv=(True, True)),
+        Structure("left tiles aligned before a product", is_aligned=True),
         Structure("logits of every prompt token", all_logits=True),
     ]
 

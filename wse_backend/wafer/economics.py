@@ -11,12 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from wse_backend.errors import InvalidParams
-from wse_backend.wafer.placement import Placement
+from wse_backend.wafer.placement import Placement, Region
+from wse_backend.wafer.routing import EVEN, Routing
 from wse_backend.wafer.shapes import BYTES_PER_VALUE, ModelShape
 from wse_backend.wafer.spec import WaferSpec
 from wse_backend.wafer.timing import FITTED, Constants
-from wse_backend.wafer.timing.counts import Mesh, decode_counts, head_counts, prefill_counts
-from wse_backend.wafer.timing.phases import cycles_of
+from wse_backend.wafer.timing.counts import decode_counts, head_counts, prefill_counts
+from wse_backend.wafer.timing.experts import check_blocks
+from wse_backend.wafer.timing.interval import N_FITS, STACKED, Interval, between
+from wse_backend.wafer.timing.ops import Count, Mesh, OpCount
+from wse_backend.wafer.timing.phases import cycles_of, is_wide
 
 SECONDS_PER_YEAR = 365 * 24 * 3600
 STREAM_POINTS = 48  # of a curve over concurrent streams
@@ -62,60 +66,121 @@ class Pipeline:
         return np.asarray(streams, np.float64) * self.per_user(streams)
 
 
+@dataclass(frozen=True)
+class Run:
+    """What a placed model is timed for; the placement's own context where nothing is given.
+
+    batch: tokens of one stream that pass a region together (checked drafts). program: of the prefill.
+    routing: of a mixture of experts; prefill_routing, when a prompt's tokens fall otherwise than a step's.
+    """
+
+    context: int | None = None
+    prompt_tokens: int | None = None
+    batch: int = 1
+    program: str = "reference"
+    routing: Routing = EVEN
+    prefill_routing: Routing | None = None
+
+
 def pipeline(
     placement: Placement,
     context: int | None = None,
     prompt_tokens: int | None = None,
     *,
+    run: Run | None = None,
     constants: Constants = FITTED,
 ) -> Pipeline:
-    """Time each region of a placement. context, prompt_tokens: the placement's context when not given.
+    """Time each region of a placement, for a context and a prompt or for a whole `run`.
 
     Regions of one wafer hand a token on to their neighbour; a token that changes wafers crosses the network.
-    Raises InvalidParams (context or prompt below 1).
+    Raises InvalidParams (context or prompt below 1, an expert without a block).
     """
-    context = placement.context if context is None else context
-    prompt = placement.context if prompt_tokens is None else prompt_tokens
-    for name, value in (("context", context), ("prompt_tokens", prompt)):
+    run = run or Run(context, prompt_tokens)
+    stages, first_token = _timed_regions(placement, run, constants)
+    held = placement.max_context // (run.context or placement.context)
+    return Pipeline(tuple(float(stage) for stage in stages), float(first_token), held)
+
+
+@dataclass(frozen=True)
+class PipelineIntervals:
+    """How sure a pipeline's times are: of a token alone, of a full pipeline's token, of the prefill."""
+
+    token_s: Interval
+    slowest_s: Interval
+    prefill_s: Interval
+
+
+def pipeline_intervals(placement: Placement, run: Run | None = None) -> PipelineIntervals:
+    """The same times with the constants of every refit. Raises as `pipeline`."""
+    stages, first_token = _timed_regions(placement, run or Run(), STACKED)
+    table = np.stack([np.broadcast_to(stage, (N_FITS,)) for stage in stages])
+    return PipelineIntervals(
+        between(table.sum(axis=0), "decode"),
+        between(table.max(axis=0), "decode"),
+        between(np.asarray(first_token), "prefill"),
+    )
+
+
+def _timed_regions(placement: Placement, run: Run, constants: Constants) -> tuple[list[Count], Count]:
+    """Decode seconds of every region and seconds to the first token; arrays where the constants are."""
+    context = placement.context if run.context is None else run.context
+    prompt = placement.context if run.prompt_tokens is None else run.prompt_tokens
+    for name, value in (("context", context), ("prompt_tokens", prompt), ("batch", run.batch)):
         if value < 1:
             raise InvalidParams(name, value, "at least 1")
     spec, model, regions = placement.spec, placement.model, placement.layer_regions
-    grids = dict.fromkeys(region.grid for region in regions)
-    decode_s = {grid: _layer_s(model, spec, grid, context, False, constants) for grid in grids}
-    prefill_s = {grid: _layer_s(model, spec, grid, prompt, True, constants) for grid in grids}
+    times: dict[tuple[tuple[int, int], ModelShape], tuple[Count, Count]] = {}
     hop_s = constants.hop / spec.clock_hz
-    stages, first_token = [], 0.0
+    stages: list[Count] = []
+    first_token: Count = np.zeros(())
     for before, region in zip((None, *regions), regions, strict=False):
-        if before is None:
-            moved_s = moved_prompt_s = 0.0
-        elif before.wafer != region.wafer:
-            moved_s = CROSSING_S + model.dim * BYTES_PER_VALUE / spec.io_bytes_per_s
-            moved_prompt_s = CROSSING_S + prompt * model.dim * BYTES_PER_VALUE / spec.io_bytes_per_s
-        else:
-            moved_s = moved_prompt_s = hop_s * (before.grid[0] + region.grid[0]) / 2
-        stages.append(len(region.layers) * decode_s[region.grid] + moved_s)
-        first_token += len(region.layers) * prefill_s[region.grid] + moved_prompt_s
-    head_s = _head_s(model, spec, regions[-1].grid, constants)
-    stages[-1] += head_s
-    return Pipeline(tuple(stages), first_token + head_s, placement.max_context // context)
+        moved_s, moved_prompt_s = _handed_on(placement, before, region, prompt, hop_s)
+        stage, first_token = np.asarray(moved_s), first_token + moved_prompt_s
+        for layer in region.layers:
+            key = (region.grid, model.kind_of(layer))
+            if key not in times:
+                times[key] = _layer_s(key[1], spec, region.grid, context, prompt, run, constants)
+            stage, first_token = stage + times[key][0], first_token + times[key][1]
+        stages.append(stage)
+    mesh = Mesh.of(spec, *regions[-1].grid)
+    heads = [_seconds(head_counts(model, mesh, n), spec, constants) for n in (run.batch, 1)]
+    stages[-1] = stages[-1] + heads[0]
+    return stages, first_token + heads[1]
+
+
+def _handed_on(
+    placement: Placement, before: Region | None, region: Region, prompt: int, hop_s: float
+) -> tuple[float, float]:
+    """Seconds that a token and a prompt take from the region before, or from wafer to wafer."""
+    if before is None:
+        return 0.0, 0.0
+    if before.wafer == region.wafer:
+        moved_s = hop_s * (before.grid[0] + region.grid[0]) / 2
+        return moved_s, moved_s
+    token_s = placement.model.dim * BYTES_PER_VALUE / placement.spec.io_bytes_per_s
+    return CROSSING_S + token_s, CROSSING_S + prompt * token_s
 
 
 def _layer_s(
-    model: ModelShape,
+    kind: ModelShape,
     spec: WaferSpec,
     grid: tuple[int, int],
-    tokens: int,
-    is_prefill: bool,
+    context: int,
+    prompt: int,
+    run: Run,
     constants: Constants,
-) -> float:
+) -> tuple[Count, Count]:
+    """Seconds of one layer in decode and in prefill."""
     mesh = Mesh.of(spec, *grid)
-    counts = prefill_counts(model, mesh, tokens) if is_prefill else decode_counts(model, mesh, tokens)
-    return float(sum(cycles_of(op, spec, constants) for op in counts)) / spec.clock_hz
+    check_blocks(kind, *grid, run.routing)
+    step = decode_counts(kind, mesh, context, run.batch, routing=run.routing)
+    in_prefill = run.prefill_routing or run.routing
+    whole = prefill_counts(kind, mesh, prompt, wide_kv=is_wide(run.program), routing=in_prefill)
+    return _seconds(step, spec, constants), _seconds(whole, spec, constants)
 
 
-def _head_s(model: ModelShape, spec: WaferSpec, grid: tuple[int, int], constants: Constants) -> float:
-    ops = head_counts(model, Mesh.of(spec, *grid))
-    return float(sum(cycles_of(op, spec, constants) for op in ops)) / spec.clock_hz
+def _seconds(ops: list[OpCount], spec: WaferSpec, constants: Constants) -> Count:
+    return np.asarray(sum(cycles_of(op, spec, constants) for op in ops)) / spec.clock_hz
 
 
 @dataclass(frozen=True)

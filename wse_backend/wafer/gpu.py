@@ -84,7 +84,8 @@ def decode_seconds(
     weights = model.active_params
     if model.n_experts:
         distinct = min(model.n_experts, streams * model.n_experts_active) / model.n_experts_active
-        experts = 3 * model.dim * model.hidden_dim * model.n_experts_active * model.n_layers
+        layers = sum(n for kind, n in model.kinds if kind.n_experts)
+        experts = 3 * model.dim * model.hidden_dim * model.n_experts_active * layers
         weights += round(experts * (distinct - 1))
     moved = weights * BYTES_PER_VALUE + streams * context * model.kv_bytes_per_token
     memory_s = moved / (gpus * spec.memory_bytes_per_s * DECODE_EFFICIENCY)

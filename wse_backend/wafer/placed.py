@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from wse_backend.wafer.economics import pipeline
+from wse_backend.wafer.economics import Run, pipeline
 from wse_backend.wafer.placement import Placement
 from wse_backend.wafer.timing import LayerTiming, OpTiming, PhaseTiming, decode, prefill
 
@@ -38,22 +38,25 @@ class PlacedTiming:
         return self.layers_s + self.head_s + self.handed_s
 
 
-def placed_timing(placement: Placement, phase: str, tokens: int) -> PlacedTiming:
-    """Time one phase on a placement. Raises InvalidParams (tokens below 1)."""
+def placed_timing(placement: Placement, phase: str, tokens: int, *, run: Run | None = None) -> PlacedTiming:
+    """Time one phase on a placement; run: the program and the routing. Raises InvalidParams (tokens "
+    "below 1)."""
+    run = run or Run()
     timings: dict[tuple[int, int], PhaseTiming] = {}
     layers: list[LayerTiming] = []
-    grids = [(region.grid, index) for region in placement.layer_regions for index in region.layers]
-    for grid, index in grids:
-        if grid not in timings:
-            if phase == "decode":
-                timings[grid] = decode(placement.model, placement.spec, grid, tokens)
-            else:
-                timings[grid] = prefill(placement.model, placement.spec, grid, tokens)
-        layers.append(LayerTiming(index, timings[grid].layers[0].ops))
-    head = timings[grids[-1][0]].extra
+    model, spec = placement.model, placement.spec
+    for region in placement.layer_regions:
+        grid = region.grid
+        if grid not in timings and phase == "decode":
+            timings[grid] = decode(model, spec, grid, tokens, routing=run.routing)
+        elif grid not in timings:
+            routing = run.prefill_routing or run.routing
+            timings[grid] = prefill(model, spec, grid, tokens, program=run.program, routing=routing)
+        layers += [timings[grid].layers[index] for index in region.layers]
+    head = timings[placement.layer_regions[-1].grid].extra
     if phase == "decode":
-        whole_s = pipeline(placement, tokens, 1).token_s
+        whole_s = pipeline(placement, run=replace(run, context=tokens, prompt_tokens=1)).token_s
     else:
-        whole_s = pipeline(placement, prompt_tokens=tokens).prefill_s
+        whole_s = pipeline(placement, run=replace(run, prompt_tokens=tokens)).prefill_s
     handed_s = whole_s - sum(layer.seconds for layer in layers) - sum(op.seconds for op in head)
     return PlacedTiming(phase, tokens, tuple(layers), head, max(handed_s, 0.0))

@@ -19,8 +19,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+import numpy as np
+
 from wse_backend.errors import DoesNotFit, InvalidParams
 from wse_backend.wafer.defects import DefectMap
+from wse_backend.wafer.routing import Routing
 from wse_backend.wafer.shapes import BYTES_PER_VALUE, ModelShape, as_shape
 from wse_backend.wafer.spec import WaferSpec
 from wse_backend.wafer.sram import (
@@ -30,6 +33,7 @@ from wse_backend.wafer.sram import (
     cache_bytes_per_slot,
     layer_weight_bytes,
 )
+from wse_backend.wafer.timing.experts import check_blocks
 
 MAPPINGS = ("layer", "stage", "shared")
 KV_LAYOUTS = ("shift", "concat")
@@ -75,7 +79,8 @@ class Region:
 class Placement:
     """A model laid out on `wafers` wafers. max_context: tokens of one sequence that the SRAM holds.
 
-    bytes_per_pe: SRAM taken on the fullest PE at `context` tokens.
+    bytes_per_pe: SRAM taken on the fullest PE at `context` tokens. experts: how they are laid out
+    (routing.py).
     """
 
     model: ModelShape
@@ -86,6 +91,7 @@ class Placement:
     context: int
     max_context: int
     regions: tuple[Region, ...] = field(repr=False)
+    experts: str = "spread"
     kind: str = "modelled"
 
     @property
@@ -107,19 +113,21 @@ def place(
     kv: str = "shift",
     *,
     mapping: str | None = None,
+    experts: str = "spread",
     defects: Sequence[DefectMap] = (),
 ) -> Placement:
     """Lay a model out on as few wafers as hold it, or on exactly `wafers`.
 
     context: tokens of one sequence whose keys and values must fit. grid: columns and rows of a region.
-    kv: "shift" spreads the cache over all rows of a grid, "concat" fills its last row. defects: the wafers'
+    kv: "shift" spreads the cache over all rows of a grid, "concat" fills its last row. experts: of a mixture
+    of experts, "spread" over all PEs of a region or in "blocks" of their own. defects: the wafers'
     maps, which must all be usable (spares take the defective PEs' places; the mesh keeps its size).
 
     Raises DoesNotFit (with the missing bytes and the wafers that would do), GridTooLarge, and InvalidParams
-    (context below 1, unknown kv or mapping, an unusable wafer among `defects`).
+    (context below 1, unknown kv or mapping, more experts than PEs, an unusable wafer among `defects`).
     """
     model = as_shape(shape)
-    request = _request(model, spec, context, grid, kv, mapping)
+    request = _request(model, spec, context, grid, kv, mapping, experts)
     if wafers is not None and not 1 <= wafers <= WAFERS_LIMIT:
         raise InvalidParams("wafers", wafers, f"1 to {WAFERS_LIMIT}")
     for index, found in enumerate(defects):
@@ -147,6 +155,7 @@ class _Request:
     grid: tuple[int, int] | None
     kv: str
     mapping: str
+    experts: str
 
 
 def _request(
@@ -156,6 +165,7 @@ def _request(
     grid: tuple[int, int] | None,
     kv: str,
     mapping: str | None,
+    experts: str,
 ) -> _Request:
     if isinstance(context, bool) or not 1 <= context <= CONTEXT_LIMIT:
         raise InvalidParams("context", context, f"1 to {CONTEXT_LIMIT:,} tokens")
@@ -171,7 +181,9 @@ def _request(
         raise InvalidParams("grid", grid, 'none with mapping "layer": the wafer is shared out evenly')
     if mapping == "stage" and grid is None:
         raise InvalidParams("grid", None, 'columns and rows with mapping "stage"')
-    return _Request(model, spec, int(context), grid, kv, mapping)
+    columns, rows = grid or (spec.columns, spec.rows)
+    check_blocks(model, columns, rows, Routing(experts))
+    return _Request(model, spec, int(context), grid, kv, mapping, experts)
 
 
 def _spares(spec: WaferSpec) -> str:
@@ -207,17 +219,19 @@ def _layout(request: _Request, used: int, wafers: int) -> Placement:
         request.context,
         longest,
         tuple(regions),
+        request.experts,
     )
 
 
 def _shares(model: ModelShape, used: int) -> list[tuple[int, ...]]:
     """The layers of each wafer: runs of about equal bytes, embedding and head counted; at least one each."""
-    table = model.vocab_size * model.dim / model.layer_params
-    before = 0.0 if model.is_tied else table
-    per_wafer = (before + model.n_layers + table) / used
+    table = model.vocab_size * model.dim
+    before = 0 if model.is_tied else table
+    until = np.cumsum([0, *(model.kind_of(layer).layer_params for layer in range(model.n_layers))])
+    per_wafer = (before + int(until[-1]) + table) / used
     edges = [0]
     for wafer in range(1, used):
-        edge = round(wafer * per_wafer - before)
+        edge = int(np.abs(until - (wafer * per_wafer - before)).argmin())
         edges.append(min(max(edge, edges[-1] + 1), model.n_layers - (used - wafer)))
     return [tuple(range(first, last)) for first, last in pairwise([*edges, model.n_layers])]
 
@@ -233,14 +247,14 @@ def _one_wafer(
     height = max(spec.rows - top - bottom, 1)
     regions = [_strip(spec, wafer, "embedding", 0, top, table)] if top else []
     if request.mapping == "layer":
-        rectangles = _even_rectangles(request, height, len(layers))
+        rectangles = _fair_rectangles(request, height, layers)
         for layer, (x, y, wide, high) in zip(layers, rectangles, strict=True):
             regions.append(_region(request, wafer, (layer,), (x, y + top, wide, high), (wide, high)))
     else:
         grid = request.grid or (min(spec.columns, height),) * 2
         room = spec.columns * height // (grid[0] * grid[1]) if request.mapping == "stage" else 1
         stages = max(1, min(room, len(layers)))
-        rectangles = bands(spec.columns, height, stages, round(stages**0.5))
+        rectangles = bands(spec.columns, height, [1] * stages, round(stages**0.5))
         for stage, (x, y, wide, high) in enumerate(rectangles):
             run = layers[len(layers) * stage // stages : len(layers) * (stage + 1) // stages]
             regions.append(_region(request, wafer, run, (x, y + top, wide, high), grid))
@@ -249,16 +263,35 @@ def _one_wafer(
     return regions
 
 
-def _even_rectangles(request: _Request, height: int, n: int) -> list[tuple[int, int, int, int]]:
-    """Regions for `n` layers, cut into that number of bands that wastes least on rounded-up tiles."""
+def _fair_rectangles(
+    request: _Request, height: int, layers: tuple[int, ...]
+) -> list[tuple[int, int, int, int]]:
+    """Regions for layers, in that number of bands that wastes least on tiles.
+
+    Areas go with the layers' bytes, and what SRAM is left is shared out evenly. Where some layers would get
+    no PE at all, all get as many.
+    """
+    model, n = request.model, len(layers)
+    cached = request.context * model.cache_dim
+    sizes = [BYTES_PER_VALUE * (model.kind_of(layer).layer_params + cached) for layer in layers]
+    free = request.spec.columns * height * request.spec.sram_bytes_per_pe - sum(sizes)
+    sizes = [size + max(free, 0) // n for size in sizes]
 
     def fullest(rectangles: list[tuple[int, int, int, int]]) -> int:
-        sides = {(wide, high) for _, _, wide, high in rectangles}
-        return max(_region(request, 0, (0,), (0, 0, *grid), grid).bytes_per_pe for grid in sides)
+        kinds = {
+            (wide, high, model.kind_of(layer)): layer
+            for layer, (_, _, wide, high) in zip(layers, rectangles, strict=True)
+        }
+        return max(
+            _region(request, 0, (layer,), (0, 0, wide, high), (wide, high)).bytes_per_pe
+            for (wide, high, _), layer in kinds.items()
+        )
 
     counts = range(1, min(n, height, 2 * round(n**0.5) + 1) + 1)
-    cuts = [bands(request.spec.columns, height, n, count) for count in counts]
-    return min((cut for cut in cuts if all(w and h for _, _, w, h in cut)), key=fullest)
+    cuts = [bands(request.spec.columns, height, sizes, count) for count in counts]
+    fair = [cut for cut in cuts if all(wide and high for _, _, wide, high in cut)]
+    even = [bands(request.spec.columns, height, [1] * n, count) for count in counts] if not fair else []
+    return min(fair or even, key=fullest)
 
 
 def _strip_rows(spec: WaferSpec, table_bytes: int) -> int:
@@ -282,22 +315,25 @@ def _region(
 ) -> Region:
     model = request.model
     slots = -(-request.context // grid[1]) if request.kv == "shift" else request.context
+    kinds = {model.kind_of(layer) for layer in layers}
+    of_kind = {kind: layer_weight_bytes(kind, grid, request.experts) for kind in kinds}
     return Region(
         wafer,
         "layers",
         layers,
         *rectangle,
         grid,
-        weight_bytes=len(layers) * layer_weight_bytes(model, grid),
+        weight_bytes=sum(of_kind[model.kind_of(layer)] for layer in layers),
         kv_bytes=len(layers) * slots * cache_bytes_per_slot(model, grid),
-        buffer_bytes=buffer_bytes(model, grid) + slots * SCORE_BYTES,
+        buffer_bytes=max(buffer_bytes(kind, grid) for kind in kinds) + slots * SCORE_BYTES,
     )
 
 
 def _capacity(request: _Request, region: Region) -> int:
     """Tokens that the region has SRAM for: of all its rows with "shift", of the last one with "concat"."""
     model, grid = request.model, region.grid
-    free = request.spec.sram_bytes_per_pe - region.weight_bytes - buffer_bytes(model, grid)
+    buffers = max(buffer_bytes(model.kind_of(layer), grid) for layer in region.layers)
+    free = request.spec.sram_bytes_per_pe - region.weight_bytes - buffers
     per_slot = len(region.layers) * cache_bytes_per_slot(model, grid) + SCORE_BYTES
     slots = max(0, free // per_slot)
     return slots * grid[1] if request.kv == "shift" else slots
@@ -328,4 +364,5 @@ def with_context(placement: Placement, context: int) -> Placement:
         grid,
         placement.kv,
         mapping=placement.mapping,
+        experts=placement.experts,
     )

@@ -164,8 +164,9 @@ def _decode_regions(model: ModelShape, spec: WaferSpec, wafers: int, context: in
     per_wafer = np.minimum(spec.pes // sides**2, -(-model.n_layers // wafers))
     stages = np.minimum(per_wafer * wafers, model.n_layers)
     layers = -(-model.n_layers // stages)
-    weights = model.layer_params * BYTES_PER_VALUE / sides**2
-    cache = np.ceil(context / sides) * np.ceil(model.kv_dim / sides) * 2 * BYTES_PER_VALUE
+    in_layers = sum(n * kind.layer_params for kind, n in model.kinds)
+    weights = in_layers / model.n_layers * BYTES_PER_VALUE / sides**2
+    cache = np.ceil(context / sides) * np.ceil(model.cache_dim / 2 / sides) * 2 * BYTES_PER_VALUE
     fits = layers * (weights + cache) <= 0.95 * spec.sram_bytes_per_pe
     seconds = np.where(fits, decode_seconds(model, spec, sides, context), np.inf)
     best = int(np.argmin(seconds))

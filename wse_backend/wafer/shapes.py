@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from wse_backend.errors import InvalidParams
 from wse_backend.weights.header import read_header
@@ -19,10 +20,15 @@ BYTES_PER_VALUE = 2  # fp16 on the wafer and in the GPUs' reference runs
 
 @dataclass(frozen=True)
 class ModelShape:
-    """Hyperparameters of a decoder-only transformer with grouped-query attention and a gated FFN.
+    """Hyperparameters of a decoder-only transformer with a gated FFN and grouped-query or latent attention.
 
     hidden_dim: width of the FFN; of one expert where n_experts > 0. n_experts_active: experts that a token is
     routed to. shared_hidden_dim: width of an expert that every token passes as well.
+    n_dense_layers, expert_every, dense_hidden_dim: of a mixture of experts, the first layers have a dense FFN
+    of dense_hidden_dim, and so have those behind them whose number is no multiple of expert_every.
+    q_rank, kv_rank, rope_dim, v_head_dim: of multi-head latent attention (DeepSeek-V2, arXiv 2405.04434),
+    where a token leaves kv_rank + rope_dim values in the cache; head_dim is then a query head's, rope_dim
+    included.
     Raises InvalidParams when a count is out of range.
     """
 
@@ -39,18 +45,57 @@ class ModelShape:
     n_experts: int = 0
     n_experts_active: int = 0
     shared_hidden_dim: int = 0
+    n_dense_layers: int = 0
+    expert_every: int = 1
+    dense_hidden_dim: int = 0
+    q_rank: int = 0
+    kv_rank: int = 0
+    rope_dim: int = 0
+    v_head_dim: int = 0
 
     def __post_init__(self) -> None:
         counts = ("n_layers", "dim", "n_heads", "n_kv_heads", "head_dim", "hidden_dim", "vocab_size", "n_ctx")
         for field in counts:
             _check_count(f"{self.name}: {field}", getattr(self, field), 1)
-        for field in ("n_experts", "n_experts_active", "shared_hidden_dim"):
+        for field in ("n_experts", "n_experts_active", "shared_hidden_dim", "n_dense_layers", "kv_rank"):
             _check_count(f"{self.name}: {field}", getattr(self, field), 0)
+        _check_count(f"{self.name}: expert_every", self.expert_every, 1)
+        if self.kv_rank:
+            for field in ("q_rank", "rope_dim", "v_head_dim"):
+                _check_count(f"{self.name}: {field}", getattr(self, field), 1)
+        if self.n_dense_layers or self.expert_every > 1:
+            _check_count(f"{self.name}: dense_hidden_dim", self.dense_hidden_dim, 1)
         if self.n_heads % self.n_kv_heads:
             raise InvalidParams("n_kv_heads", self.n_kv_heads, f"a divisor of n_heads = {self.n_heads}")
         if self.n_experts and not 1 <= self.n_experts_active <= self.n_experts:
             allowed = f"1 to n_experts = {self.n_experts}"
             raise InvalidParams("n_experts_active", self.n_experts_active, allowed)
+
+    def kind_of(self, layer: int) -> ModelShape:
+        """The shape that layer number `layer` (from 0) has: this one, or the one with a dense FFN."""
+        has_experts = layer >= self.n_dense_layers and (layer + 1) % self.expert_every == 0
+        return self if not self.n_experts or has_experts else self._dense_kind
+
+    @cached_property
+    def kinds(self) -> tuple[tuple[ModelShape, int], ...]:
+        """The kinds of layers there are, each with how many layers are of it."""
+        found: dict[ModelShape, int] = {}
+        for layer in range(self.n_layers):
+            kind = self.kind_of(layer)
+            found[kind] = found.get(kind, 0) + 1
+        return tuple(found.items())
+
+    @cached_property
+    def _dense_kind(self) -> ModelShape:
+        return replace(
+            self,
+            hidden_dim=self.dense_hidden_dim,
+            n_experts=0,
+            n_experts_active=0,
+            shared_hidden_dim=0,
+            n_dense_layers=0,
+            expert_every=1,
+        )
 
     @property
     def q_dim(self) -> int:
@@ -63,6 +108,16 @@ class ModelShape:
         return self.n_kv_heads * self.head_dim
 
     @property
+    def cache_dim(self) -> int:
+        """Values that one token leaves in one layer's cache."""
+        return self.kv_rank + self.rope_dim if self.kv_rank else 2 * self.kv_dim
+
+    @property
+    def output_dim(self) -> int:
+        """Width of the attention's result, the input of the output projection."""
+        return self.n_heads * self.v_head_dim if self.kv_rank else self.q_dim
+
+    @property
     def ffn_params(self) -> int:
         """Weights of one layer's FFN: router, all experts and the shared one."""
         if not self.n_experts:
@@ -73,11 +128,16 @@ class ModelShape:
     @property
     def attention_params(self) -> int:
         """Weights of one layer's Q, K, V and output projections."""
+        if self.kv_rank:
+            queries = self.dim * self.q_rank + self.q_rank * self.q_dim
+            keys = self.dim * (self.kv_rank + self.rope_dim)
+            nope = self.n_heads * (self.head_dim - self.rope_dim)
+            return queries + keys + self.kv_rank * (nope + self.output_dim) + self.output_dim * self.dim
         return 2 * self.dim * self.q_dim + 2 * self.dim * self.kv_dim
 
     @property
     def layer_params(self) -> int:
-        """Weights of one layer, its two norms included."""
+        """Weights of one layer of this kind, its two norms included."""
         return self.attention_params + self.ffn_params + 2 * self.dim
 
     @property
@@ -89,21 +149,19 @@ class ModelShape:
     def params(self) -> int:
         """All weights; a tied embedding is counted once."""
         embedding = 0 if self.is_tied else self.vocab_size * self.dim
-        return self.n_layers * self.layer_params + self.head_params + embedding
+        return sum(n * kind.layer_params for kind, n in self.kinds) + self.head_params + embedding
 
     @property
     def active_params(self) -> int:
         """Weights that one token is multiplied with: no embedding table, only the experts it is routed to."""
-        ffn = self.ffn_params
-        if self.n_experts:
-            idle = self.n_experts - self.n_experts_active
-            ffn -= 3 * self.dim * self.hidden_dim * idle
-        return self.n_layers * (self.attention_params + ffn + 2 * self.dim) + self.head_params
+        idle = sum(n * (kind.n_experts - kind.n_experts_active) for kind, n in self.kinds)
+        in_layers = sum(n * kind.layer_params for kind, n in self.kinds)
+        return in_layers - 3 * self.dim * self.hidden_dim * idle + self.head_params
 
     @property
     def kv_bytes_per_token(self) -> int:
         """Bytes of keys and values that one token leaves behind, all layers."""
-        return 2 * self.n_layers * self.kv_dim * BYTES_PER_VALUE
+        return self.n_layers * self.cache_dim * BYTES_PER_VALUE
 
     @classmethod
     def from_gguf(cls, source: str | os.PathLike[str] | Mapping[str, object]) -> ModelShape:
@@ -181,8 +239,43 @@ def _dense(
     return ModelShape(name, n_layers, dim, *heads, hidden_dim, vocab_size, n_ctx)
 
 
+@dataclass(frozen=True)
+class Experts:
+    """The FFN of a mixture of experts: count, active, width; the fields of ModelShape under shorter names."""
+
+    count: int
+    active: int
+    hidden_dim: int
+    shared: int = 0
+    first_dense: int = 0
+    every: int = 1
+    dense: int = 0
+
+
+def _experts(
+    name: str,
+    n_layers: int,
+    dim: int,
+    heads: tuple[int, int, int],
+    vocab_size: int,
+    n_ctx: int,
+    experts: Experts,
+) -> ModelShape:
+    """heads: (n_heads, n_kv_heads, head_dim)."""
+    shape = _dense(name, n_layers, dim, heads, experts.hidden_dim, vocab_size, n_ctx)
+    return replace(
+        shape,
+        n_experts=experts.count,
+        n_experts_active=experts.active,
+        shared_hidden_dim=experts.shared,
+        n_dense_layers=experts.first_dense,
+        expert_every=experts.every,
+        dense_hidden_dim=experts.dense,
+    )
+
+
 def _tied(shape: ModelShape) -> ModelShape:
-    return ModelShape(**{**shape.__dict__, "is_tied": True})
+    return replace(shape, is_tied=True)
 
 
 _LLAMA_70B = (80, 8192, (64, 8, 128), 28672, 128256, 131072)
@@ -201,11 +294,51 @@ PRESETS: dict[str, ModelShape] = {
             "llama3.1-405b", 126, 16384, (128, 8, 128), 53248, 128256, 131072
         ),  # meta-llama/Llama-3.1-405B
         # meta-llama/Llama-4-Scout-17B-16E: top-1 of 16 experts beside a shared expert, in every layer
-        ModelShape("llama-4-scout", 48, 5120, 40, 8, 128, 8192, 202048, 10485760, False, 16, 1, 8192),
+        _experts(
+            "llama-4-scout", 48, 5120, (40, 8, 128), 202048, 10485760, Experts(16, 1, 8192, shared=8192)
+        ),
+        # meta-llama/Llama-4-Maverick-17B-128E: the same, in every second layer; the others are dense
+        _experts(
+            "llama-4-maverick",
+            48,
+            5120,
+            (40, 8, 128),
+            202048,
+            1048576,
+            Experts(128, 1, 8192, shared=8192, every=2, dense=16384),
+        ),
         _dense("qwen3-32b", 64, 5120, (64, 8, 128), 25600, 151936, 40960),  # Qwen/Qwen3-32B
         _dense("deepseek-r1-distill-llama-70b", *_LLAMA_70B),  # deepseek-ai/DeepSeek-R1-Distill-Llama-70B
-        # openai/gpt-oss-120b: top-4 of 128 experts
-        ModelShape("gpt-oss-120b", 36, 2880, 64, 8, 64, 2880, 201088, 131072, False, 128, 4),
+        # openai/gpt-oss-120b: top-4 of 128 experts (its sliding windows are not modelled: full attention)
+        _experts("gpt-oss-120b", 36, 2880, (64, 8, 64), 201088, 131072, Experts(128, 4, 2880)),
+        # Qwen/Qwen3-235B-A22B-Instruct-2507: top-8 of 128 experts in every layer
+        _experts("qwen3-235b-a22b", 94, 4096, (64, 4, 128), 151936, 262144, Experts(128, 8, 1536)),
+        # zai-org/GLM-4.7 (GLM-4.5 and 4.6 have the same layers): three dense layers, then top-8 of 160
+        _experts(
+            "glm-4.7",
+            92,
+            5120,
+            (96, 8, 128),
+            151552,
+            202752,
+            Experts(160, 8, 1536, shared=1536, first_dense=3, dense=12288),
+        ),
+        # deepseek-ai/DeepSeek-R1: latent attention; three dense layers, then top-8 of 256 and a shared expert
+        replace(
+            _experts(
+                "deepseek-r1-671b",
+                61,
+                7168,
+                (128, 128, 192),
+                129280,
+                163840,
+                Experts(256, 8, 2048, shared=2048, first_dense=3, dense=18432),
+            ),
+            q_rank=1536,
+            kv_rank=512,
+            rope_dim=64,
+            v_head_dim=128,
+        ),
         # HuggingFaceTB/SmolLM2-135M-Instruct, Qwen/Qwen2.5-Coder-0.5B-Instruct and -1.5B-Instruct
         _tied(_dense("smollm2-135m", 30, 576, (9, 3, 64), 1536, 49152, 8192)),
         _tied(_dense("qwen2.5-coder-0.5b", 24, 896, (14, 2, 64), 4864, 151936, 32768)),

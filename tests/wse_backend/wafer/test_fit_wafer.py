@@ -13,6 +13,7 @@ import pytest
 
 from wse_backend.wafer.timing import FITTED
 from wse_backend.wafer.timing.constants import NAMES
+from wse_backend.wafer.timing.fitted import REFITS
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -34,8 +35,11 @@ def test_stored_module_is_what_the_script_writes(fit_wafer: ModuleType) -> None:
     # Five digits are stored; the last may differ between linear algebra libraries.
     for name in NAMES:
         assert getattr(fitted, name) == pytest.approx(getattr(FITTED, name), rel=1e-3), name
+    for found, kept in zip(fit_wafer.refits(rows), REFITS, strict=True):
+        values = [[getattr(constants, name) for name in NAMES] for constants in (found, kept)]
+        assert values[0] == pytest.approx(values[1], rel=5e-3, abs=0.5)
     stored = (ROOT / "wse_backend" / "wafer" / "timing" / "fitted.py").read_text(encoding="utf-8")
-    assert fit_wafer.module_text(rows, FITTED) == stored
+    assert fit_wafer.module_text(rows, FITTED, REFITS) == stored
 
 
 def test_every_timed_row_of_the_calibration_file_is_fitted(fit_wafer: ModuleType) -> None:

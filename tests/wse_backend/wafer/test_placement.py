@@ -48,9 +48,10 @@ def test_all_weights_are_held_and_little_more(name: str, spec: WaferSpec) -> Non
     placement = place(name, spec)
     weights = placement.model.params * BYTES_PER_VALUE
     assert held_bytes(placement) >= 0.999 * weights
-    # rounding up to whole tiles costs the more the smaller the tiles are; large models waste at most a fifth
+    # rounding up to whole tiles costs the more the smaller the tiles are: large models waste at most a fifth,
+    # experts that are each spread over a whole region up to a half
     if weights > 10e9:
-        assert held_bytes(placement) < 1.2 * weights
+        assert held_bytes(placement) < (1.5 if placement.model.n_experts else 1.2) * weights
     assert placement.bytes_per_pe <= spec.sram_bytes_per_pe
     assert placement.max_context >= placement.context
 
@@ -195,7 +196,7 @@ def test_unusable_wafer_is_refused() -> None:
 @settings(deadline=None)
 @given(columns=st.integers(1, 60), rows=st.integers(1, 60), n=st.integers(1, 40), count=st.integers(1, 40))
 def test_bands_cut_a_rectangle_without_rest(columns: int, rows: int, n: int, count: int) -> None:
-    regions = bands(columns, rows, n, min(n, count))
+    regions = bands(columns, rows, [1] * n, min(n, count))
     covered = np.zeros((rows, columns), np.int64)
     for x, y, wide, high in regions:
         covered[y : y + high, x : x + wide] += 1

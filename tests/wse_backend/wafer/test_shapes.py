@@ -143,3 +143,33 @@ def test_more_active_experts_than_experts_is_refused() -> None:
 def test_unknown_preset_is_refused_with_the_known_ones() -> None:
     with pytest.raises(InvalidParams, match="llama3-8b"):
         as_shape("llama9-1b")
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "active"),
+    [
+        # as published on the models' cards: total and active parameters, in billions
+        ("gpt-oss-120b", 116.8, 5.1),
+        ("qwen3-235b-a22b", 235, 22),
+        ("glm-4.7", 355, 32),
+        ("llama-4-scout", 109, 17),
+        ("llama-4-maverick", 400, 17),
+        ("deepseek-r1-671b", 671, 37),
+    ],
+)
+def test_experts_have_the_published_number_of_parameters(name: str, params: float, active: float) -> None:
+    shape = PRESETS[name]
+    assert shape.params / 1e9 == pytest.approx(params, rel=0.015)
+    assert shape.active_params / 1e9 == pytest.approx(active, rel=0.06)
+
+
+def test_dense_layers_of_a_mixture_are_where_its_configuration_says() -> None:
+    maverick, deepseek = PRESETS["llama-4-maverick"], PRESETS["deepseek-r1-671b"]
+    assert [maverick.kind_of(layer).n_experts for layer in range(4)] == [0, 128, 0, 128]
+    assert [deepseek.kind_of(layer).n_experts for layer in range(4)] == [0, 0, 0, 256]
+    assert [(kind.hidden_dim, n) for kind, n in deepseek.kinds] == [(18432, 3), (2048, 58)]
+
+
+def test_latent_attention_caches_576_values_a_token() -> None:
+    # DeepSeek-V3 report (arXiv 2412.19437): kv_lora_rank 512 and 64 of RoPE, in each of 61 layers, 2 bytes
+    assert PRESETS["deepseek-r1-671b"].kv_bytes_per_token == 61 * 576 * 2

@@ -11,16 +11,8 @@ from hypothesis import strategies as st
 
 from wse_backend.wafer.shapes import PRESETS, ModelShape
 from wse_backend.wafer.spec import WSE2
-from wse_backend.wafer.timing.counts import (
-    COUNTS,
-    Mesh,
-    OpCount,
-    decode_counts,
-    gemv_counts,
-    head_counts,
-    prefill_counts,
-    tiles,
-)
+from wse_backend.wafer.timing.counts import decode_counts, gemv_counts, head_counts, prefill_counts
+from wse_backend.wafer.timing.ops import COUNTS, Mesh, OpCount, tiles
 
 # 4 heads of 2 over dim 8, 2 key-value heads, FFN 12, vocabulary 20, one layer
 TINY = ModelShape("tiny", 1, 8, 4, 2, 2, 12, 20, 64)
@@ -68,13 +60,20 @@ def test_decode_layer_has_ten_allreduces_and_seven_local_operations() -> None:
 
 
 def test_prefill_layer_counted_by_hand() -> None:
-    ops = named(prefill_counts(TINY, MESH, tokens=6))
+    ops = named(prefill_counts(TINY, MESH, tokens=6, wide_kv=False))
     # 6 tokens: tiles of 2. A product takes 4 steps; in each 2 x k x n multiply-accumulates.
     assert ops["qkv"].macs == 4 * 2 * 2 * (2 + 1 + 1)
     assert ops["qkv"].dispatches == 4 * 2 * (2 + 1 + 1)
     assert ops["qkv"].moves == 3 * 4 * 2 * 2  # three products, four steps, a left tile of 2 x 2
     assert (ops["scores"].macs, ops["context"].macs) == (4 * 2 * 2 * 2, 4 * 2 * 2 * 2)
     assert (ops["down"].macs, ops["down"].dispatches) == (4 * 2 * 3 * 2, 4 * 3 * 2)
+
+
+def test_reference_prefill_projects_k_and_v_as_wide_as_q() -> None:
+    ops = named(prefill_counts(TINY, MESH, tokens=6))
+    grouped = named(prefill_counts(TINY, MESH, tokens=6, wide_kv=False))
+    assert ops["qkv"].macs == 4 * 2 * 2 * (2 + 2 + 2)  # Q, K and V: dim 8 in tiles of 2
+    assert {name for name in ops if ops[name] != grouped[name]} == {"qkv", "rope"}
 
 
 def test_prefill_layer_has_nine_products_of_p_steps() -> None:

@@ -24,8 +24,8 @@ import numpy.typing as npt
 from wse_backend.errors import InvalidParams
 from wse_backend.wafer.spec import WaferSpec
 from wse_backend.wafer.timing.constants import Constants
-from wse_backend.wafer.timing.counts import K_TREE, Count, tiles
 from wse_backend.wafer.timing.fitted import FITTED
+from wse_backend.wafer.timing.ops import K_TREE, Count, tiles
 
 ALLREDUCES = ("pipeline", "ring", "k-tree")
 GEMMS = ("summa", "cannon", "meshgemm")

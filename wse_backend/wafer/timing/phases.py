@@ -6,28 +6,30 @@ and only the clock, the SIMD width and the size of the mesh differ.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from functools import reduce
 
 import numpy as np
 import numpy.typing as npt
 
 from wse_backend.errors import InvalidParams
+from wse_backend.wafer.routing import EVEN, Routing
 from wse_backend.wafer.shapes import BYTES_PER_VALUE, ModelShape, as_shape
 from wse_backend.wafer.spec import WaferSpec
 from wse_backend.wafer.timing.constants import Constants
-from wse_backend.wafer.timing.counts import (
-    Count,
-    Mesh,
-    OpCount,
-    decode_counts,
-    gemv_counts,
-    head_counts,
-    prefill_counts,
-)
+from wse_backend.wafer.timing.counts import decode_counts, gemv_counts, head_counts, prefill_counts
+from wse_backend.wafer.timing.experts import check_blocks
 from wse_backend.wafer.timing.fitted import FITTED
+from wse_backend.wafer.timing.ops import Count, Mesh, OpCount
 from wse_backend.wafer.timing.result import LayerTiming, OpTiming, PhaseTiming
 
 TOKENS_LIMIT = 100_000_000
+WORD_BYTES = 4
+
+# What a prefill computes K and V for. "reference": the measured program, as wide as Q. "grouped": what a
+# program that knows of grouped-query attention would do; nobody has measured one. Decode is timed grouped in
+# both: that is what its measured rows and the cache capacities say (docs/wafer.md).
+PROGRAMS = ("reference", "grouped")
 
 
 def decode(
@@ -37,17 +39,21 @@ def decode(
     context: int = 4096,
     *,
     batch: int = 1,
+    routing: Routing = EVEN,
     constants: Constants = FITTED,
 ) -> PhaseTiming:
     """Time of one decode step: one token for each of `batch` sequences with `context` tokens in the cache.
 
-    All layers share `grid`, layer after layer. Raises InvalidParams (context or batch below 1, no such
-    preset) and GridTooLarge.
+    All layers share `grid`, layer after layer. routing: of a mixture of experts. Raises InvalidParams
+    (context or batch below 1, no such preset, more experts than the grid has blocks for) and GridTooLarge.
     """
     model, (columns, rows) = as_shape(shape), spec.check_grid(grid)
     context, batch = _checked("context", context), _checked("batch", batch)
     mesh = Mesh.of(spec, columns, rows)
-    layers = _layers(model, decode_counts(model, mesh, context, batch), spec, constants)
+    check_blocks(model, columns, rows, routing)
+    layers = _layers(
+        model, lambda kind: decode_counts(kind, mesh, context, batch, routing=routing), spec, constants
+    )
     head = _timed(head_counts(model, mesh, batch), spec, constants)
     return PhaseTiming("decode", model.name, spec.name, (columns, rows), batch, layers, head)
 
@@ -59,16 +65,25 @@ def prefill(
     tokens: int = 4096,
     *,
     cached: int = 0,
+    program: str = "reference",
+    routing: Routing = EVEN,
     constants: Constants = FITTED,
 ) -> PhaseTiming:
     """Time of the prefill of a prompt of `tokens` tokens, behind `cached` ones whose keys are already there.
 
-    The LM head runs for the last token only. Raises as `decode`.
+    program: one of PROGRAMS. The LM head runs for the last token only. Raises as `decode`.
     """
     model, (columns, rows) = as_shape(shape), spec.check_grid(grid)
     tokens, cached = _checked("tokens", tokens), _checked("cached", cached, least=0)
     mesh = Mesh.of(spec, columns, rows)
-    layers = _layers(model, prefill_counts(model, mesh, tokens, cached), spec, constants)
+    check_blocks(model, columns, rows, routing)
+    wide_kv = is_wide(program)
+    layers = _layers(
+        model,
+        lambda kind: prefill_counts(kind, mesh, tokens, cached, wide_kv=wide_kv, routing=routing),
+        spec,
+        constants,
+    )
     head = _timed(head_counts(model, mesh), spec, constants)
     return PhaseTiming("prefill", model.name, spec.name, (columns, rows), tokens, layers, head)
 
@@ -98,6 +113,7 @@ def generate(
     prefill_grid: tuple[int, int] = (660, 660),
     decode_grid: tuple[int, int] = (420, 420),
     *,
+    program: str = "reference",
     constants: Constants = FITTED,
 ) -> PhaseTiming:
     """Time of a whole request: prefill, re-placement onto the decode grid, then one decode step per token.
@@ -107,14 +123,18 @@ def generate(
     """
     model = as_shape(shape)
     new_tokens = _checked("new_tokens", new_tokens)
-    first = prefill(model, spec, prefill_grid, prompt_tokens, constants=constants)
+    first = prefill(model, spec, prefill_grid, prompt_tokens, program=program, constants=constants)
     columns, rows = spec.check_grid(decode_grid)
     mesh = Mesh.of(spec, columns, rows)
     moved = _replacement(model, spec, prompt_tokens, first.grid, (columns, rows))
     contexts, times = _growing(prompt_tokens + 1, prompt_tokens + new_tokens - 1, rows)
-    steps = [op.summed(times) for op in decode_counts(model, mesh, contexts)]
     heads = [op.summed(times) for op in head_counts(model, mesh)]
-    layers = _layers(model, steps, spec, constants)
+    layers = _layers(
+        model,
+        lambda kind: [op.summed(times) for op in decode_counts(kind, mesh, contexts)],
+        spec,
+        constants,
+    )
     rest = PhaseTiming(
         "decode",
         model.name,
@@ -147,13 +167,16 @@ def decode_seconds(
     sides: npt.ArrayLike,
     context: npt.ArrayLike,
     batch: npt.ArrayLike = 1,
+    routing: Routing = EVEN,
     constants: Constants = FITTED,
 ) -> Count:
     """Seconds of a decode step on square grids; sides, context and batch broadcast (curves, searches)."""
     mesh = Mesh.of(spec, sides, sides)
-    layer = [cycles_of(op, spec, constants) for op in decode_counts(shape, mesh, context, batch)]
-    head = [cycles_of(op, spec, constants) for op in head_counts(shape, mesh, batch)]
-    return (shape.n_layers * reduce(np.add, layer) + reduce(np.add, head)) / spec.clock_hz
+    layers = sum(
+        n * _cycles(decode_counts(kind, mesh, context, batch, routing=routing), spec, constants)
+        for kind, n in shape.kinds
+    )
+    return (layers + _cycles(head_counts(shape, mesh, batch), spec, constants)) / spec.clock_hz
 
 
 def prefill_seconds(
@@ -162,13 +185,24 @@ def prefill_seconds(
     sides: npt.ArrayLike,
     tokens: npt.ArrayLike,
     cached: npt.ArrayLike = 0,
+    program: str = "reference",
+    routing: Routing = EVEN,
     constants: Constants = FITTED,
 ) -> Count:
     """Seconds of a prefill on square grids; sides, tokens and cached broadcast."""
     mesh = Mesh.of(spec, sides, sides)
-    layer = [cycles_of(op, spec, constants) for op in prefill_counts(shape, mesh, tokens, cached)]
-    head = [cycles_of(op, spec, constants) for op in head_counts(shape, mesh)]
-    return (shape.n_layers * reduce(np.add, layer) + reduce(np.add, head)) / spec.clock_hz
+    wide_kv, layers = is_wide(program), np.zeros(())
+    for kind, n in shape.kinds:
+        ops = prefill_counts(kind, mesh, tokens, cached, wide_kv=wide_kv, routing=routing)
+        layers = layers + n * _cycles(ops, spec, constants)
+    return (layers + _cycles(head_counts(shape, mesh), spec, constants)) / spec.clock_hz
+
+
+def is_wide(program: str) -> bool:
+    """Whether a program's prefill computes K and V as wide as Q. Raises InvalidParams (no such program)."""
+    if program not in PROGRAMS:
+        raise InvalidParams("program", program, ", ".join(PROGRAMS))
+    return program == "reference"
 
 
 def best_side(shape: ModelShape | str, spec: WaferSpec, phase: str, tokens: int = 4096) -> int:
@@ -202,6 +236,10 @@ def _replacement(
     return OpTiming("re-placement", "placement", 0.0, seconds, 0.0, 0.0)
 
 
+def _cycles(ops: Iterable[OpCount], spec: WaferSpec, constants: Constants) -> Count:
+    return reduce(np.add, [cycles_of(op, spec, constants) for op in ops])
+
+
 def cycles_of(op: OpCount, spec: WaferSpec, constants: Constants) -> Count:
     """Cycles of an operation, all causes together."""
     return reduce(np.add, _by_cause(op, spec, constants))
@@ -210,7 +248,8 @@ def cycles_of(op: OpCount, spec: WaferSpec, constants: Constants) -> Count:
 def _by_cause(op: OpCount, spec: WaferSpec, constants: Constants) -> tuple[Count, Count, Count, Count]:
     """Cycles of an operation: compute, hops, routing stages, fixed overhead."""
     compute = op.macs / spec.simd_width + constants.dispatch * op.dispatches + constants.element * op.elements
-    hops = constants.hop * op.hops + constants.dispatch * op.moves
+    on_link = op.words * WORD_BYTES / spec.link_bytes_per_cycle
+    hops = constants.hop * op.hops + constants.dispatch * op.moves + on_link
     overhead = constants.step * op.steps + constants.local * op.locals
     return compute, hops, constants.stage * op.stages, overhead
 
@@ -224,10 +263,14 @@ def _timed(ops: list[OpCount], spec: WaferSpec, constants: Constants) -> tuple[O
 
 
 def _layers(
-    shape: ModelShape, ops: list[OpCount], spec: WaferSpec, constants: Constants
+    shape: ModelShape,
+    ops_of: Callable[[ModelShape], list[OpCount]],
+    spec: WaferSpec,
+    constants: Constants,
 ) -> tuple[LayerTiming, ...]:
-    timed = _timed(ops, spec, constants)
-    return tuple(LayerTiming(index, timed) for index in range(shape.n_layers))
+    """Every layer, each kind of which is timed once."""
+    timed = {kind: _timed(ops_of(kind), spec, constants) for kind, _ in shape.kinds}
+    return tuple(LayerTiming(index, timed[shape.kind_of(index)]) for index in range(shape.n_layers))
 
 
 def _checked(name: str, value: int, least: int = 1) -> int:
