@@ -68,7 +68,7 @@ def submit(who: Participant, attempt: Attempt) -> None:
     st.session_state[f"competition_sent_{who.id}"] = attempt.key
     shared.forget()
     with suppress(StoreError):  # it is stored; `draw_waiting` queues it when the database answers again
-        shared.referee().pick_up(who.round_id)
+        shared.grading_queue().pick_up(who.round_id)
 
 
 def forget_code() -> None:
@@ -224,13 +224,14 @@ def draw_numbers(found: Round, who: Participant, mine: list[Submission]) -> None
 
 def draw_waiting(submission: Submission) -> None:
     """A submission that is stored but not graded yet."""
-    ahead, problem = shared.referee().ahead_of(submission.id), shared.referee().problem(submission.id)
+    queue = shared.grading_queue()
+    ahead, problem = queue.ahead_of(submission.id), queue.problem(submission.id)
     if problem and ahead is None:
         st.caption(
             f":material/error: Stored, but not graded yet: {as_plain(problem)}. The host can try again."
         )
     elif ahead is None:
-        shared.referee().pick_up(submission.round_id)
+        shared.grading_queue().pick_up(submission.round_id)
         st.caption(":material/hourglass_top: Stored. Waiting for its grade.")
     else:
         before = f", {count(ahead, 'submission')} of yours before it" if ahead else ""

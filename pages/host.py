@@ -37,7 +37,7 @@ def digest(password: str) -> str:
 def enter(password: str) -> None:
     """Open the page for this browser session when the password is right; the tries of all are counted."""
     given = st.session_state["host_password"]
-    if shared.door().attempt(lambda: is_same_password(given, password)):
+    if shared.password_limiter().attempt(lambda: is_same_password(given, password)):
         st.session_state[OPENED] = digest(password)
     else:
         st.session_state["host_is_wrong"] = True
@@ -59,7 +59,7 @@ def draw_gate(password: str | None) -> None:
             icon=":material/lock:",
         )
         return
-    wait_s = shared.door().wait_s()
+    wait_s = shared.password_limiter().wait_s()
     with st.form("host_gate", width=420):
         st.text_input("Host password", type="password", key="host_password", max_chars=200)
         st.form_submit_button(

@@ -23,10 +23,10 @@ from grader.competition.errors import (
     TooSoon,
     WrongCode,
 )
-from grader.competition.grading_queue import Referee, grade_text
+from grader.competition.grading_queue import GradingQueue, grade_text
 from grader.competition.limits import Limits
 from grader.competition.nicknames import clean_nickname, skeleton
-from grader.competition.password import Door, is_same_password
+from grader.competition.password import AttemptLimiter, is_same_password
 from grader.competition.records import (
     VISIBILITIES,
     Generation,
@@ -44,6 +44,7 @@ __all__ = [
     "KINDS",
     "VISIBILITIES",
     "AlreadyThere",
+    "AttemptLimiter",
     "BadBackup",
     "BadNickname",
     "BoardRow",
@@ -51,9 +52,9 @@ __all__ = [
     "CompetitionError",
     "Database",
     "Disqualified",
-    "Door",
     "Generation",
     "GradingJob",
+    "GradingQueue",
     "Kind",
     "Limits",
     "NicknameTaken",
@@ -62,7 +63,6 @@ __all__ = [
     "NotOpen",
     "Participant",
     "Provenance",
-    "Referee",
     "Refused",
     "Round",
     "RoundFull",

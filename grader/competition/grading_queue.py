@@ -28,7 +28,7 @@ def grade_text(code: str, challenge: str, seed: int) -> tuple[dict[str, Any], fl
     return report, time.perf_counter() - began
 
 
-class Referee:
+class GradingQueue:
     """A fair queue in front of an executor. Thread-safe; one per process and store.
 
     Every participant has a line of their own. The lines take turns, and of one line at most one submission

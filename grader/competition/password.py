@@ -1,4 +1,4 @@
-"""A door with a password: compared in constant time, and shut for a while after wrong tries."""
+"""Passwords and codes: compared in constant time, and not at all for a while after wrong tries."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Tries:
     shut_until_s: float = 0.0
 
 
-class Door:
+class AttemptLimiter:
     """Counts wrong tries per key, for all browser sessions together. Thread-safe.
 
     After five wrong tries the door stays shut for 30 s, then for twice as long with every further wrong try,

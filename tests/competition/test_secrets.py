@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from grader.competition import (
-    Door,
+    AttemptLimiter,
     Refused,
     Store,
     WrongCode,
@@ -67,33 +67,33 @@ def test_guessing_a_code_has_to_wait(store: Store) -> None:
         with pytest.raises(WrongCode):
             store.participants.come_back(made.id, "Ada", "2222-2222-2222")
     with pytest.raises(Refused, match="too many wrong codes"):
-        store.participants.come_back(made.id, "Аda", code)  # a lookalike opens no second door
+        store.participants.come_back(made.id, "Аda", code)  # a lookalike has no count of its own
 
 
-def test_a_door_waits_after_five_wrong_tries_for_everybody() -> None:
+def test_a_key_waits_after_five_wrong_tries() -> None:
     clock = SecondHand()
-    door = Door(clock)
-    assert [door.attempt(lambda: False) for _ in range(4)] == [False] * 4
-    assert door.wait_s() == 0
-    door.attempt(lambda: False)
-    assert door.wait_s() == 30
-    assert not door.attempt(lambda: True)  # not even the right one
+    limiter = AttemptLimiter(clock)
+    assert [limiter.attempt(lambda: False) for _ in range(4)] == [False] * 4
+    assert limiter.wait_s() == 0
+    limiter.attempt(lambda: False)
+    assert limiter.wait_s() == 30
+    assert not limiter.attempt(lambda: True)  # not even the right one
     clock.s = 30
-    assert not door.attempt(lambda: False)
-    assert door.wait_s() == 60
+    assert not limiter.attempt(lambda: False)
+    assert limiter.wait_s() == 60
     clock.s = 90
-    assert door.attempt(lambda: True)
-    assert (door.wait_s(), door.attempt(lambda: True)) == (0, True)
+    assert limiter.attempt(lambda: True)
+    assert (limiter.wait_s(), limiter.attempt(lambda: True)) == (0, True)
 
 
 def test_a_wait_never_grows_beyond_a_quarter_of_an_hour() -> None:
     clock = SecondHand()
-    door = Door(clock)
+    limiter = AttemptLimiter(clock)
     for _ in range(40):
-        door.attempt(lambda: False)
-        clock.s += door.wait_s()
-    door.attempt(lambda: False)
-    assert door.wait_s() == 900
+        limiter.attempt(lambda: False)
+        clock.s += limiter.wait_s()
+    limiter.attempt(lambda: False)
+    assert limiter.wait_s() == 900
 
 
 @pytest.mark.parametrize(

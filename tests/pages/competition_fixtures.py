@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from grader.competition import Referee, Round, Store
+from grader.competition import GradingQueue, Round, Store
 from pages.parts.competition import backend as competition_backend
 from tests.pages.harness import App, setup
 
@@ -51,8 +51,8 @@ def store() -> Store:
     return competition_backend.store()
 
 
-def referee() -> Referee:
-    return competition_backend.referee()
+def grading_queue() -> GradingQueue:
+    return competition_backend.grading_queue()
 
 
 def open_round(**rules: object) -> Round:
@@ -76,7 +76,7 @@ def submit_form(browser: App, label: str) -> None:
 def wait_for_grades() -> None:
     deadline = time.monotonic() + GRADE_LIMIT_S
     while store().submissions.waiting() and time.monotonic() < deadline:
-        assert referee().wait(GRADE_LIMIT_S)
+        assert grading_queue().wait(GRADE_LIMIT_S)
     assert store().submissions.waiting() == []
 
 

@@ -28,13 +28,13 @@ from tests.pages.harness import Cloud
 
 @pytest.fixture(autouse=True)
 def _own_database(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A fresh SQLite file, a password, and a door that nobody has tried."""
+    """A fresh SQLite file, a password, and no wrong password yet."""
     monkeypatch.setenv("COMPETITION_URL", f"sqlite:///{tmp_path / 'competition.sqlite3'}")
     monkeypatch.setenv("HOST_PASSWORD", PASSWORD)
     competition_backend.forget()
-    competition_backend.door.clear()
+    competition_backend.password_limiter.clear()
     yield
-    competition_backend.door.clear()
+    competition_backend.password_limiter.clear()
     store().close()
 
 
@@ -150,7 +150,7 @@ def test_a_regrade_adds_grades_and_keeps_the_old_ones() -> None:
     wait_for_grades()
     before = store().submissions.of_round(made.id)[0].grade_id
     section(host(), "submissions").click("host_regrade")
-    assert competition_backend.referee().wait(60)
+    assert competition_backend.grading_queue().wait(60)
     after = store().submissions.of_round(made.id)[0].grade_id
     assert before is not None
     assert after == before + 1

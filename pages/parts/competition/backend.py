@@ -1,4 +1,4 @@
-"""What all browser sessions share of the competition: the store, the referee, the host's door.
+"""What all sessions share of the competition: the store, the grading queue, the count of wrong passwords.
 
 Boards, rounds and counts are kept for a second, as resources: tuples of frozen rows that nobody changes, so
 200 browsers that look at a board every few seconds cost one query a second.
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from grader.competition import BoardRow, Door, Kind, Referee, Round, Store, now_ms
+from grader.competition import AttemptLimiter, BoardRow, GradingQueue, Kind, Round, Store, now_ms
 from pages.parts.settings import secret, secrets_problem
 
 ROOT = Path(__file__).parents[3]
@@ -40,23 +40,23 @@ def _store(url: str) -> Store:
     return Store.open(url)
 
 
-def referee() -> Referee:
+def grading_queue() -> GradingQueue:
     """The one fair grading queue; on its first use it takes up what was waiting before a restart."""
-    return _referee(competition_url())
+    return _grading_queue(competition_url())
 
 
 @st.cache_resource(show_spinner=False)
-def _referee(url: str) -> Referee:
+def _grading_queue(url: str) -> GradingQueue:
     pool = ThreadPoolExecutor(GRADING_SLOTS, thread_name_prefix="grading")
-    made = Referee(_store(url), pool, GRADING_SLOTS)
+    made = GradingQueue(_store(url), pool, GRADING_SLOTS)
     made.pick_up()
     return made
 
 
 @st.cache_resource(show_spinner=False)
-def door() -> Door:
-    """The door of the Host page, the same for every session."""
-    return Door()
+def password_limiter() -> AttemptLimiter:
+    """The count of wrong passwords on the Host page, the same for every session."""
+    return AttemptLimiter()
 
 
 def host_password() -> str | None:

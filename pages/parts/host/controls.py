@@ -154,7 +154,7 @@ def draw_state(found: Round) -> None:
         state_badge(found)
         st.metric("Participants", n_people, width="content")
         st.metric("Submissions", n_submissions, width="content")
-        st.metric("Being graded", shared.referee().n_queued, width="content")
+        st.metric("Being graded", shared.grading_queue().n_queued, width="content")
         left = countdown(found)
         if left:
             st.metric("Opens in" if state == "waiting" else "Time left", left, width="content")

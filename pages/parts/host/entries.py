@@ -97,7 +97,7 @@ def draw_submissions(session: Session, found: Round) -> None:
             help="Grades every submission again; each new grade supersedes the old one, which is kept.",
             disabled=not submissions,
             on_click=act,
-            args=("Everything is being graded again.", lambda: shared.referee().regrade(found.id)),
+            args=("Everything is being graded again.", lambda: shared.grading_queue().regrade(found.id)),
         )
         if n_waiting:
             st.button(
@@ -105,7 +105,7 @@ def draw_submissions(session: Session, found: Round) -> None:
                 icon=":material/hourglass_top:",
                 key="host_grade_waiting",
                 on_click=act,
-                args=("They are in the queue.", lambda: shared.referee().pick_up(found.id)),
+                args=("They are in the queue.", lambda: shared.grading_queue().pick_up(found.id)),
             )
     if not submissions:
         st.caption("Nothing was submitted yet.")

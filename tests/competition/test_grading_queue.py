@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from grader import SandboxFailed
-from grader.competition import GradingJob, Referee, Store
+from grader.competition import GradingJob, GradingQueue, Store
 from tests.competition.samples import CODE, generation, job, join, open_round, report, scored
 
 LIMIT_S = 60
@@ -49,9 +49,9 @@ def pool() -> Iterator[Executor]:
 
 def test_a_flood_of_one_does_not_delay_the_others(store: Store) -> None:
     executor = ByHand()
-    referee = Referee(store, executor, slots=1)
-    referee.take([named(number, 1, f"flood {number}") for number in range(50)])
-    referee.take([named(100 + who, who, f"single {who}") for who in (2, 3, 4)])
+    queue = GradingQueue(store, executor, slots=1)
+    queue.take([named(number, 1, f"flood {number}") for number in range(50)])
+    queue.take([named(100 + who, who, f"single {who}") for who in (2, 3, 4)])
     order = [executor.finish_first() for _ in range(8)]
     assert order == [
         "flood 0",
@@ -67,41 +67,41 @@ def test_a_flood_of_one_does_not_delay_the_others(store: Store) -> None:
 
 def test_one_participant_never_has_two_graded_at_once(store: Store) -> None:
     executor = ByHand()
-    referee = Referee(store, executor, slots=4)
-    referee.take([named(number, 1, f"flood {number}") for number in range(5)])
+    queue = GradingQueue(store, executor, slots=4)
+    queue.take([named(number, 1, f"flood {number}") for number in range(5)])
     assert [name for name, _ in executor.started] == ["flood 0"]
-    referee.take([named(9, 2, "single")])
+    queue.take([named(9, 2, "single")])
     assert [name for name, _ in executor.started] == ["flood 0", "single"]
 
 
 def test_a_submission_is_queued_once(store: Store) -> None:
-    referee = Referee(store, ByHand(), slots=1)
-    assert referee.take([a_job(1, 1), a_job(1, 1), a_job(2, 1)]) == 2
-    assert referee.take([a_job(2, 1)]) == 0
-    assert (referee.ahead_of(1), referee.ahead_of(2), referee.ahead_of(3)) == (0, 0, None)
+    queue = GradingQueue(store, ByHand(), slots=1)
+    assert queue.take([a_job(1, 1), a_job(1, 1), a_job(2, 1)]) == 2
+    assert queue.take([a_job(2, 1)]) == 0
+    assert (queue.ahead_of(1), queue.ahead_of(2), queue.ahead_of(3)) == (0, 0, None)
 
 
 def test_waiting_submissions_are_graded_with_the_rounds_seed(store: Store, pool: Executor) -> None:
     made = open_round(store, seed=99)
     ada = join(store, made, "Ada")
     stored = store.submissions.add(ada.id, generation("a1"))
-    referee = Referee(store, pool)
-    assert referee.pick_up(made.id) == 1
-    assert referee.wait(LIMIT_S)
+    queue = GradingQueue(store, pool)
+    assert queue.pick_up(made.id) == 1
+    assert queue.wait(LIMIT_S)
     found = store.submissions.provenance(stored.id).report
     assert found is not None
     assert (found["seed"], found["challenge"], found["max_score"]) == (99, "user_metrics", 120)
     assert 0 < found["score"] < 30  # a constant result
-    assert referee.pick_up(made.id) == 0
+    assert queue.pick_up(made.id) == 0
 
 
 def test_a_regrade_supersedes_every_grade(store: Store, pool: Executor) -> None:
     made = open_round(store)
     for name in ("Ada", "Bob"):
         scored(store, join(store, made, name), f"{name}1", 100)
-    referee = Referee(store, pool, grade=lambda code, challenge, seed: (report(40), 0.1))
-    assert referee.regrade(made.id) == 2
-    assert referee.wait(LIMIT_S)
+    queue = GradingQueue(store, pool, grade=lambda code, challenge, seed: (report(40), 0.1))
+    assert queue.regrade(made.id) == 2
+    assert queue.wait(LIMIT_S)
     assert [row.value for row in store.boards.board(made.id)] == [40, 40]
 
 
@@ -112,12 +112,12 @@ def test_a_failure_of_the_grader_leaves_it_waiting_and_says_so(store: Store, poo
     def broken(code: str, challenge: str, seed: int) -> tuple[dict[str, Any], float]:
         raise SandboxFailed("the sandbox could not start a process")
 
-    referee = Referee(store, pool, grade=broken)
-    referee.pick_up()
-    assert referee.wait(LIMIT_S)
-    assert referee.problem(stored.id) == "the sandbox could not start a process"
+    queue = GradingQueue(store, pool, grade=broken)
+    queue.pick_up()
+    assert queue.wait(LIMIT_S)
+    assert queue.problem(stored.id) == "the sandbox could not start a process"
     assert len(store.submissions.waiting()) == 1
-    repaired = Referee(store, pool)
+    repaired = GradingQueue(store, pool)
     repaired.pick_up()
     assert repaired.wait(LIMIT_S)
     assert store.submissions.waiting() == []
@@ -127,10 +127,10 @@ def test_an_executor_that_was_shut_down_loses_nothing(store: Store) -> None:
     stored = store.submissions.add(join(store, open_round(store), "Ada").id, generation("a1"))
     pool = ThreadPoolExecutor(1)
     pool.shutdown()
-    referee = Referee(store, pool)
-    referee.pick_up()
-    assert "grading has stopped" in str(referee.problem(stored.id))
-    assert referee.n_queued == 0
+    queue = GradingQueue(store, pool)
+    queue.pick_up()
+    assert "grading has stopped" in str(queue.problem(stored.id))
+    assert queue.n_queued == 0
 
 
 def test_storing_goes_on_while_grading_is_stuck(store: Store) -> None:
@@ -138,7 +138,7 @@ def test_storing_goes_on_while_grading_is_stuck(store: Store) -> None:
     made = open_round(store)
     ada, bob = join(store, made, "Ada"), join(store, made, "Bob")
     store.submissions.add(ada.id, generation("a1"))
-    Referee(store, executor, slots=1).pick_up()
+    GradingQueue(store, executor, slots=1).pick_up()
     assert store.submissions.add(bob.id, generation("b1")).participant_id == bob.id
     assert job(store, store.submissions.of_participant(bob.id)[0]).supersedes_id is None
 
