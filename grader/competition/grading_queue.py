@@ -47,6 +47,8 @@ class GradingQueue:
         self._busy: set[int] = set()
         self._known: set[int] = set()  # submissions in a line or being graded
         self._failed: dict[int, str] = {}
+        self._ready: deque[GradingJob] = deque()  # to be handed to the executor
+        self._is_starting = False  # whether a thread is handing them over
         self._idle = threading.Condition(self._lock)
 
     def pick_up(self, round_id: int | None = None) -> int:
@@ -113,13 +115,30 @@ class GradingQueue:
         return started
 
     def _start(self, jobs: list[GradingJob]) -> None:
-        for job in jobs:
+        """Hand jobs to the executor, one thread at a time.
+
+        A job may end while it is handed over (the executor is gone, or works at once) and let the next one
+        start: that one is left to the thread that is here already, so nothing ever calls itself.
+        """
+        with self._lock:
+            self._ready.extend(jobs)
+            if self._is_starting:
+                return
+            self._is_starting = True
+        while (job := self._next_ready()) is not None:
             try:
                 future = self._executor.submit(self._grade, job.code, job.challenge, job.seed)
             except RuntimeError as exc:  # the executor was shut down
                 self._finish(job, f"grading has stopped: {exc}")
                 continue
             future.add_done_callback(lambda done, job=job: self._done(job, done))  # type: ignore[misc]
+
+    def _next_ready(self) -> GradingJob | None:
+        with self._lock:
+            if self._ready:
+                return self._ready.popleft()
+            self._is_starting = False
+            return None
 
     def _done(self, job: GradingJob, future: Future[tuple[dict[str, Any], float]]) -> None:
         """Runs on a thread of the executor: its outer edge."""

@@ -133,6 +133,30 @@ def test_an_executor_that_was_shut_down_loses_nothing(store: Store) -> None:
     assert queue.n_queued == 0
 
 
+class AtOnce(Executor):
+    """An executor whose jobs have failed before `submit` returns."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_exception(SandboxFailed("no process"))
+        return future
+
+
+def gone() -> Executor:
+    """An executor that was shut down."""
+    pool = ThreadPoolExecutor(1)
+    pool.shutdown()
+    return pool
+
+
+@pytest.mark.parametrize("executor", [gone(), AtOnce()], ids=["gone", "at once"])
+def test_a_long_line_never_nests_calls(store: Store, executor: Executor) -> None:
+    queue = GradingQueue(store, executor, slots=1)
+    assert queue.take([a_job(number, number) for number in range(3_000)]) == 3_000
+    assert queue.n_queued == 0
+    assert queue.problem(2_999) is not None
+
+
 def test_storing_goes_on_while_grading_is_stuck(store: Store) -> None:
     executor = ByHand()
     made = open_round(store)
