@@ -17,8 +17,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError
 
+from grader.competition.backup_checks import check_row
 from grader.competition.errors import AlreadyThere, BadBackup
 from grader.competition.models import Base, GradeRow, ParticipantRow, RoundRow, SubmissionRow
 from grader.competition.records import Round
@@ -30,6 +31,13 @@ FORMAT = "moa-competition-round"
 VERSION = 1
 MAX_BACKUP_BYTES = 400_000_000
 """Unpacked; a few thousand submissions with all their texts."""
+
+_PARTS: tuple[tuple[str, type[Base], dict[str, str]], ...] = (
+    ("participants", ParticipantRow, {"round_id": "rounds"}),
+    ("submissions", SubmissionRow, {"round_id": "rounds", "participant_id": "participants"}),
+    ("grades", GradeRow, {"submission_id": "submissions", "supersedes_id": "grades"}),
+)
+"""What a round has beside itself, parents first, and which of its columns name a row of which part."""
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 CSV_COLUMNS = (
@@ -77,10 +85,11 @@ def restore(store: Store, file: bytes) -> Round:
     Raises BadBackup for anything else than an undamaged backup, AlreadyThere, or StoreError.
     """
     data = _read(file)
+    _check(data)
     try:
         with store.database.writing() as connection:
             return _insert(connection, data)
-    except (KeyError, TypeError, AttributeError, ValueError, IntegrityError) as exc:
+    except (KeyError, TypeError, IntegrityError) as exc:  # rows that name none, or one twice
         raise BadBackup(f"the backup does not fit together: {type(exc).__name__}") from exc
 
 
@@ -106,31 +115,33 @@ def _read(file: bytes) -> Mapping[str, Any]:
     return data
 
 
+def _check(data: object) -> None:
+    """Every row by itself; that they belong together, the database checks when they are inserted."""
+    names = {"round", *(name for name, _, _ in _PARTS)}
+    if not isinstance(data, dict) or set(data) != names:
+        raise BadBackup(f"a backup of a round has {', '.join(sorted(names))}")
+    if not all(isinstance(data[name], list) for name, _, _ in _PARTS):
+        raise BadBackup("the rows of a backup are in lists")
+    check_row(RoundRow, data["round"])
+    for name, model, _ in _PARTS:
+        for each in data[name]:
+            check_row(model, each)
+
+
 def _insert(connection: sa.Connection, data: Mapping[str, Any]) -> Round:
     values = _without_id(data["round"])
     if connection.execute(sa.select(RoundRow.id).where(RoundRow.uid == values["uid"])).first():
         raise AlreadyThere(str(values["title"]))
-    try:
-        row = connection.execute(sa.insert(RoundRow).values(values).returning(RoundRow.__table__)).one()
-        found = Round(**row._mapping)
-        ids: dict[str, dict[int | None, int | None]] = {"rounds": {data["round"]["id"]: found.id}}
-        for name, model, parents in (
-            ("participants", ParticipantRow, {"round_id": "rounds"}),
-            ("submissions", SubmissionRow, {"round_id": "rounds", "participant_id": "participants"}),
-            ("grades", GradeRow, {"submission_id": "submissions", "supersedes_id": "grades"}),
-        ):
-            ids[name] = {None: None}
-            for each in data[name]:
-                columns = _without_id(each)
-                columns |= {column: ids[parent][each[column]] for column, parent in parents.items()}
-                statement: sa.Insert = sa.insert(model).values(columns).returning(sa.literal_column("id"))
-                ids[name][each["id"]] = connection.execute(statement).scalar_one()
-    except IntegrityError:
-        raise
-    except SQLAlchemyError as exc:
-        if isinstance(exc, sa.exc.OperationalError):
-            raise
-        raise BadBackup("the backup does not fit together: a column is missing or of another kind") from exc
+    row = connection.execute(sa.insert(RoundRow).values(values).returning(RoundRow.__table__)).one()
+    found = Round(**row._mapping)
+    ids: dict[str, dict[int | None, int | None]] = {"rounds": {data["round"]["id"]: found.id}}
+    for name, model, parents in _PARTS:
+        ids[name] = {None: None}
+        for each in data[name]:
+            columns = _without_id(each)
+            columns |= {column: ids[parent][each[column]] for column, parent in parents.items()}
+            statement: sa.Insert = sa.insert(model).values(columns).returning(sa.literal_column("id"))
+            ids[name][each["id"]] = connection.execute(statement).scalar_one()
     return found
 
 

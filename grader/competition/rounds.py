@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,9 +14,13 @@ from grader.competition.errors import NotFound, Refused
 from grader.competition.limits import TITLE_CHARS
 from grader.competition.models import GradeRow, ParticipantRow, RoundRow, SubmissionRow
 from grader.competition.records import VISIBILITIES, Round, Visibility
+from grader.errors import GraderError
 from grader.grading.registry import challenge as find_challenge
 
 MAX_SEED = 2**31 - 1
+LATEST_MS = 253_370_764_800_000
+"""The year 9999 begins: no calendar goes on."""
+
 # Built once: submitting runs it while others wait for their turn to write.
 _ONE = sa.select(RoundRow.__table__).where(RoundRow.id == sa.bindparam("round_id"))
 _ONE_LOCKED = _ONE.with_for_update()
@@ -45,31 +49,19 @@ class Rounds:
 
         Raises Refused for values that make no round, UnknownChallenge for the name of none.
         """
-        title = " ".join("".join(c if c.isprintable() else " " for c in title).split())
-        if not 0 < len(title) <= TITLE_CHARS:
-            raise Refused(f"a round's title has 1 to {TITLE_CHARS} characters; this one has {len(title)}")
-        if opens_ms is not None and closes_ms is not None and closes_ms <= opens_ms:
-            raise Refused("a round closes after it opens")
-        if submission_limit is not None and submission_limit < 1:
-            raise Refused(f"a submission limit is at least 1; this one is {submission_limit}")
-        if not 0 <= cooldown_s <= 86_400:
-            raise Refused(f"a cooldown has 0 to 86,400 s; this one has {cooldown_s}")
-        if visibility not in VISIBILITIES:
-            raise Refused(f"visibility is one of {', '.join(VISIBILITIES)}; not {visibility}")
-        if seed is not None and not 0 <= seed <= MAX_SEED:
-            raise Refused(f"a round's seed is between 0 and {MAX_SEED:,}")
-        values = {
-            "uid": uuid.uuid4().hex,
-            "title": title,
-            "challenge": find_challenge(challenge).name,
-            "seed": secrets.randbelow(MAX_SEED) if seed is None else seed,
-            "opens_ms": opens_ms,
-            "closes_ms": closes_ms,
-            "submission_limit": submission_limit,
-            "cooldown_s": cooldown_s,
-            "visibility": visibility,
-            "created_ms": self._clock(),
-        }
+        values = check_rules(
+            {
+                "title": title,
+                "challenge": challenge,
+                "seed": secrets.randbelow(MAX_SEED) if seed is None else seed,
+                "opens_ms": opens_ms,
+                "closes_ms": closes_ms,
+                "submission_limit": submission_limit,
+                "cooldown_s": cooldown_s,
+                "visibility": visibility,
+            }
+        )
+        values |= {"uid": uuid.uuid4().hex, "created_ms": self._clock()}
         with self._database.writing() as connection:
             made = connection.execute(sa.insert(RoundRow).values(values).returning(RoundRow.__table__))
             return Round(**made.one()._mapping)
@@ -143,6 +135,43 @@ class Rounds:
             statement = sa.update(RoundRow).where(RoundRow.id == round_id).values(values)
             row = connection.execute(statement.returning(RoundRow.__table__)).one()
             return Round(**row._mapping)
+
+
+def check_rules(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of a round that somebody chose, as they are stored; a title is trimmed.
+
+    Raises Refused for values that make no round, UnknownChallenge for the name of none.
+    """
+    title = " ".join("".join(c if c.isprintable() else " " for c in values["title"]).split())
+    opens_ms, closes_ms = values["opens_ms"], values["closes_ms"]
+    limit, cooldown_s, seed = values["submission_limit"], values["cooldown_s"], values["seed"]
+    if not 0 < len(title) <= TITLE_CHARS:
+        raise Refused(f"a round's title has 1 to {TITLE_CHARS} characters; this one has {len(title)}")
+    if opens_ms is not None and closes_ms is not None and closes_ms <= opens_ms:
+        raise Refused("a round closes after it opens")
+    if not all(at_ms is None or 0 <= at_ms <= LATEST_MS for at_ms in (opens_ms, closes_ms)):
+        raise Refused("a round opens and closes between the years 1970 and 9999")
+    if limit is not None and limit < 1:
+        raise Refused(f"a submission limit is at least 1; this one is {limit}")
+    if not 0 <= cooldown_s <= 86_400:
+        raise Refused(f"a cooldown has 0 to 86,400 s; this one has {cooldown_s}")
+    if values["visibility"] not in VISIBILITIES:
+        raise Refused(f"visibility is one of {', '.join(VISIBILITIES)}; not {values['visibility']}")
+    if not 0 <= seed <= MAX_SEED:
+        raise Refused(f"a round's seed is between 0 and {MAX_SEED:,}")
+    return {**values, "title": title, "challenge": find_challenge(values["challenge"]).name}
+
+
+def why_unplayable(found: Round) -> str | None:
+    """Why a stored round cannot be played here, as the end of a sentence; None when it can.
+
+    The database may come from another version of the app, or from one with other challenges.
+    """
+    try:
+        check_rules(vars(found))
+    except GraderError as exc:
+        return str(exc)
+    return None
 
 
 def find_round(connection: sa.Connection, round_id: int, *, lock: bool = False) -> Round:

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
 import io
 import json
 
 import pytest
 
-from grader.competition import AlreadyThere, BadBackup, Round, Store, backup, restore, to_csv, to_json
+from grader.competition import (
+    AlreadyThere,
+    BadBackup,
+    Round,
+    Store,
+    backup,
+    restore,
+    to_csv,
+    to_json,
+    why_unplayable,
+)
 from tests.competition.conftest import Clock
 from tests.competition.samples import generation, job, join, open_round, report, scored
 
@@ -109,19 +120,62 @@ def test_a_file_that_is_no_backup_changes_nothing(store: Store, played: Round, d
     assert len(store.rounds.all()) == 1
 
 
-def test_a_backup_that_does_not_fit_together_leaves_nothing_behind(store: Store, played: Round) -> None:
-    """Its checksum is right, so only the database can notice."""
-    import hashlib
-
-    head, _, payload = gzip.decompress(backup(store, played.id)).partition(b"\n")
+def changed(file: bytes, part: str, column: str, value: object) -> bytes:
+    """The backup with one value changed in the last row of a part, and a checksum that is right again."""
+    head, _, payload = gzip.decompress(file).partition(b"\n")
     data = json.loads(payload)
-    data["grades"][-1]["submission_id"] = 10_000
+    (data[part] if part == "round" else data[part][-1])[column] = value
     payload = json.dumps(data).encode()
     head = json.dumps({**json.loads(head), "sha256": hashlib.sha256(payload).hexdigest()}).encode()
+    return gzip.compress(head + b"\n" + payload)
+
+
+@pytest.mark.parametrize(
+    ("part", "column", "value", "said"),
+    [
+        ("grades", "submission_id", 10_000, "does not fit together"),
+        ("round", "challenge", "no_such_challenge", "no_such_challenge"),
+        ("round", "visibility", "some", "visibility is one of"),
+        ("round", "title", "a\nb", "title"),
+        ("round", "closes_ms", 2**62, "year"),
+        ("round", "cooldown_s", "10", "cooldown_s cannot be 10"),
+        ("round", "uid", "../../etc", "uid"),
+        ("round", "host", "me", "column host"),
+        ("participants", "nickname", "Ada\u202e", "invisible"),
+        ("participants", "skeleton", "eve", "nickname"),
+        ("participants", "code_hash", "x:y", "hash"),
+        ("submissions", "config", "[]", "not a JSON object"),
+        ("submissions", "messages", "[1]", "messages"),
+        ("submissions", "models", "{}", "models"),
+        ("submissions", "code", "\x00", "code cannot be"),
+        ("grades", "report", "{}", "report"),
+        ("grades", "report", "[" * 50_000, "RecursionError"),
+        ("grades", "score", 121, "maximum"),
+        ("grades", "score", float("nan"), "score cannot be nan"),
+        ("grades", "max_score", True, "max_score cannot be True"),
+    ],
+)
+def test_a_backup_is_checked_like_what_is_typed(
+    store: Store, played: Round, part: str, column: str, value: object, said: str
+) -> None:
+    """Its checksum is right: whoever changed it computed a new one."""
+    file = changed(backup(store, played.id), part, column, value)
     store.rounds.delete(played.id)
-    with pytest.raises(BadBackup, match="does not fit together"):
-        restore(store, gzip.compress(head + b"\n" + payload))
+    with pytest.raises(BadBackup, match=said):
+        restore(store, file)
     assert len(store.rounds.all()) == 1
+
+
+def test_a_stored_round_of_a_challenge_that_is_gone_says_why_it_cannot_be_played(
+    store: Store, played: Round
+) -> None:
+    with store.database.writing() as connection:
+        connection.exec_driver_sql(f"UPDATE rounds SET challenge = 'gone' WHERE id = {played.id}")
+    found = store.rounds.get(played.id)
+    assert "gone" in (why_unplayable(found) or "")
+    assert why_unplayable(played) is None
+    store.rounds.delete(played.id)
+    assert [each.title for each in store.rounds.all()] == ["Another one"]
 
 
 def test_a_bomb_is_not_unpacked(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,135 @@
+"""What a backup says is checked before any of it is stored, as strictly as if it had been typed."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import sqlalchemy as sa
+
+from grader.competition.errors import BadBackup
+from grader.competition.models import Base, GradeRow, ParticipantRow, RoundRow, SubmissionRow
+from grader.competition.nicknames import clean_nickname, skeleton
+from grader.competition.records import Generation, storable
+from grader.competition.rounds import check_rules
+from grader.errors import GraderError
+from grader.grading.report import Report
+
+_INT32, _INT64 = 2**31, 2**63
+_HASH = re.compile(r"[0-9a-f]{32}:[0-9a-f]{64}")
+_UID = re.compile(r"[0-9a-f]{32}")
+
+
+def check_row(model: type[Base], row: Mapping[str, Any]) -> None:
+    """Raise BadBackup unless every value fits its column and the row makes sense by itself.
+
+    A column that newer versions added may be missing: the database has a value for it.
+    """
+    name = model.__tablename__
+    table = cast(sa.Table, model.__table__)
+    if not isinstance(row, dict) or not isinstance(row.get("id"), int):
+        raise BadBackup(f"a row of {name} in the backup is no row")
+    for column in set(row) - set(table.columns.keys()):
+        raise BadBackup(f"the backup has a column {column[:40]} in {name} that is not known here")
+    for column in table.columns:
+        if column.name in row:
+            _check_value(name, column, row[column.name])
+        elif not column.nullable and column.server_default is None:
+            raise BadBackup(f"the backup has no {column.name} in {name}")
+    if model in _MEANING:
+        try:
+            _MEANING[model](row)
+        except BadBackup:
+            raise
+        except (GraderError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as exc:
+            reason = str(exc) if isinstance(exc, GraderError) else type(exc).__name__
+            raise BadBackup(f"the backup does not fit together: in {name}: {reason}") from exc
+
+
+def _check_value(table: str, column: sa.Column[Any], value: object) -> None:
+    if value is None and column.nullable:
+        return
+    if not _fits(column.type, value):
+        raise BadBackup(
+            f"the backup does not fit together: {table}.{column.name} cannot be {str(value)[:40]}"
+        )
+
+
+def _fits(kind: sa.types.TypeEngine[Any], value: object) -> bool:
+    """Whether a value is what the column holds, on both databases."""
+    if isinstance(kind, sa.Boolean):
+        return isinstance(value, bool)
+    if isinstance(kind, sa.Integer):
+        limit = _INT64 if isinstance(kind, sa.BigInteger) else _INT32
+        return isinstance(value, int) and not isinstance(value, bool) and -limit <= value < limit
+    if isinstance(kind, sa.Float):
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(kind, sa.String):  # Text is one too
+        is_short = kind.length is None or (isinstance(value, str) and len(value) <= kind.length)
+        return isinstance(value, str) and is_short and value == storable(value)
+    return False
+
+
+def _check_round(row: Mapping[str, Any]) -> None:
+    if not _UID.fullmatch(row["uid"]):
+        raise BadBackup("the backup does not fit together: a round's uid has 32 hexadecimal digits")
+    if check_rules(row)["title"] != row["title"]:
+        raise BadBackup("the backup does not fit together: its title has characters that no title has")
+
+
+def _check_participant(row: Mapping[str, Any]) -> None:
+    if clean_nickname(row["nickname"]) != row["nickname"] or skeleton(row["nickname"]) != row["skeleton"]:
+        raise BadBackup("the backup does not fit together: a nickname is not as it would be stored")
+    if not _HASH.fullmatch(row["code_hash"]):
+        raise BadBackup("the backup does not fit together: a code's hash is none")
+
+
+def _check_submission(row: Mapping[str, Any]) -> None:
+    messages, models = json.loads(row["messages"]), json.loads(row["models"])
+    if not isinstance(messages, list) or not all(_is_text_map(message) for message in messages):
+        raise BadBackup("the backup does not fit together: a prompt is no list of messages")
+    if not isinstance(models, list) or not all(isinstance(model, str) for model in models):
+        raise BadBackup("the backup does not fit together: models are a list of names")
+    Generation(
+        row["attempt_key"],
+        row["config"],
+        messages,
+        row["generation_seed"],
+        row["backend"],
+        models,
+        row["reply"],
+        row["code"],
+        row["tokens"],
+        row["duration_ms"] / 1000,
+    ).to_columns()
+
+
+def _is_text_map(message: object) -> bool:
+    return isinstance(message, dict) and all(isinstance(value, str) for value in message.values())
+
+
+def _check_grade(row: Mapping[str, Any]) -> None:
+    report = json.loads(row["report"])
+    again = Report.from_dict(report).to_dict()
+    has_texts = all(isinstance(report[name], str) for name in ("letter", "challenge")) and all(
+        isinstance(note, str) for note in again["notes"]
+    )
+    has_numbers = all(_fits(sa.Double(), report[name]) for name in ("score", "max_score", "percentage"))
+    if not has_texts or not has_numbers or report["checks"] != again["checks"]:
+        raise BadBackup("the backup does not fit together: a report is not one of the grader")
+    for case in (case for check in again["checks"] for case in check["cases"]):
+        if not all(isinstance(case[name], str) for name in ("name", "status", "input", "got", "expected")):
+            raise BadBackup("the backup does not fit together: a report's case is not one of the grader")
+    if not 0 <= row["score"] <= row["max_score"]:
+        raise BadBackup("the backup does not fit together: a grade is 0 to its maximum")
+
+
+_MEANING: dict[type[Base], Callable[[Mapping[str, Any]], None]] = {
+    RoundRow: _check_round,
+    ParticipantRow: _check_participant,
+    SubmissionRow: _check_submission,
+    GradeRow: _check_grade,
+}
