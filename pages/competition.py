@@ -5,7 +5,15 @@ from contextlib import suppress
 import streamlit as st
 
 from grader import challenge as find_challenge
-from grader.competition import CompetitionError, Participant, Round, StoreError, Submission, now_ms
+from grader.competition import (
+    CompetitionError,
+    Participant,
+    Round,
+    StoreError,
+    Submission,
+    now_ms,
+    why_unplayable,
+)
 from pages.parts.charts import CHART_CONFIG
 from pages.parts.competition import backend as shared
 from pages.parts.competition.charts import scores_over_time
@@ -23,7 +31,7 @@ from pages.parts.session import init_session
 from pages.state.attempts import Attempt
 from pages.state.config_diff import config_diff
 from pages.state.provenance import generation
-from pages.state.text import as_plain, count
+from pages.state.text import as_plain, capitalised, count
 
 session = init_session()
 SEATS = "competition_seats"  # round uid -> participant id: who this browser session is in each round
@@ -341,6 +349,14 @@ def my_seat(found: Round) -> Participant | None:
 
 def draw_round(found: Round) -> None:
     """Everything of one round."""
+    why = why_unplayable(found)
+    if why is not None:
+        st.warning(
+            f"{as_plain(capitalised(why))}. Tell the host.",
+            title="This round cannot be played here",
+            icon=":material/block:",
+        )
+        return
     draw_rules(found)
     problem = st.session_state.pop("competition_problem", None)
     if problem is not None:

@@ -1,10 +1,21 @@
 """Run a round: create, open, close, watch, correct, save. Behind HOST_PASSWORD."""
 
 import hashlib
+import uuid
 
 import streamlit as st
 
-from grader.competition import CompetitionError, Round, is_same_password, now_ms
+from grader.competition import (
+    CompetitionError,
+    Round,
+    Source,
+    browser_token,
+    is_same_password,
+    now_ms,
+    sources,
+    why_unplayable,
+)
+from pages.parts.browser_cookies import browser_address, draw_cookies, keep_in_browser, kept_in_browser
 from pages.parts.competition import backend as shared
 from pages.parts.competition.projector import draw_projector
 from pages.parts.competition.view import STATES, show_competition_problem
@@ -18,9 +29,10 @@ from pages.parts.host.controls import (
 from pages.parts.host.entries import draw_participants, draw_submissions
 from pages.parts.layout import page_body, row
 from pages.parts.session import init_session
-from pages.state.text import as_plain
+from pages.state.text import as_plain, capitalised
 
 session = init_session()
+KNOWN = "moa_host"  # the cookie of a browser in which the password was right
 OPENED = "host_opened"  # a digest of the password that opened the page; another password closes it again
 SECTIONS = {
     "board": "Board",
@@ -34,11 +46,19 @@ def digest(password: str) -> str:
     return hashlib.sha256(password.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def my_sources(password: str) -> tuple[Source, ...]:
+    """What this browser's tries at the password are counted under."""
+    session_id = st.session_state.setdefault("host_session", uuid.uuid4().hex)
+    return sources(session_id, browser_address(), kept_in_browser(KNOWN), password)
+
+
 def enter(password: str) -> None:
-    """Open the page for this browser session when the password is right; the tries of all are counted."""
+    """Open the page for this browser session when the password is right, and know its browser again."""
     given = st.session_state["host_password"]
-    if shared.password_limiter().attempt(lambda: is_same_password(given, password)):
+    limiter = shared.password_limiter()
+    if limiter.attempt(lambda: is_same_password(given, password), *my_sources(password)):
         st.session_state[OPENED] = digest(password)
+        keep_in_browser(KNOWN, browser_token(password))
     else:
         st.session_state["host_is_wrong"] = True
     st.session_state["host_password"] = ""
@@ -59,7 +79,7 @@ def draw_gate(password: str | None) -> None:
             icon=":material/lock:",
         )
         return
-    wait_s = shared.password_limiter().wait_s()
+    wait_s = shared.password_limiter().wait_s(*my_sources(password))
     with st.form("host_gate", width=420):
         st.text_input("Host password", type="password", key="host_password", max_chars=200)
         st.form_submit_button(
@@ -107,6 +127,15 @@ def choose_round(rounds: list[Round]) -> Round:
 
 def draw_round(found: Round) -> None:
     """One round: its controls, then one section at a time."""
+    why = why_unplayable(found)
+    if why is not None:
+        st.error(
+            f"{as_plain(capitalised(why))}. Save it or delete it here.",
+            title="This round cannot be played here",
+            icon=":material/block:",
+        )
+        draw_files(found)
+        return
     draw_controls(found)
     section = st.segmented_control(
         "Section",
@@ -178,3 +207,4 @@ with page_body():
             st.title("Host")
             show_competition_problem(exc)
             st.button("Try again", key="host_again", icon=":material/refresh:")
+    draw_cookies()

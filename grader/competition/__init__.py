@@ -26,7 +26,7 @@ from grader.competition.errors import (
 from grader.competition.grading_queue import GradingQueue, grade_text
 from grader.competition.limits import Limits
 from grader.competition.nicknames import clean_nickname, skeleton
-from grader.competition.password import AttemptLimiter, is_same_password
+from grader.competition.password import AttemptLimiter, Source, browser_token, is_same_password, sources
 from grader.competition.records import (
     VISIBILITIES,
     Generation,
@@ -38,6 +38,7 @@ from grader.competition.records import (
     Visibility,
     now_ms,
 )
+from grader.competition.rounds import why_unplayable
 from grader.competition.store import Store
 
 __all__ = [
@@ -66,6 +67,7 @@ __all__ = [
     "Refused",
     "Round",
     "RoundFull",
+    "Source",
     "Store",
     "StoreError",
     "StoreFull",
@@ -77,12 +79,15 @@ __all__ = [
     "Visibility",
     "WrongCode",
     "backup",
+    "browser_token",
     "clean_nickname",
     "grade_text",
     "is_same_password",
     "now_ms",
     "restore",
     "skeleton",
+    "sources",
     "to_csv",
     "to_json",
+    "why_unplayable",
 ]

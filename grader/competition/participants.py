@@ -13,7 +13,7 @@ from grader.competition.errors import NicknameTaken, NotFound, NotOpen, Refused,
 from grader.competition.limits import REASON_CHARS, Limits
 from grader.competition.models import ParticipantRow
 from grader.competition.nicknames import clean_nickname, skeleton
-from grader.competition.password import AttemptLimiter
+from grader.competition.password import AttemptLimiter, Source
 from grader.competition.records import Participant
 from grader.competition.rounds import find_round
 
@@ -68,8 +68,8 @@ class Participants:
     def come_back(self, round_id: int, nickname: str, code: str) -> Participant:
         """The participant of this nickname and code. Raises WrongCode, or Refused after too many tries."""
         looks = skeleton(nickname[:200])
-        key = f"{round_id}/{looks}"
-        wait_s = self._limiter.wait_s(key)
+        source = Source(f"{round_id}/{looks}")
+        wait_s = self._limiter.wait_s(source)
         if wait_s > 0:
             raise Refused(f"too many wrong codes for this nickname; try again in {wait_s:.0f} s")
         with self._database.reading() as connection:
@@ -78,7 +78,7 @@ class Participants:
             )
             row = connection.execute(query).one_or_none()
         expected = row.code_hash if row is not None else _NOBODY
-        if not self._limiter.attempt(lambda: is_code(code[:100], expected), key) or row is None:
+        if not self._limiter.attempt(lambda: is_code(code[:100], expected), source) or row is None:
             raise WrongCode
         return _from(row._mapping)
 

@@ -1,18 +1,38 @@
-"""Passwords and codes: compared in constant time, and not at all for a while after wrong tries."""
+"""Passwords and codes: compared in constant time, and not at all for a while after wrong tries.
+
+Whoever guesses is slowed down where the guesses come from, so that nobody else has to wait: each source (a
+browser session, an address, a nickname) has a count of its own. A browser in which the password was right
+once carries a token that only the password could have made. Its tries are counted by that token alone, so a
+guesser at the same address cannot keep it out ("device cookies": OWASP, Slow Down Online Guessing Attacks).
+"""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import secrets
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 FREE_TRIES = 5
+FREE_TRIES_PER_ADDRESS = 20  # many people share one: a classroom behind one router, a proxy
 FIRST_WAIT_S = 30.0
 LONGEST_WAIT_S = 900.0
-MAX_KEYS = 10_000
+MAX_SOURCES = 10_000
+_TOKEN_SALT = b"moa host browser"
+# RFC 7914's interactive setting: whoever steals a token has as long to guess the password from it.
+_SCRYPT = {"n": 2**14, "r": 8, "p": 1, "dklen": 32}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where tries come from. free_tries: as many wrong ones in a row cost no wait."""
+
+    name: str
+    free_tries: int = FREE_TRIES
 
 
 @dataclass
@@ -22,10 +42,10 @@ class _Tries:
 
 
 class AttemptLimiter:
-    """Counts wrong tries per key, for all browser sessions together. Thread-safe.
+    """Counts wrong tries per source. Thread-safe.
 
-    After five wrong tries the door stays shut for 30 s, then for twice as long with every further wrong try,
-    at most 15 min. While it is shut nothing is compared, not even the right password.
+    After its free tries a source waits 30 s, then twice as long with every further wrong try, at most 15 min.
+    While it waits nothing is compared, not even the right password.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -33,39 +53,79 @@ class AttemptLimiter:
         self._lock = threading.Lock()
         self._tries: dict[str, _Tries] = {}
 
-    def wait_s(self, key: str = "") -> float:
-        """Seconds until the next try; 0 when one may be made now."""
+    def wait_s(self, *sources: Source) -> float:
+        """Seconds until the next try of somebody who comes from all these; 0 when it may be made now."""
         with self._lock:
-            tries = self._tries.get(key)
-            return max(0.0, tries.shut_until_s - self._clock()) if tries else 0.0
+            return self._wait_s(sources)
 
-    def attempt(self, is_right: Callable[[], bool], key: str = "") -> bool:
-        """Whether the try is right; False without asking while the door is shut.
+    def attempt(self, is_right: Callable[[], bool], *sources: Source) -> bool:
+        """Whether the try is right; False without asking while a source has to wait.
 
         The try is counted before it is compared, so tries at the same time cannot slip through.
         """
         with self._lock:
-            tries = self._tries.setdefault(key, _Tries())
-            if tries.shut_until_s > self._clock():
+            if self._wait_s(sources) > 0:
                 return False
-            tries.wrong += 1
-            if tries.wrong >= FREE_TRIES:
-                wait_s = FIRST_WAIT_S * 2 ** min(tries.wrong - FREE_TRIES, 10)
-                tries.shut_until_s = self._clock() + min(wait_s, LONGEST_WAIT_S)
+            for source in sources:
+                tries = self._tries.setdefault(source.name, _Tries())
+                tries.wrong += 1
+                if tries.wrong >= source.free_tries:
+                    wait_s = FIRST_WAIT_S * 2 ** min(tries.wrong - source.free_tries, 10)
+                    tries.shut_until_s = self._clock() + min(wait_s, LONGEST_WAIT_S)
             self._forget_oldest()
         if not is_right():
             return False
         with self._lock:
-            self._tries.pop(key, None)
+            for source in sources:
+                self._tries.pop(source.name, None)
         return True
 
+    def _wait_s(self, sources: tuple[Source, ...]) -> float:
+        known = (self._tries.get(source.name) for source in sources)
+        waits = (tries.shut_until_s - self._clock() for tries in known if tries)
+        return max(0.0, *waits, 0.0)
+
     def _forget_oldest(self) -> None:
-        """Keep the table small; what is forgotten first are the keys that were tried first."""
-        while len(self._tries) > MAX_KEYS:
+        """Keep the table small; what is forgotten first are the sources that were tried first."""
+        while len(self._tries) > MAX_SOURCES:
             self._tries.pop(next(iter(self._tries)))
+
+
+def sources(session: str, address: str | None, token: str, password: str) -> tuple[Source, ...]:
+    """What a try at `password` is counted under.
+
+    A browser that knew the password before counts by its token alone; every other one by its session and by
+    its address. address None: this machine, or a proxy on it.
+    """
+    if is_known_browser(token, password):
+        return (Source(f"browser {token}"),)
+    return Source(f"session {session}"), Source(f"address {address}", FREE_TRIES_PER_ADDRESS)
 
 
 def is_same_password(given: str, expected: str) -> bool:
     """Compares digests, so neither the length nor the first difference shows in the time it takes."""
     digests = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in (given, expected)]
     return bool(expected) and hmac.compare_digest(*digests)
+
+
+def browser_token(password: str) -> str:
+    """A new token for a browser in which `password` was right; another password makes it worthless."""
+    nonce = secrets.token_hex(16)
+    return f"{nonce}.{_signature(nonce, password)}"
+
+
+def is_known_browser(token: str, password: str) -> bool:
+    """Whether `browser_token` made this token with the same password."""
+    nonce, _, signature = token[:200].partition(".")
+    if not (nonce.isascii() and signature.isascii()) or not password:
+        return False
+    return hmac.compare_digest(signature, _signature(nonce, password))
+
+
+def _signature(nonce: str, password: str) -> str:
+    return hmac.new(_token_key(password), nonce.encode(), "sha256").hexdigest()
+
+
+@lru_cache(maxsize=4)
+def _token_key(password: str) -> bytes:
+    return hashlib.scrypt(password.encode("utf-8", "surrogatepass"), salt=_TOKEN_SALT, **_SCRYPT)

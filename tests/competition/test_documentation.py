@@ -10,7 +10,7 @@ import grader.competition
 from grader.competition import Limits
 from grader.competition.limits import CODE_BYTES, CONFIG_BYTES, MESSAGES_BYTES, REPLY_BYTES
 from grader.competition.nicknames import NICKNAME_CHARS
-from grader.competition.password import FIRST_WAIT_S, FREE_TRIES, LONGEST_WAIT_S
+from grader.competition.password import FIRST_WAIT_S, FREE_TRIES, FREE_TRIES_PER_ADDRESS, LONGEST_WAIT_S
 
 TEXT = (Path(__file__).parents[2] / "docs" / "competition.md").read_text("utf-8")
 LIMITS = Limits()
@@ -26,10 +26,11 @@ LIMITS = Limits()
         f"{LIMITS.submissions_per_round_per_minute} a minute per round",
         f"| joining | {LIMITS.joins_per_round_per_minute} a minute and "
         f"{LIMITS.participants_per_round:,} people per round |",
+        f"the same after {FREE_TRIES_PER_ADDRESS}:",
         f"after {FREE_TRIES}, wait {FIRST_WAIT_S:.0f} s, then twice as long each time, at most "
         f"{LONGEST_WAIT_S / 60:.0f} min",
     ],
-    ids=["configuration", "texts", "nickname", "submissions", "joining", "tries"],
+    ids=["configuration", "texts", "nickname", "submissions", "joining", "address", "tries"],
 )
 def test_a_documented_limit_is_the_real_one(claim: str) -> None:
     assert claim in TEXT

@@ -12,14 +12,18 @@ import pytest
 from grader.competition import (
     AttemptLimiter,
     Refused,
+    Source,
     Store,
     WrongCode,
     backup,
+    browser_token,
     is_same_password,
+    sources,
     to_csv,
     to_json,
 )
 from grader.competition.codes import hash_code, is_code, new_code
+from grader.competition.models import Base
 from grader.competition.password import FREE_TRIES
 from tests.competition.samples import open_round, scored
 
@@ -70,30 +74,63 @@ def test_guessing_a_code_has_to_wait(store: Store) -> None:
         store.participants.come_back(made.id, "Аda", code)  # a lookalike has no count of its own
 
 
-def test_a_key_waits_after_five_wrong_tries() -> None:
+GUESSER, HOST = Source("session a"), Source("session b")
+
+
+def test_a_source_waits_after_five_wrong_tries() -> None:
     clock = SecondHand()
     limiter = AttemptLimiter(clock)
-    assert [limiter.attempt(lambda: False) for _ in range(4)] == [False] * 4
-    assert limiter.wait_s() == 0
-    limiter.attempt(lambda: False)
-    assert limiter.wait_s() == 30
-    assert not limiter.attempt(lambda: True)  # not even the right one
+    assert [limiter.attempt(lambda: False, GUESSER) for _ in range(4)] == [False] * 4
+    assert limiter.wait_s(GUESSER) == 0
+    limiter.attempt(lambda: False, GUESSER)
+    assert limiter.wait_s(GUESSER) == 30
+    assert not limiter.attempt(lambda: True, GUESSER)  # not even the right one
     clock.s = 30
-    assert not limiter.attempt(lambda: False)
-    assert limiter.wait_s() == 60
+    assert not limiter.attempt(lambda: False, GUESSER)
+    assert limiter.wait_s(GUESSER) == 60
     clock.s = 90
-    assert limiter.attempt(lambda: True)
-    assert (limiter.wait_s(), limiter.attempt(lambda: True)) == (0, True)
+    assert limiter.attempt(lambda: True, GUESSER)
+    assert (limiter.wait_s(GUESSER), limiter.attempt(lambda: True, GUESSER)) == (0, True)
+
+
+def test_a_guesser_keeps_nobody_else_waiting() -> None:
+    limiter = AttemptLimiter(SecondHand())
+    for _ in range(30):
+        limiter.attempt(lambda: False, GUESSER)
+    assert limiter.wait_s(HOST) == 0
+    assert limiter.attempt(lambda: True, HOST)
+
+
+def test_new_sessions_of_one_address_are_slowed_down_together() -> None:
+    limiter = AttemptLimiter(SecondHand())
+    tries = [sources(f"s{number}", "10.0.0.7", "", "right") for number in range(40)]
+    for each in tries:
+        limiter.attempt(lambda: False, *each)
+    assert limiter.wait_s(*tries[0]) == 30
+    assert limiter.wait_s(*sources("s41", "10.0.0.7", "", "right")) == 30
+    assert limiter.wait_s(*sources("s42", "10.0.0.8", "", "right")) == 0
+
+
+def test_a_guesser_at_the_hosts_address_cannot_shut_out_the_hosts_browser() -> None:
+    limiter = AttemptLimiter(SecondHand())
+    token = browser_token("right")
+    for number in range(40):
+        limiter.attempt(lambda: False, *sources(f"s{number}", "10.0.0.7", "", "right"))
+    mine = sources("s99", "10.0.0.7", token, "right")
+    assert limiter.wait_s(*mine) == 0
+    for forged in (token[:-1] + ("0" if token[-1] != "0" else "1"), "x.y", "é.é", "", "."):
+        assert limiter.wait_s(*sources("s99", "10.0.0.7", forged, "right")) == 30
+    assert limiter.wait_s(*sources("s99", "10.0.0.7", token, "another password")) == 30
 
 
 def test_a_wait_never_grows_beyond_a_quarter_of_an_hour() -> None:
     clock = SecondHand()
     limiter = AttemptLimiter(clock)
     for _ in range(40):
-        limiter.attempt(lambda: False)
-        clock.s += limiter.wait_s()
-    limiter.attempt(lambda: False)
-    assert limiter.wait_s() == 900
+        limiter.attempt(lambda: False, GUESSER)
+        clock.s += limiter.wait_s(GUESSER)
+    limiter.attempt(lambda: False, GUESSER)
+    assert limiter.wait_s(GUESSER) == 900
 
 
 @pytest.mark.parametrize(
@@ -116,12 +153,17 @@ def test_a_code_is_in_no_file_no_export_and_no_log(
     store.participants.come_back(made.id, "Ada", code)
     with store.database.reading() as connection:
         hashed = connection.exec_driver_sql("SELECT code_hash FROM participants").scalar_one()
+        rows = [
+            str(connection.exec_driver_sql(f"SELECT * FROM {table.name}").all())
+            for table in Base.metadata.sorted_tables
+        ]
+    assert hashed in "".join(rows)
     store.close()
     plain = code.replace("-", "")
     files = b"".join(file.read_bytes() for file in tmp_path.iterdir() if file.is_file())
     saved = gzip.decompress(backup(store, made.id))
     exports = (to_csv(store, made.id) + to_json(store, made.id)).encode()
-    for text in (files, saved, exports, caplog.text.encode(), repr(ada).encode()):
+    for text in (files, "".join(rows).encode(), saved, exports, caplog.text.encode(), repr(ada).encode()):
         assert code.encode() not in text
         assert plain.encode() not in text
     assert hashed.encode() not in exports + caplog.text.encode() + repr(ada).encode()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from grader.competition import Generation, backup, now_ms
+from grader.competition import Generation, backup, now_ms, sources
 from moa_core import Agent, MoAConfig
 from moa_core.config.values import Layer
 from pages.parts.competition import backend as competition_backend
@@ -57,12 +57,41 @@ def test_only_the_password_opens_the_page() -> None:
     assert is_open(host())
 
 
-def test_five_wrong_tries_make_every_session_wait() -> None:
-    for _ in range(5):
-        host("guess")
+def test_a_session_that_guesses_waits_and_the_host_does_not() -> None:
+    guesser = host("guess")
+    for _ in range(4):
+        guesser.at.text_input(key="host_password").set_value("guess")
+        submit_form(guesser, "Enter")
+    assert "Too many wrong passwords" in guesser.text
+    guesser.at.text_input(key="host_password").set_value(PASSWORD)
+    submit_form(guesser, "Enter")
+    assert not is_open(guesser)
+    assert is_open(host())
+
+
+def test_a_host_who_is_in_stays_in_while_somebody_guesses() -> None:
+    inside = host()
+    limiter = competition_backend.password_limiter()
+    for number in range(25):  # a new session each time: the address they share has to wait
+        limiter.attempt(lambda: False, *sources(f"guesser {number}", None, "", PASSWORD))
     late = host()
-    assert not is_open(late)
     assert "Too many wrong passwords" in late.text
+    assert is_open(inside.run())
+
+
+@pytest.mark.parametrize("column", ["challenge", "visibility"])
+def test_a_round_that_cannot_be_played_here_says_so_and_can_be_deleted(column: str) -> None:
+    made = open_round(title="Old")
+    with store().database.writing() as connection:
+        connection.exec_driver_sql(f"UPDATE rounds SET {column} = 'gone' WHERE id = {made.id}")
+    competition_backend.forget()
+    assert "cannot be played here" in Browser("competition").text
+    browser = host()
+    assert "cannot be played here" in choose(browser, "host_view", "projector").text
+    browser = choose(browser, "host_view", "desk").click("host_delete")
+    browser.at.text_input(key="host_typed_title").set_value("Old")
+    submit_form(browser, "Delete it")
+    assert store().rounds.all() == []
 
 
 def test_leaving_and_another_password_close_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,8 +204,8 @@ def test_the_projector_shows_podium_distribution_and_countdown() -> None:
     browser = choose(host(), "host_view", "projector").look_again()
     assert "Morning" in browser.text
     assert "1 participant · 1 submission" in browser.text
-    (wall,) = browser.at.get("bidi_component")
-    data = json.loads(wall.proto.json)
+    drawn = [json.loads(each.proto.json) for each in browser.at.get("bidi_component")]
+    (data,) = [each for each in drawn if "podium" in each]
     assert [(line["place"], line["name"]) for line in data["podium"]] == [("1", "Ada")]
     assert 590_000 < data["left_ms"] <= 600_000
     assert len(browser.at.get("plotly_chart")) == 1

@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from grader import challenge as find_challenge
-from grader.competition import BoardRow, CompetitionError, Round
+from grader.competition import BoardRow, CompetitionError, Round, why_unplayable
 from pages.parts.charts import CHART_CONFIG
 from pages.parts.competition import backend as shared
 from pages.parts.competition.charts import distribution
@@ -19,7 +19,7 @@ from pages.parts.competition.view import (
     when,
 )
 from pages.parts.report import points
-from pages.state.text import as_plain, count
+from pages.state.text import as_plain, capitalised, count
 
 LIVE_S = 2
 SHOWN_PLACES = 10
@@ -50,6 +50,10 @@ def draw_projector(round_id: int) -> None:
 
 
 def _draw(found: Round) -> None:
+    why = why_unplayable(found)
+    if why is not None:
+        st.warning(f"{as_plain(capitalised(why))}.", title="This round cannot be played here")
+        return
     n_people, n_submissions = shared.counts(found)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.title(as_plain(found.title), width="content", anchor=False)
