@@ -1,4 +1,4 @@
-"""What a grade costs: warm, many at once, and beside human-eval's way (a fresh process per check).
+"""What a grade costs: warm, many at once, beside human-eval's way, and what the worst replies cost to read.
 
     python bench/grader.py
 
@@ -21,9 +21,10 @@ from pathlib import Path
 # In place of this folder, where `grader` would be this very file.
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from grader import grade  # noqa: E402
+from grader import extract_code, grade  # noqa: E402
 from grader.grading.registry import challenge  # noqa: E402
 from grader.sandbox import default_sandbox  # noqa: E402
+from tests.grader.replies.hostile_replies import HOSTILE  # noqa: E402
 
 ROUNDS = 25
 TOGETHER = 30
@@ -66,6 +67,9 @@ def main() -> None:
     together_s = once(lambda: grade_together(TOGETHER))
     per_check_ms = [once(process_per_check) * 1000 for _ in range(3)]
     loop_s = once(lambda: grade(LOOP))
+    reading_ms, slowest = max(
+        (best_ms(lambda: extract_code(reply, "f")), name) for name, reply in HOSTILE.items()
+    )
     rows = [
         ("one grade, cold (starts the warm parent, draws the cases)", f"{first_ms:.0f} ms"),
         (f"one grade, warm, median of {ROUNDS}", f"{statistics.median(warm_ms):.1f} ms"),
@@ -74,6 +78,10 @@ def main() -> None:
         (
             "human-eval's way: the same calls, a fresh process per check",
             f"{statistics.median(per_check_ms):.0f} ms",
+        ),
+        (
+            f"the slowest to read of {len(HOSTILE)} hostile replies of 400 KB ({slowest})",
+            f"{reading_ms:.0f} ms",
         ),
         ("an endless loop, all its checks", f"{loop_s:.1f} s"),
         ("warm parent, resident", f"{resident_mb(default_sandbox().parent_pid):.1f} MB"),
@@ -89,6 +97,11 @@ def once(action: Callable[[], object]) -> float:
     start = time.perf_counter()
     action()
     return time.perf_counter() - start
+
+
+def best_ms(action: Callable[[], object]) -> float:
+    """Milliseconds of the faster of two runs: other programs only ever add to it."""
+    return min(once(action), once(action)) * 1000
 
 
 def grade_together(count: int) -> None:

@@ -1,0 +1,70 @@
+"""Fenced blocks of a reply and the prose between them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+
+class Block(NamedTuple):
+    """A part of a reply. closed: whether a fenced block had its closing fence."""
+
+    text: str
+    fenced: bool
+    closed: bool = True
+
+
+class _Fence(NamedTuple):
+    indent: str
+    mark: str
+    info: str
+
+
+def split_blocks(text: str) -> Iterator[Block]:
+    """Fenced blocks and the prose between them, in order; a fence that is never closed runs to the end."""
+    if "```" not in text and "~~~" not in text:
+        yield Block(text, fenced=False)
+        return
+    lines = text.split("\n")
+    fences = [_fence(line) if "```" in line or "~~~" in line else None for line in lines]
+    start = position = 0
+    while position < len(lines):
+        fence = fences[position]
+        if fence is None:
+            position += 1
+            continue
+        end = _closing(fences, position, fence)
+        if start < position:
+            yield Block("\n".join(lines[start:position]), fenced=False)
+        inside = lines[position + 1 : end]
+        yield Block("\n".join(_unquoted(inside, fence.indent)), fenced=True, closed=end < len(lines))
+        start = position = end + 1
+    yield Block("\n".join(lines[start:]), fenced=False)
+
+
+def _fence(line: str) -> _Fence | None:
+    """The fence that a line is; taken apart by hand, a pattern would go back and forth over its blanks."""
+    bare = line.lstrip(" \t>")
+    for mark in "`~":
+        info = bare.lstrip(mark)
+        if len(bare) - len(info) >= 3 and "`" not in info:
+            return _Fence(line[: len(line) - len(bare)], bare[: len(bare) - len(info)], info.strip())
+    return None
+
+
+def _closing(fences: list[_Fence | None], start: int, opening: _Fence) -> int:
+    """Line of the closing fence; a fence with a language name opens a new block and so closes this one
+    before it."""
+    for index in range(start + 1, len(fences)):
+        fence = fences[index]
+        if fence and fence.mark[0] == opening.mark[0] and len(fence.mark) >= len(opening.mark):
+            return index if not fence.info else index - 1
+    return len(fences)
+
+
+def _unquoted(lines: list[str], indent: str) -> list[str]:
+    """Lines of a block inside a quotation or a list item, without the quotation marks."""
+    if ">" in indent:
+        return [re.sub(r"^[ \t]*>[ \t]?", "", line) for line in lines]
+    return lines

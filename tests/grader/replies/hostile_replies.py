@@ -1,0 +1,83 @@
+"""Texts that cost much to read, as long as a reply may be; used by test_extraction.py and bench/grader.py."""
+
+SIZE = 400_000
+GOOD = "def f(x):\n    return x * 2\n"
+F = "```"
+
+
+def filled(unit: str, before: str = "", after: str = "") -> str:
+    """`unit` again and again between the two texts, SIZE characters in all."""
+    room = SIZE - len(before) - len(after)
+    return before + (unit * (room // len(unit) + 1))[:room] + after
+
+
+HOSTILE = {
+    "open_thinking": filled("<think>"),
+    "open_thinking_two_tags": filled("<think><reasoning>"),
+    "thinking_that_closes_another_tag": filled("<think></thinking>"),
+    "closed_thinking": filled("<think></think>"),
+    "thinking_closed_only": filled("</think>"),
+    "thinking_and_code": filled("<think>", after=f"</think>\n{F}\n{GOOD}{F}"),
+    "folded_thinking": filled('<details type="reasoning" done="true">'),
+    "folded_thinking_cut": filled('<details type="reasoning" '),
+    "channels": filled("<|channel|>analysis<|message|>"),
+    "channel_names": filled("<|channel|>" + "a" * 90),
+    "backticks": filled("`"),
+    "fences": filled(f"{F}\n"),
+    "fences_with_languages": filled(f"{F}python\n"),
+    "fence_of_blanks": filled(" ", f"{F}", "`"),
+    "fence_of_tildes": filled("~~~ ~~~\n"),
+    "quoted_fences": filled(f"> {F}\n"),
+    "blank_lines": filled("\n"),
+    "blank_lines_and_def": filled("\n", after="\ndef"),
+    "blanks": filled(" ", after="def f"),
+    "blanks_after_def": filled(" ", "def", "f"),
+    "tabs": filled("\t", after="def f(x): pass"),
+    "tabs_in_a_fence": filled("\t\n", f"{F}\n", f"\n{GOOD}{F}"),
+    "indented_words": filled("  def  f\n"),
+    "parentheses": filled("(", f"{F}\ndef f(x):\n  return "),
+    "brackets_closed": f"{F}\ndef f(x):\n  return {'(' * 190_000}{')' * 190_000}\n{F}",
+    "braces": filled("{", "f = "),
+    "json_arrays": filled("[", after="def f"),
+    "json_objects": filled('{"def f":'),
+    "json_text": filled("\\n", '{"code": "def f(x):', '"}'),
+    "json_quotes": filled('"def f(x):\\n'),
+    "json_backslashes": filled("\\", '"def f(x):'),
+    "cut_in_a_call": filled("    y = g(x, 1)\n", f"{F}python\ndef f(x):\n", "    print("),
+    "cut_in_a_text": filled("    y = g(x, 1)\n", f"{F}python\ndef f(x):\n", "    '''"),
+    "cut_without_a_fence": filled("    y = [x, 1]\n", "def f(x):\n", "    y = ["),
+    "cut_in_a_try": filled("        y = x\n", f"{F}python\ndef f(x):\n    try:\n"),
+    "cut_in_tries": filled("    try:\n     y = x\n", f"{F}python\ndef f(x):\n"),
+    "cut_deep": f"{F}\ndef f(x):\n" + "".join(f"{' ' * depth}if x:\n" for depth in range(1, 890)),
+    "broken_many_times": filled("def f(x):\n    return x *\n", f"{F}\n"),
+    "broken_classes": filled("class A:\n    def f(self):\n        return (\n"),
+    "decorators": filled("@a\n", after="def f(x"),
+    "names": filled("a=1\n", f"{F}\n{GOOD}"),
+    "statements_on_a_line": filled("a;", f"{F}\n{GOOD}", "a"),
+    "calls": filled("g(x,y)\n", f"{F}\n{GOOD}"),
+    "calls_without_a_fence": filled("g(x,y)\n", GOOD),
+    "functions": filled("def f(x):\n    return x\n", f"{F}\n"),
+    "functions_that_need_each_other": "".join(f"def g{i}(): g{i + 1}()\n" for i in range(15_000)) + GOOD,
+    "constants_in_steps": filled("T = {**T}\n", f"{F}\ndef f(x): return T\n"),
+    "blocks": filled(f"{F}\ndef f(x): return 1\n{F}\n"),
+    "blocks_of_helpers": filled(f"{F}\ndef g(x): return 1\n{F}\n", f"{F}\ndef f(x): return h(g(x))\n{F}\n"),
+    "formatted_text": filled("{x}", f"{F}\ndef f(x): return f'", "'"),
+    "attributes": filled(".a", f"{F}\ndef f(x): return x"),
+    "lambdas": filled("lambda:", "f = "),
+    "signs": filled("-", f"{F}\ndef f(x): return ", "x"),
+    "prose_like_code": filled("from here it goes on = so\n"),
+    "prose_with_imports": filled("import of goods, class of 24, def of it\n", after=GOOD),
+    "doctest": filled(">>> def f(x):\n... "),
+    "patch": filled("+def f(x):\n@@\n-"),
+    "edit_blocks": filled("<<<<<<<\n=======\n"),
+    "numbers": filled("1", after="x\n"),
+    "numbered_lines": filled("1 | \n", f"{F}\n"),
+    "entities": filled("&lt;", "def f"),
+    "entities_without_an_end": filled("&#1", "def f"),
+    "marks": filled("<|", "def f"),
+    "tags": filled("<code ", "def f"),
+    "tags_with_long_names": filled("<parameter=" + "a" * 95, "def f"),
+    "smart_quotes": filled("“", f"{F}\ndef f(x): return "),
+    "null_characters": filled("\x00", "def f"),
+    "surrogates": filled("\ud800", "def f(x): return '"),
+}
