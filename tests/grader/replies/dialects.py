@@ -18,7 +18,7 @@ DIALECTS = {
         f"<|message|>{fenced(GOOD)}<|return|>"
     ),
     "gpt_oss_commentary_call": (
-        "<|channel|>analysis<|message|>Write it.<|end|><|start|>assistant<|channel|>commentary to=functions.save"
+        "<|channel|>analysis<|message|>Write it.<|end|><|start|>assistant<|channel|>commentary to=a.save"
         f' <|constrain|>json<|message|>{{"path": "a.py", "text": {QUOTED}}}<|call|>'
     ),
     "gpt_oss_marks_lost": f"analysisWe could\n{fenced(BAD)}or double.assistantfinal{fenced(GOOD)}",

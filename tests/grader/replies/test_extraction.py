@@ -8,7 +8,7 @@ import pytest
 
 from grader import extract_code
 from grader.replies.parsing import BUDGET, Parser, units
-from tests.grader.replies.dialects import DIALECTS, F, GOOD, fenced
+from tests.grader.replies.dialects import DIALECTS, GOOD, F, fenced
 from tests.grader.replies.hostile_replies import HOSTILE
 
 REPLIES = sorted((Path(__file__).parents[1] / "replies").glob("*.txt"))
