@@ -3,6 +3,7 @@
 Knows no grader: whoever calls hands in what scores a reply.
 """
 
+from moa_core.experiments.ablate import Ablation, ablate
 from moa_core.experiments.compare import Comparison, compare
 from moa_core.experiments.experiment import Experiment
 from moa_core.experiments.spread import Spread, spread
@@ -10,6 +11,7 @@ from moa_core.experiments.statistics import Difference
 from moa_core.experiments.trial import Price, Score, Scorer, Trial
 
 __all__ = [
+    "Ablation",
     "Comparison",
     "Difference",
     "Experiment",
@@ -18,6 +20,7 @@ __all__ = [
     "Scorer",
     "Spread",
     "Trial",
+    "ablate",
     "compare",
     "spread",
 ]

@@ -1,7 +1,6 @@
 """A run as strategies see it: ask a layer of agents at once, then a summarizer; events and records."""
 
 import asyncio
-import hashlib
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -25,6 +24,7 @@ from moa_core.runs.events import (
 )
 from moa_core.runs.prompts import Message, number_responses
 from moa_core.runs.routing import Router
+from moa_core.runs.seeds import call_seed
 from moa_core.runs.strategy_context import (
     MAX_FEEDBACK_CHARS,
     SUMMARIZER,
@@ -172,8 +172,7 @@ class LiveRun:
         """A seed of its own for every call of a seeded run, the same on every machine."""
         if self.config.seed is None:
             return None
-        digest = hashlib.sha256(f"{self.config.seed}/{layer}/{index}".encode()).digest()
-        return int.from_bytes(digest[:4], "big") >> 1
+        return call_seed(self.config.seed, layer, index)
 
     def _finish(
         self, call: Call, progress: Progress, record: CallRecord, value: Any, error: CallFailed | None
