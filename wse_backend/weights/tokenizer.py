@@ -1,112 +1,100 @@
-"""Text to token ids and back, by the vocabulary and merges that a GGUF carries.
+"""Text to token ids and back, by the vocabulary that a GGUF carries: byte-level BPE or SentencePiece.
 
-Byte-level BPE (`tokenizer.ggml.model` "gpt2"). The merging is done by the `tokenizers` library; which pieces
-of text it may merge is decided here by regular expressions, one list per `tokenizer.ggml.pre`, the same that
-llama.cpp uses (src/llama-vocab.cpp). Text is not normalised, so decoding gives back what was encoded.
+What both have in common stands here: control tokens, texts that a vocabulary keeps whole, and ends of turn.
 """
 
 from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gguf.constants import TokenType
-from tokenizers import Regex
-from tokenizers import Tokenizer as BPETokenizer
-from tokenizers.models import BPE
-from tokenizers.pre_tokenizers import ByteLevel, Split
-from tokenizers.pre_tokenizers import Sequence as PreTokenizers
 
 from wse_backend.errors import BrokenGGUF, Unsupported
+from wse_backend.weights import byte_bpe, sentencepiece
+from wse_backend.weights.byte_bpe import ByteBPE
+from wse_backend.weights.pre_tokenizers import PRE_TOKENIZERS
+from wse_backend.weights.sentencepiece import SentencePiece
 
 if TYPE_CHECKING:
     from wse_backend.weights.gguf_file import GGUFFile
 
-_GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-_LLAMA3 = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-_QWEN2 = _LLAMA3.replace(r"\p{N}{1,3}", r"\p{N}")
-_DEFAULT = (r"[\p{P}\$\+<=>\^~\|]+", _GPT2, r"\p{N}+", r"[0-9][0-9][0-9]")
-
-# Each expression splits the pieces that the one before it left.
-PRE_TOKENIZERS: dict[str, tuple[str, ...]] = {
-    "default": _DEFAULT,
-    "gpt-2": (_GPT2,),
-    "llama-bpe": (_LLAMA3,),
-    "llama3": (_LLAMA3,),
-    "llama-v3": (_LLAMA3,),
-    "qwen2": (_QWEN2,),
-    "deepseek-r1-qwen": (_QWEN2,),
-    "refact": (r"\p{N}", _GPT2),
-    "smollm": (r"\p{N}", _GPT2),
-    "starcoder": (r"\p{N}", _GPT2),
-}
-_WHOLE_WORDS_FIRST = ("llama-bpe", "llama3", "llama-v3")  # a piece that is a token is not merged
+KINDS = ("gpt2 (byte-level BPE)", "llama (SentencePiece)")
 
 # Texts of tokens that end a turn or a document, for files that do not name them; from llama.cpp's list.
 END_TEXTS = frozenset(
     (
         *("<|endoftext|>", "<|end_of_text|>", "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end|>"),
-        *("<end_of_turn>", "<|fim_pad|>", "<fim_pad>", "<|repo_name|>", "<repo_name>", "<reponame>"),
+        *("<end_of_turn>", "<|return|>", "<|call|>", "<|flush|>", "</s>", "<eos>", "<EOT>", "[EOT]", "[EOS]"),
+        *("<end_of_utterance>", "<\uff5cend\u2581of\u2581sentence\uff5c>"),
+        *("<|fim_pad|>", "<fim_pad>", "<|repo_name|>", "<repo_name>", "<reponame>"),
         *("<|file_sep|>", "<file_sep>"),
     )
 )
+# Of these, what is a control token whatever the file says of its type.
+_ALWAYS_CONTROL = frozenset(text for text in END_TEXTS if text.startswith("<|")) | {"<end_of_turn>"}
+_ENDS_A_MESSAGE, _END_A_TURN = "<|end|>", {"<|return|>", "<|call|>"}  # gpt-oss: messages within one turn
 _END_KEYS = ("eos_token_id", "eot_token_id", "eom_token_id")
 _CONTROL = (TokenType.CONTROL, TokenType.UNKNOWN)
 
 
-def _byte_alphabet() -> dict[int, int]:
-    """Code point -> byte of GPT-2's printable alphabet (openai/gpt-2, encoder.py, `bytes_to_unicode`)."""
-    printable = [
-        *range(ord("!"), ord("~") + 1),
-        *range(ord("¡"), ord("¬") + 1),
-        *range(ord("®"), ord("ÿ") + 1),
-    ]
-    others = [byte for byte in range(256) if byte not in set(printable)]
-    return {byte: byte for byte in printable} | {256 + n: byte for n, byte in enumerate(others)}
+class _Spelling(NamedTuple):
+    """How one kind of tokenizer spells; see `byte_bpe` and `sentencepiece`.
 
+    adds_bos, prefixes_space, bos_id, eos_id: what holds where the file does not say.
+    """
 
-_BYTE_OF_CODE_POINT = _byte_alphabet()
+    encode: Callable[[str], list[int]]
+    token_bytes: Callable[[str, int], bytes]
+    adds_bos: bool
+    prefixes_space: bool = False
+    bos_id: int | None = None
+    eos_id: int | None = None
 
 
 class Tokenizer:
-    """Encoder and decoder of one vocabulary. Immutable and thread-safe."""
+    """Encoder and decoder of one vocabulary. Immutable and thread-safe.
+
+    bos_id, eos_id: the tokens of begin and end that the file names; adds_bos: whether a prompt begins with
+    one; prefixes_space: whether a text that follows a control token gets a space in front; stop_ids: all
+    tokens that end an answer.
+    """
 
     def __init__(
-        self, tokens: Sequence[str], types: Sequence[int], bpe: BPETokenizer, metadata: dict[str, Any]
+        self, tokens: Sequence[str], types: Sequence[int], spelling: _Spelling, metadata: dict[str, Any]
     ):
         self._tokens = tuple(tokens)
-        self._types = tuple(types)
-        self._bpe = bpe
+        self._types = tuple(
+            int(TokenType.CONTROL) if text in _ALWAYS_CONTROL else kind
+            for text, kind in zip(tokens, types, strict=True)
+        )
+        self._spelling = spelling
         self.vocab_size = len(tokens)
-        self.bos_id = self._id_of(metadata, "bos_token_id")
-        self.eos_id = self._id_of(metadata, "eos_token_id")
-        pre = metadata.get("tokenizer.ggml.pre")
-        self.adds_bos = bool(metadata.get("tokenizer.ggml.add_bos_token", pre in _WHOLE_WORDS_FIRST))
-        self.control_ids = frozenset(i for i, kind in enumerate(types) if kind in _CONTROL)
+        self.bos_id = self._id_of(metadata, "bos_token_id", spelling.bos_id)
+        self.eos_id = self._id_of(metadata, "eos_token_id", spelling.eos_id)
+        self.adds_bos = bool(metadata.get("tokenizer.ggml.add_bos_token", spelling.adds_bos))
+        self.prefixes_space = bool(metadata.get("tokenizer.ggml.add_space_prefix", spelling.prefixes_space))
+        self.control_ids = frozenset(i for i, kind in enumerate(self._types) if kind in _CONTROL)
         self.stop_ids = self._stop_ids(metadata)
         self._control = self._longest_first(_CONTROL)
         self._own = self._longest_first((TokenType.USER_DEFINED,))
+        self._swallows_space = self._of_phi3(metadata)
 
     @classmethod
     def from_gguf(cls, gguf: GGUFFile) -> Tokenizer:
         """The tokenizer of a GGUF file. Raises BrokenGGUF, Unsupported."""
         metadata, file = gguf.metadata, gguf.path.name
-        model, pre = metadata.get("tokenizer.ggml.model"), metadata.get("tokenizer.ggml.pre", "default")
-        if model != "gpt2":
-            raise Unsupported(file, "its tokenizer", repr(model)[:60], ("gpt2 (byte-level BPE)",))
-        if not isinstance(pre, str) or pre not in PRE_TOKENIZERS:
-            raise Unsupported(file, "its pre-tokenizer", repr(pre)[:60], sorted(PRE_TOKENIZERS))
+        model = metadata.get("tokenizer.ggml.model")
+        if model not in ("gpt2", "llama"):
+            raise Unsupported(file, "its tokenizer", repr(model)[:60], KINDS)
         tokens = _texts(metadata, "tokenizer.ggml.tokens", file)
-        merges = _texts(metadata, "tokenizer.ggml.merges", file)
         types = metadata.get("tokenizer.ggml.token_type", [TokenType.NORMAL] * len(tokens))
         if not isinstance(types, list) or len(types) != len(tokens):
             raise BrokenGGUF(file, "tokenizer.ggml.token_type has not one entry per token")
-        return cls(tokens, types, _bpe(tokens, merges, pre, file), metadata)
+        spell = _byte_level if model == "gpt2" else _sentencepiece
+        return cls(tokens, types, spell(tokens, types, metadata, file), metadata)
 
     def encode(self, text: str, *, parse_special: bool = True) -> list[int]:
         """Token ids of `text`; with `parse_special` the texts of control tokens (`<|im_end|>`) become those.
@@ -120,19 +108,32 @@ class Tokenizer:
         """As `encode`, of `text` without `mark`: a control token's text with a mark in it stays plain."""
         known = (*self._control, *self._own) if parse_special else self._own
         ids: list[int] = []
+        is_first = True
         for piece in _split(_well_formed(text), sorted(known, key=_by_length)):
             if isinstance(piece, int):
                 ids.append(piece)
-            else:
-                plain = piece.replace(mark, "") if mark else piece
-                ids += self._bpe.encode(plain, add_special_tokens=False).ids
+                is_first = True
+                continue
+            plain = piece.replace(mark, "") if mark else piece
+            if ids and is_first and ids[-1] in self._swallows_space:
+                plain = plain.lstrip(" \t\n\r\v\f")
+            if plain:
+                ids += self._spelling.encode(f" {plain}" if is_first and self.prefixes_space else plain)
+                is_first = False
         return ids
 
     def decode(self, ids: Iterable[int], *, skip_control: bool = False) -> str:
-        """The text of `ids`; bytes that are no UTF-8 become U+FFFD. Raises ValueError on an unknown id."""
-        return b"".join(self.token_bytes(i, skip_control=skip_control) for i in ids).decode(
-            "utf-8", "replace"
-        )
+        """The text of `ids`; bytes that are no UTF-8 become U+FFFD. Raises ValueError on an unknown id.
+
+        Where texts get a space in front, the first one is dropped again.
+        """
+        whole = b"".join(self.token_bytes(i, skip_control=skip_control) for i in ids)
+        return whole.removeprefix(self.prefix).decode("utf-8", "replace")
+
+    @property
+    def prefix(self) -> bytes:
+        """What `encode` puts in front of a text, and decoding takes away."""
+        return b" " if self.prefixes_space else b""
 
     def token_bytes(self, token_id: int, *, skip_control: bool = False) -> bytes:
         """The bytes that one token stands for; part of a character, perhaps. Unused ids stand for nothing."""
@@ -141,11 +142,7 @@ class Tokenizer:
         kind, text = self._types[token_id], self._tokens[token_id]
         if kind == TokenType.UNUSED or (skip_control and kind in _CONTROL):
             return b""
-        if kind == TokenType.NORMAL:
-            points = [_BYTE_OF_CODE_POINT.get(ord(char)) for char in text]
-            if None not in points:
-                return bytes(points)  # type: ignore[arg-type]
-        return text.encode("utf-8")
+        return self._spelling.token_bytes(text, kind)
 
     def token_text(self, token_id: int | None) -> str:
         """The vocabulary's own text of a token, as templates need it; nothing for None."""
@@ -160,14 +157,28 @@ class Tokenizer:
         found = [(text, i) for i, text in enumerate(self._tokens) if self._types[i] in kinds and text]
         return tuple(sorted(found, key=_by_length))
 
-    def _id_of(self, metadata: dict[str, Any], key: str) -> int | None:
-        found = metadata.get(f"tokenizer.ggml.{key}")
+    def _id_of(self, metadata: dict[str, Any], key: str, default: int | None = None) -> int | None:
+        found = metadata.get(f"tokenizer.ggml.{key}", default)
         return found if type(found) is int and 0 <= found < self.vocab_size else None
 
     def _stop_ids(self, metadata: dict[str, Any]) -> frozenset[int]:
         """Ids that end an answer: those the file names, and those whose text is a known end."""
-        named = {self._id_of(metadata, key) for key in _END_KEYS} - {None}
-        return frozenset(named | {i for i in self.control_ids if self._tokens[i] in END_TEXTS})  # type: ignore[arg-type]
+        texts = {self._tokens[i]: i for i in self.control_ids if self._tokens[i] in END_TEXTS}
+        if texts.keys() >= _END_A_TURN:
+            texts.pop(_ENDS_A_MESSAGE, None)
+        named = {self.eos_id, *(self._id_of(metadata, key) for key in _END_KEYS)} - {None}
+        return frozenset(named | set(texts.values()))  # type: ignore[arg-type]
+
+    def _of_phi3(self, metadata: dict[str, Any]) -> frozenset[int]:
+        """Control tokens that swallow the white space after them: Phi-3's, as its tokenizer.json says.
+
+        A GGUF has no key for that; llama.cpp too goes by the model's name.
+        """
+        name = str(metadata.get("general.name", "")).lower()
+        if not self.prefixes_space or not ("phi-3" in name or "phi3" in name):
+            return frozenset()
+        keep = ("<unk>", "<s>", "<|endoftext|>")
+        return frozenset(i for i in self.control_ids if self._tokens[i] not in keep)
 
 
 class StreamDecoder:
@@ -178,11 +189,15 @@ class StreamDecoder:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
+        self._prefix = tokenizer.prefix
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
 
     def push(self, token_id: int) -> str:
         """The text that is complete with this token; often one word, sometimes nothing."""
-        return self._utf8.decode(self._tokenizer.token_bytes(token_id, skip_control=True))
+        found = self._tokenizer.token_bytes(token_id, skip_control=True)
+        if found and self._prefix:
+            found, self._prefix = found.removeprefix(self._prefix), b""
+        return self._utf8.decode(found)
 
     def finish(self) -> str:
         """What is left: nothing, or U+FFFD for a character that never became complete."""
@@ -226,16 +241,24 @@ def _texts(metadata: dict[str, object], key: str, file: str) -> list[str]:
     return found
 
 
-def _bpe(tokens: list[str], merges: list[str], pre: str, file: str) -> BPETokenizer:
-    pairs = [(first, second) for first, gap, second in (merge.partition(" ") for merge in merges) if gap]
-    if len(pairs) != len(merges):
-        raise BrokenGGUF(file, "tokenizer.ggml.merges has an entry that is no pair")
-    vocab = {token: i for i, token in enumerate(tokens)}
-    try:
-        model = BPE(vocab=vocab, merges=pairs, ignore_merges=pre in _WHOLE_WORDS_FIRST)
-    except Exception as exc:  # the library raises plain Exception: a merge of tokens that do not exist
-        raise BrokenGGUF(file, f"its merges do not fit its vocabulary ({exc})") from exc
-    bpe = BPETokenizer(model)
-    splits = [Split(Regex(expression), "isolated") for expression in PRE_TOKENIZERS[pre]]
-    bpe.pre_tokenizer = PreTokenizers([*splits, ByteLevel(add_prefix_space=False, use_regex=False)])
-    return bpe
+def _byte_level(tokens: list[str], types: list[int], metadata: dict[str, object], file: str) -> _Spelling:
+    pre = metadata.get("tokenizer.ggml.pre", "default")
+    if not isinstance(pre, str) or pre not in PRE_TOKENIZERS:
+        raise Unsupported(file, "its pre-tokenizer", repr(pre)[:60], sorted(PRE_TOKENIZERS))
+    merges = _texts(metadata, "tokenizer.ggml.merges", file)
+    kind = PRE_TOKENIZERS[pre]
+    return _Spelling(ByteBPE(tokens, merges, kind, file).encode, byte_bpe.token_bytes, kind.adds_bos)
+
+
+def _sentencepiece(tokens: list[str], types: list[int], metadata: dict[str, object], file: str) -> _Spelling:
+    scores = metadata.get("tokenizer.ggml.scores")
+    if not isinstance(scores, list) or len(scores) != len(tokens) or not _are_numbers(scores):
+        raise BrokenGGUF(file, "tokenizer.ggml.scores has not one number per token")
+    pieces = SentencePiece(tokens, types, scores, file)
+    return _Spelling(
+        pieces.encode, sentencepiece.token_bytes, adds_bos=True, prefixes_space=True, bos_id=1, eos_id=2
+    )
+
+
+def _are_numbers(values: list[object]) -> bool:
+    return all(type(value) in (int, float) and value == value for value in values)

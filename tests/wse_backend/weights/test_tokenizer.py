@@ -153,9 +153,10 @@ def test_marked_control_text_stays_text(tiny: Tokenizer) -> None:
 @pytest.mark.parametrize(
     ("changes", "error", "words"),
     [
-        ({"tokenizer.ggml.model": "llama"}, Unsupported, "its tokenizer is 'llama'"),
+        ({"tokenizer.ggml.model": "t5"}, Unsupported, "its tokenizer is 't5'; supported: gpt2"),
+        ({"tokenizer.ggml.model": "llama"}, BrokenGGUF, "scores has not one number per token"),
         ({"tokenizer.ggml.model": None}, Unsupported, "its tokenizer is None"),
-        ({"tokenizer.ggml.pre": "tekken"}, Unsupported, "'tekken'; supported: deepseek-r1-qwen, default"),
+        ({"tokenizer.ggml.pre": "poro-chat"}, Unsupported, "'poro-chat'; supported: chatglm-bpe, codeshell"),
         ({"tokenizer.ggml.tokens": None}, BrokenGGUF, "tokens is missing"),
         ({"tokenizer.ggml.merges": None}, BrokenGGUF, "merges is missing"),
         ({"tokenizer.ggml.merges": ["he"]}, BrokenGGUF, "no pair"),
