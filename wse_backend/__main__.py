@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from wse_backend import models
-from wse_backend.errors import WseError
+from wse_backend.errors import InvalidMessages, WseError
 
 MB = 1_000_000
 BAR_CELLS = 30
@@ -99,6 +99,8 @@ def run_chat(options: argparse.Namespace) -> None:
 
     params = SamplingParams(temperature=options.temperature, max_tokens=options.max_tokens, seed=options.seed)
     text = sys.stdin.read() if options.text == "-" else options.text
+    if not text.strip():
+        raise InvalidMessages("an empty question", "a question with at least one word")
     messages = [{"role": "system", "content": options.system}] if options.system is not None else []
     messages.append({"role": "user", "content": text})
     bar = ProgressBar(sys.stderr)

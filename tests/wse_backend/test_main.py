@@ -51,11 +51,21 @@ def test_seed_makes_a_sampled_answer_repeatable(smollm2_path: Path) -> None:
     [
         (["chat", "x", "--model", "gpt-5"], "unknown model 'gpt-5'; known: smollm2-135m"),
         (["chat", "x", "--model", __file__], "no GGUF file"),
+        (["chat", ""], "an empty question"),
+        (["chat", "  \n "], "an empty question"),
         (["chat", "x", "--temperature", "nan"], "temperature is nan"),
         (["chat", "x", "--max-tokens", "-1"], "max_tokens is -1"),
         (["pull", "gpt-5"], "unknown model 'gpt-5'"),
     ],
-    ids=["unknown model", "no GGUF", "NaN temperature", "negative length", "pull unknown"],
+    ids=[
+        "unknown model",
+        "no GGUF",
+        "nothing",
+        "white space",
+        "NaN temperature",
+        "negative length",
+        "pull unknown",
+    ],
 )
 def test_refusals_are_one_line_and_exit_code_1(
     capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
