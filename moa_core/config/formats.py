@@ -12,6 +12,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, NoReturn
 
+from moa_core.config.sampling import NAMES as SAMPLING_NAMES
 from moa_core.errors import ConfigError
 from wse_backend.models import DEFAULT_MODEL
 
@@ -27,10 +28,9 @@ MAIN_ALIASES = {
     "cycles": ("cycles", "layers"),
     "agents": ("layer_agent_config", "layer_agents", "layer_config", "layers", "agents"),
     "reference_prompt": ("reference_system_prompt", "reference_prompt"),
-    "top_p": ("top_p",),
-    "seed": ("seed",),
     "name": ("name",),
     "description": ("description",),
+    **{name: (name,) for name in SAMPLING_NAMES},
 }
 AGENT_ALIASES = {
     "name": ("name", "agent_name"),
@@ -38,10 +38,8 @@ AGENT_ALIASES = {
     "temperature": ("temperature", "temp"),
     "prompt": ("system_prompt", "prompt", "system"),
     "max_tokens": ("max_tokens", "max_length", "context_length"),
-    "top_p": ("top_p",),
-    "seed": ("seed",),
-    "stop": ("stop",),
     "provider": ("provider",),
+    **{name: (name,) for name in SAMPLING_NAMES},
 }
 FLAT_KEYS = {name for names in MAIN_ALIASES.values() for name in names} - {"name", "description", "seed"}
 NUMBERS = ("temperature", "max_tokens", "top_p", "seed", "cycles")
@@ -326,7 +324,9 @@ def _flat_agent(
     if name and values["name"] != name:
         unknown["key"] = name
     missing = [
-        key for key in ("model", "temperature", "max_tokens", "top_p") if key not in values and key in main
+        key
+        for key in ("model", "temperature", "max_tokens", "top_p", "reasoning_effort")
+        if key not in values and key in main
     ]
     values |= {key: main[key] for key in missing}
     if "model" in missing:

@@ -7,25 +7,27 @@ from typing import Any
 
 from moa_core.config.formats import FORMAT, VERSION, normalise
 from moa_core.config.model_names import ModelSuggestion, closest_model, misspelling_note
+from moa_core.config.response_schema import check_response_schema
+from moa_core.config.sampling import Sampling, check_number
 from moa_core.errors import ConfigError
 from wse_backend.models import DEFAULT_MODEL
 
 DEFAULT_TEMPERATURE = 0.7
-DEFAULT_TOP_P = 0.95
 DEFAULT_MAX_TOKENS = 1024
+MAX_TOKENS = 1_000_000  # more than any model writes
 MAX_TEMPERATURE = 2.0
 MAX_CYCLES = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Agent:
-    """One model with one prompt.
+class Agent(Sampling):
+    """One model with one prompt, and how it is asked to choose its tokens (see `Sampling`).
 
     prompt: the system prompt; `{helper_response}` in it stands for the earlier answers.
-    max_tokens, thinking_budget: tokens the model may write, and may think (None: no limit of its own).
-    provider: the only provider that may serve it; None: the first that has the model.
-    response_schema: a JSON Schema that the answer must fit. pass_reasoning: thinking goes to the next layer
-    too. extra: keys of an imported configuration that mean nothing here, kept.
+    max_tokens: how much it may answer. thinking_budget: how much it may think before (None: as
+    `reasoning_effort` allows). provider: the only provider that may serve it; None: the first that has the
+    model. response_schema: a JSON Schema that the answer must fit. pass_reasoning: thinking goes to the next
+    layer too. extra: keys of an imported configuration that mean nothing here, kept.
     """
 
     name: str
@@ -33,9 +35,6 @@ class Agent:
     prompt: str = ""
     temperature: float = DEFAULT_TEMPERATURE
     max_tokens: int = DEFAULT_MAX_TOKENS
-    top_p: float = DEFAULT_TOP_P
-    seed: int | None = None
-    stop: tuple[str, ...] = ()
     provider: str | None = None
     thinking_budget: int | None = None
     pass_reasoning: bool = False
@@ -43,39 +42,28 @@ class Agent:
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "stop", tuple(self.stop))
         where = f"agent {self.name!r}"
         if not isinstance(self.name, str) or not self.name.strip():
             raise ConfigError(f"the name is {self.name!r}; give every agent a name", "agent")
         if not isinstance(self.model, str) or not self.model.strip():
             raise ConfigError(f"the model is {self.model!r}; choose one", where)
-        _check_number(where, "temperature", self.temperature, 0.0, MAX_TEMPERATURE)
-        _check_number(where, "top_p", self.top_p, 0.0, 1.0)
-        _check_count(where, "max_tokens", self.max_tokens, 1)
+        self.check_sampling(where)
+        check_number(where, "temperature", self.temperature, 0.0, MAX_TEMPERATURE)
+        check_number(where, "max_tokens", self.max_tokens, 1, MAX_TOKENS, is_whole=True)
         if self.thinking_budget is not None:
-            _check_count(where, "thinking_budget", self.thinking_budget, 0)
+            check_number(where, "thinking_budget", self.thinking_budget, 0, MAX_TOKENS, is_whole=True)
+        if self.response_schema is not None:
+            check_response_schema(self.response_schema, f"{where}: response_schema")
         object.__setattr__(self, "temperature", float(self.temperature))
-        object.__setattr__(self, "top_p", float(self.top_p))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON data; what is not set is left out."""
-        data: dict[str, Any] = {
-            "name": self.name,
-            "model": self.model,
-            "prompt": self.prompt,
-            "temperature": self.temperature,
-            "max_tokens": self.max_tokens,
-            "top_p": self.top_p,
-        }
+        always = ("name", "model", "prompt", "temperature", "max_tokens", "top_p")
+        data: dict[str, Any] = {name: getattr(self, name) for name in always}
         for item in fields(self):
             value = getattr(self, item.name)
-            if (
-                item.name not in data
-                and value is not None
-                and value is not False
-                and value != ()
-                and value != {}
-            ):
+            is_set = value is not None and value is not False and value != () and value != {}
+            if item.name not in data and is_set:
                 data[item.name] = list(value) if isinstance(value, tuple) else value
         return data
 
@@ -126,7 +114,7 @@ class MoAConfig:
     notes: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
-        _check_count("config", "cycles", self.cycles, 1, MAX_CYCLES)
+        check_number("config", "cycles", self.cycles, 1, MAX_CYCLES, is_whole=True)
         notes = list(self.notes)
         layers = []
         for number, layer in enumerate(self.layers, start=1):
@@ -247,18 +235,6 @@ def _unique_names(agents: Sequence[Agent], where: str, notes: list[str]) -> tupl
         taken.add(name)
         unique.append(agent if name == agent.name else replace(agent, name=name))
     return tuple(unique)
-
-
-def _check_number(where: str, name: str, value: object, low: float, high: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise ConfigError(f"{name} is {value!r}; allowed: {low:g} to {high:g}", where)
-
-
-def _check_count(where: str, name: str, value: object, low: int, high: int | None = None) -> None:
-    too_high = high is not None and isinstance(value, int) and value > high
-    if isinstance(value, bool) or not isinstance(value, int) or value < low or too_high:
-        allowed = f"whole numbers from {low}" + (f" to {high}" if high is not None else "")
-        raise ConfigError(f"{name} is {value!r}; allowed: {allowed}", where)
 
 
 # Short on purpose: a model of 135 M parameters loses a long instruction. Name, temperature, first and second

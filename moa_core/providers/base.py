@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, fields
 from typing import Any, Protocol, runtime_checkable
 
+from moa_core.config.sampling import Sampling
 from moa_core.runs.prompts import Message
 
 BYTES_PER_TOKEN = 3  # a careful estimate: English needs about 4 bytes per token, code and other scripts fewer
@@ -16,16 +17,13 @@ TOKENS_PER_MESSAGE = 8  # role and separators of a chat template, estimated
 
 
 @dataclass(frozen=True, slots=True)
-class CallRequest:
+class CallRequest(Sampling):
     """One call to one model. response_schema: the answer must be JSON that fits this JSON Schema."""
 
     model: str
     messages: tuple[Message, ...]
     temperature: float = 0.7
-    top_p: float = 0.95
     max_tokens: int = 1024
-    stop: tuple[str, ...] = ()
-    seed: int | None = None
     response_schema: Mapping[str, Any] | None = field(default=None, hash=False)
 
 

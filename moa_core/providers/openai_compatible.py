@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 
 import httpx
 
+from moa_core.config.sampling import WIRE_NAMES
 from moa_core.errors import (
     CallFailed,
     ConfigError,
@@ -38,7 +39,7 @@ DRAIN_S = 0.05
 USER_AGENT = "moa-workshop (httpx)"  # some services turn away requests that do not say who asks
 LIST_ATTEMPTS = 2  # somebody waits for the list in front of an empty page
 # Fields that some servers refuse by name; the request is then sent once more without them.
-DROPPABLE = ("response_format", "stream_options", "seed", "top_p", "stop")
+DROPPABLE = ("response_format", "stream_options", *WIRE_NAMES.values())
 CONTEXT_FIELDS = ("context_window", "context_length", "max_context_length", "max_model_len")
 
 
@@ -108,7 +109,7 @@ class OpenAICompatible:
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, _Shared] = WeakKeyDictionary()
         self._lock = threading.Lock()
         self._ssl: ssl.SSLContext | None = None
-        self._held: list[Any] = []
+        self._held: WeakKeyDictionary[asyncio.AbstractEventLoop, list[Any]] = WeakKeyDictionary()
 
     def __repr__(self) -> str:
         return f"OpenAICompatible(name={self.name!r}, base_url={self.base_url!r}, api_key={self._key!r})"
@@ -116,13 +117,16 @@ class OpenAICompatible:
     async def __aenter__(self) -> Self:
         session = self.session()
         await session.__aenter__()
-        self._held.append(session)
+        with self._lock:
+            self._held.setdefault(asyncio.get_running_loop(), []).append(session)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        await self._held.pop().__aexit__(kind, exc, tb)
+        with self._lock:  # what was entered on another event loop can only be closed there
+            session = self._held[asyncio.get_running_loop()].pop()
+        await session.__aexit__(kind, exc, tb)
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[httpx.AsyncClient]:
@@ -280,13 +284,9 @@ class OpenAICompatible:
             "stream": True,
             "stream_options": {"include_usage": True},
             "temperature": request.temperature,
-            "top_p": request.top_p,
             limit: request.max_tokens,
+            **{WIRE_NAMES[name]: value for name, value in request.settings().items()},
         }
-        if request.stop:
-            body["stop"] = list(request.stop)
-        if request.seed is not None:
-            body["seed"] = request.seed
         if request.response_schema is not None:
             schema = {"name": "answer", "strict": True, "schema": dict(request.response_schema)}
             body["response_format"] = {"type": "json_schema", "json_schema": schema}

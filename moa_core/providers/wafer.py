@@ -1,9 +1,11 @@
 """The in-process provider: models that run inside this program, on `wse_backend`'s engines."""
 
 import asyncio
+import json
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from moa_core.errors import (
@@ -72,6 +74,8 @@ class Wafer:
                         engine = loaded
             if engine is None:
                 raise EngineFailed(f"{request.model} could not be loaded")
+            if request.response_schema is not None:  # the first grammar of a model takes up to a second
+                await asyncio.to_thread(_prepare, engine, request)
             generation = _submit(engine, request, chunks)
         position = 0
         try:
@@ -190,16 +194,24 @@ def _submit(engine: "Engine", request: CallRequest, chunks: "asyncio.Queue[Chunk
             return None
 
 
+def _prepare(engine: "Engine", request: CallRequest) -> None:
+    """Compile the request's schema ahead of it. Raises RequestRefused."""
+    with _translated(request.model):
+        engine.prepare_schema(json.dumps(request.response_schema))
+
+
 def _params(request: CallRequest) -> Any:
+    """What the engine takes of a request: every setting that it knows by the same name."""
     from wse_backend import SamplingParams
 
-    return SamplingParams(
-        temperature=request.temperature,
-        top_p=max(request.top_p, MIN_TOP_P),
-        max_tokens=request.max_tokens,
-        stop=request.stop,
-        seed=None if request.seed is None else request.seed % 2**64,
-    )
+    known = {item.name for item in fields(SamplingParams)}
+    settings = {name: value for name, value in request.settings().items() if name in known}
+    settings["top_p"] = max(request.top_p, MIN_TOP_P)
+    if request.seed is not None:
+        settings["seed"] = request.seed % 2**64
+    if request.response_schema is not None:
+        settings["json_schema"] = json.dumps(request.response_schema)
+    return SamplingParams(temperature=request.temperature, max_tokens=request.max_tokens, **settings)
 
 
 def _finish(completion: "Completion") -> Finish:

@@ -71,16 +71,22 @@ class Conversation:
         """Read what `to_json` wrote. Raises ConfigError."""
         try:
             data: Any = json.loads(text)
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             raise ConfigError(f"not valid JSON: {exc}") from exc
         if not isinstance(data, Mapping) or data.get("format") != FORMAT or data.get("version") != VERSION:
             raise ConfigError(f"this is no conversation: expected {FORMAT!r}, version {VERSION}")
-        return cls(tuple(_turn(item, n) for n, item in enumerate(data.get("turns") or (), start=1)))
+        turns = data.get("turns", [])
+        if not isinstance(turns, list):
+            raise ConfigError(f"is {type(turns).__name__}; expected a list", "turns")
+        return cls(tuple(_exchange(item, f"turns[{n}]") for n, item in enumerate(turns)))
 
 
-def _turn(item: Any, number: int) -> Exchange:
+def _exchange(item: Any, where: str) -> Exchange:
     item = item if isinstance(item, Mapping) else {}
     question, answer = item.get("question"), item.get("answer")
-    if not isinstance(question, str) or not isinstance(answer, str):
-        raise ConfigError("needs a question and an answer as text", f"turns[{number - 1}]")
-    return Exchange(question, answer, tuple(map(str, item.get("notes") or ())), str(item.get("model") or ""))
+    notes, model = item.get("notes") or [], item.get("model") or ""
+    if not isinstance(question, str) or not isinstance(answer, str) or not isinstance(model, str):
+        raise ConfigError("needs a question, an answer and perhaps a model, each as text", where)
+    if not isinstance(notes, list) or not all(isinstance(note, str) for note in notes):
+        raise ConfigError("its notes are no list of texts", where)
+    return Exchange(question, answer, tuple(notes), model)

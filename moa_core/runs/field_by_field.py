@@ -5,11 +5,18 @@ Every value comes from the model; what it says is read generously (the first num
 of the choices) and then put into the JSON by this program.
 """
 
+import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from moa_core.errors import InvalidStructure
+from moa_core.runs.prompts import Message
+from moa_core.runs.structured import parse_structured
+
+ATTEMPTS = 2  # per field
+SHOWN_CHARS = 80
 NUMBER_TOKENS = 24  # enough for a number with a few words around it
 CHOICE_TOKENS = 48
 
@@ -29,6 +36,47 @@ class Field:
     schema: Mapping[str, Any]
     question: str
     max_tokens: int | None
+
+
+AskShortly = Callable[[tuple[Message, ...], int | None, str], Awaitable[str]]
+"""Asks one question: messages, the most tokens of the answer (None: as usual), and what to say meanwhile."""
+
+
+async def ask_field_by_field(
+    ask: AskShortly, messages: tuple[Message, ...], schema: Mapping[str, Any], failed: str, fault: str
+) -> tuple[Any, str]:
+    """The structured answer and its JSON text, one value at a time.
+
+    failed, fault: what was tried before, for the error. Raises InvalidStructure, and what `ask` raises.
+    """
+    fields = questions_for(schema)
+    if fields is None:
+        raise InvalidStructure(f"{failed}: {fault}")
+    failed += ", nor field by field"
+    answers: dict[Field, Any] = {}
+    for entry in fields:
+        question = {"role": "user", "content": f"{messages[-1]['content']}\n\n{entry.question}"}
+        asked = (*messages[:-1], question)
+        for _ in range(ATTEMPTS):
+            said = await ask(asked, entry.max_tokens, f"asked field by field: {entry.name}")
+            answers[entry] = read_answer(entry, said)
+            if answers[entry] is not None:
+                break
+            again = {"role": "user", "content": entry.question}
+            asked = (*asked, {"role": "assistant", "content": said}, again)
+        else:
+            raise InvalidStructure(f"{failed}: {entry.name}: found no value in {_shortened(said)!r}")
+    value = assemble(answers)
+    text = json.dumps(value, ensure_ascii=False)
+    if (mismatch := parse_structured(text, schema)[1]) is not None:
+        raise InvalidStructure(f"{failed}: {mismatch}")
+    return value, text
+
+
+def _shortened(text: str) -> str:
+    """The beginning of `text`, on one line."""
+    text = " ".join(text.split())
+    return text if len(text) <= SHOWN_CHARS else text[:SHOWN_CHARS] + "…"
 
 
 def questions_for(schema: Mapping[str, Any]) -> tuple[Field, ...] | None:

@@ -1,23 +1,52 @@
-"""Runs a configuration: `run` is an async generator of events, `run_sync` a plain iterator over the same."""
+"""A run from the question to the answer: read this file to see what a Mixture of Agents does.
+
+`run` checks and plans (see plan.py: what every call may receive, and whether it fits), then lets the strategy
+make its calls through a `LiveRun`: layers of agents asked at once, then the summarizer. What happens is told
+as events (events.py) and kept as a trace (trace.py); one call is in calls.py.
+"""
 
 import asyncio
-import contextlib
-import queue
-import threading
+import logging
+import time
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack
 
 from moa_core.config.values import MoAConfig
-from moa_core.errors import ConfigError, LayerFailed, MoAError
+from moa_core.errors import CallFailed, ConfigError, LayerFailed, MoAError, UnexpectedFailure
 from moa_core.providers.base import Provider, Sessional, Wait
-from moa_core.runs.budget import Contexts
-from moa_core.runs.events import AgentWaiting, Event, RunFailed, RunFinished, RunStarted
-from moa_core.runs.execution import LiveRun
+from moa_core.runs.background import in_background
+from moa_core.runs.budget import Contexts, trim_fairly
+from moa_core.runs.calls import AgentCall
+from moa_core.runs.events import (
+    AgentDelta,
+    AgentFailed,
+    AgentFinished,
+    AgentStarted,
+    AgentWaiting,
+    Event,
+    LayerFinished,
+    LayerStarted,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    SummaryDelta,
+)
 from moa_core.runs.plan import DryRun, dry_run, make_plan
-from moa_core.runs.prompts import Message, check_messages
+from moa_core.runs.prompts import Message, check_messages, number_responses
 from moa_core.runs.routing import Router
-from moa_core.runs.strategy_context import Checker
+from moa_core.runs.seeds import call_seed
+from moa_core.runs.strategy_context import (
+    MAX_FEEDBACK_CHARS,
+    SUMMARIZER,
+    AgentResult,
+    AgentTask,
+    Checked,
+    Checker,
+)
+from moa_core.runs.trace import CallRecord, CheckRecord, Trace
 from moa_core.strategies import Strategy, find_strategy
+
+_log = logging.getLogger(__name__)
 
 
 async def run(
@@ -48,39 +77,28 @@ async def run(
     unused = [name for name in config.options if name not in strategy.options]
     notes = (*config.notes, *(f"option {name!r} means nothing to {strategy.name}" for name in unused))
     events.put_nowait(RunStarted(strategy.name, dry.n_layers, config.seed, notes))
-    player = asyncio.create_task(
-        _play(strategy, dry, config, conversation, router, events.put_nowait, checker), name="moa-run"
-    )
-    player.add_done_callback(lambda _: events.put_nowait(None))
+    live = LiveRun(config, conversation, router, events.put_nowait, checker)
+    running = asyncio.create_task(_run_to_the_end(strategy, dry, live), name="moa-run")
+    running.add_done_callback(lambda _: events.put_nowait(None))
     try:
         while (event := await events.get()) is not None:
             yield event
-        await player
+        await running
     finally:
-        player.cancel()
-        await asyncio.wait([player])
+        running.cancel()
+        await asyncio.wait([running])
 
 
-async def _play(
-    strategy: Strategy,
-    dry: DryRun,
-    config: MoAConfig,
-    conversation: tuple[Message, ...],
-    router: Router,
-    emit: Callable[[Event], None],
-    checker: Checker | None,
-) -> None:
-    """Plan, then play; emits everything between RunStarted and the last event, and that one."""
-    contexts = Contexts(router)
-    live = LiveRun(config, conversation, router, emit, contexts, checker)
+async def _run_to_the_end(strategy: Strategy, dry: DryRun, live: "LiveRun") -> None:
+    """Plan, then answer; emits everything between RunStarted and the last event, and that one."""
     async with AsyncExitStack() as stack:
-        for provider in router.providers:
+        for provider in live.router.providers:
             if isinstance(provider, Sessional):
                 await stack.enter_async_context(provider.session())
-        stack.push_async_callback(router.aclose)
+        stack.push_async_callback(live.router.aclose)
         try:
-            show_wait = _wait_shower(dry, emit)
-            plan = await make_plan(config, conversation, router, contexts, show_wait, dry)
+            show_wait = _wait_shower(dry, live.emit)
+            plan = await make_plan(live.config, live.messages, live.router, live.contexts, show_wait, dry)
             plan.check()
             live.messages = plan.messages
             for note in plan.notes:
@@ -88,9 +106,9 @@ async def _play(
             answer = await strategy.answer(live)
         except MoAError as exc:
             reasons = exc.reasons if isinstance(exc, LayerFailed) else {}
-            emit(RunFailed(str(exc), exc, live.trace(), reasons))
+            live.emit(RunFailed(str(exc), exc, live.trace(), reasons))
         else:
-            emit(RunFinished(answer, live.trace(), tuple(live.notes)))
+            live.emit(RunFinished(answer, live.trace(), tuple(live.notes)))
 
 
 def _wait_shower(dry: DryRun, emit: Callable[[Event], None]) -> Callable[[Wait], None]:
@@ -104,6 +122,168 @@ def _wait_shower(dry: DryRun, emit: Callable[[Event], None]) -> Callable[[Wait],
     return show
 
 
+class LiveRun:
+    """One run of one configuration over one conversation, on one event loop."""
+
+    def __init__(
+        self,
+        config: MoAConfig,
+        messages: tuple[Message, ...],
+        router: Router,
+        emit: Callable[[Event], None],
+        checker: Checker | None = None,
+    ) -> None:
+        self.config = config
+        self.messages = messages
+        self.notes: list[str] = []
+        self.router = router
+        self.emit = emit
+        self.contexts = Contexts(router)
+        self._checker = checker
+        self._checks: list[CheckRecord] = []
+        self._started = time.monotonic()
+        self._calls: list[AgentCall] = []
+        self._records: dict[int, CallRecord] = {}
+        self._n_layers = 0
+
+    def clock(self) -> float:
+        """Seconds since the run began."""
+        return time.monotonic() - self._started
+
+    def note(self, text: str) -> None:
+        """Say something that the reader of the answer must see."""
+        self.notes.append(text)
+
+    def publish(self, answer: str) -> None:
+        """Show an answer that no summarizer wrote."""
+        self.emit(SummaryDelta(answer))
+
+    def trace(self) -> Trace:
+        """All calls so far; one that is still going on shows as it stands."""
+        calls = tuple(self._records.get(n) or call.record() for n, call in enumerate(self._calls))
+        return Trace(calls, self.clock(), tuple(self.notes), self.config.seed, tuple(self._checks))
+
+    async def layer(self, tasks: Sequence[AgentTask], title: str = "") -> list[AgentResult]:
+        """Ask all `tasks` at once; the results in their order, failed ones included.
+
+        Raises LayerFailed when every one failed.
+        """
+        self._n_layers += 1
+        layer = self._n_layers
+        self.emit(LayerStarted(layer, tuple(task.agent.name for task in tasks), title))
+        async with asyncio.TaskGroup() as group:
+            calls = [group.create_task(self._ask(layer, i, task)) for i, task in enumerate(tasks)]
+        results = [call.result() for call in calls]
+        answers = tuple(result.passed_on for result in results if result.error is None)
+        self.emit(LayerFinished(layer, answers, len(results) - len(answers)))
+        if not answers:
+            raise LayerFailed(layer, {result.agent.name: str(result.error) for result in results})
+        return results
+
+    async def check(self, answers: Sequence[AgentResult]) -> list[Checked]:
+        """What the checker says of each answer, in their order; each on a thread, all at once."""
+        return list(await asyncio.gather(*(self._try(answer) for answer in answers)))
+
+    async def _try(self, answer: AgentResult) -> Checked:
+        """One answer tried and recorded; a checker that fails is a problem of the check, not of the run."""
+        start_s = self.clock()
+        try:
+            if self._checker is None:
+                raise ConfigError("nothing was handed in that could try an answer", "checker")
+            checked = await asyncio.to_thread(self._checker, answer.text)
+        except Exception as exc:  # the checker is the caller's: what it raises is said, and the run goes on
+            _log.warning("trying the answer of %r failed", answer.agent.name, exc_info=True)
+            checked = Checked(0.0, problem=f"{type(exc).__name__}: {exc}")
+        record = CheckRecord(
+            self._n_layers, answer.agent.name, start_s, self.clock(), checked.share,
+            checked.feedback[:MAX_FEEDBACK_CHARS], checked.problem, answer.text,
+        )  # fmt: skip
+        self._checks.append(record)
+        return Checked(record.share, record.feedback, record.problem)
+
+    async def summarize(self, responses: Sequence[str]) -> str:
+        """The final answer, made of `responses`. A summarizer that fails leaves them as they are, and a note.
+
+        Raises CallFailed when it fails and there are no responses to fall back on.
+        """
+        task = AgentTask(self.config.summarizer, tuple(responses), role=SUMMARIZER)
+        result = await self._ask(self._n_layers + 1, 0, task)
+        if result.error is None:
+            return result.text
+        if not responses:
+            raise result.error
+        self.note("The summarizer gave no answer, so these are the agents' own answers, not combined.")
+        return responses[0].strip() if len(responses) == 1 else number_responses(responses)
+
+    async def _ask(self, layer: int, index: int, task: AgentTask) -> AgentResult:
+        """One call from its first event to its last; faults become values, cancellation passes through."""
+        call = self._new_call(layer, index, task)
+        number = len(self._calls)
+        self._calls.append(call)
+        value, error = None, None
+        try:
+            call.provider = await self.router.route(task.agent)
+            if task.role != SUMMARIZER:
+                place = (layer, task.agent.name, index)
+                self.emit(AgentStarted(*place, task.agent.model, call.provider.name, task.role))
+            task = await self._trimmed(task, call)
+            value = await call.perform(task.filled(self.config, self.messages))
+        except CallFailed as exc:
+            error = exc
+        except Exception as exc:  # the task's outer edge: one defect must not take the others down
+            _log.exception("call of agent %r failed unexpectedly", task.agent.name)
+            error = UnexpectedFailure(f"unexpected {type(exc).__name__}; the log has the details")
+        self._records[number] = call.record(error)
+        result = AgentResult(call.agent, error=error)
+        if error is None:
+            result = AgentResult(call.agent, call.text, call.reasoning, value)
+        self._tell_end(call, self._records[number], error)
+        return result
+
+    def _new_call(self, layer: int, index: int, task: AgentTask) -> AgentCall:
+        """The call of a task, with events as its listeners."""
+        place = (layer, task.agent.name, index)
+
+        def show(text: str, reasoning: str) -> None:
+            is_last = task.role == SUMMARIZER
+            self.emit(SummaryDelta(text, reasoning) if is_last else AgentDelta(*place, text, reasoning))
+
+        def show_wait(wait: Wait) -> None:
+            self.emit(AgentWaiting(*place, wait.reason, wait.wait_s, task.role))
+
+        seed = self._seed(layer, index)
+        return AgentCall(
+            layer, index, task.agent, task.role, seed, self.clock, show, show_wait, start_s=self.clock()
+        )
+
+    async def _trimmed(self, task: AgentTask, call: AgentCall) -> AgentTask:
+        """The task with its helper responses cut to what fits, if the user allows it and it must be."""
+        if not self.config.trim_helpers or not task.responses:
+            return task
+        task, notes = await trim_fairly(task, self.config, self.messages, self.contexts)
+        call.notes.extend(notes)
+        return task
+
+    def _seed(self, layer: int, index: int) -> int | None:
+        """A seed of its own for every call of a seeded run, the same on every machine."""
+        if self.config.seed is None:
+            return None
+        return call_seed(self.config.seed, layer, index)
+
+    def _tell_end(self, call: AgentCall, record: CallRecord, error: CallFailed | None) -> None:
+        """The notes and the last event of a call."""
+        name, is_last = call.agent.name, call.role == SUMMARIZER
+        where = "The summarizer" if is_last else f"Layer {call.layer}, {name}"
+        for note in call.notes:
+            self.note(f"{where}: {note}")
+        place = (call.layer, name, call.index)
+        if error is not None:
+            self.note(f"{where} failed and was left out: {error}")
+            self.emit(AgentFailed(*place, str(error), error, record, call.text, call.role))
+        elif not is_last:
+            self.emit(AgentFinished(*place, call.text, record, call.reasoning, call.role))
+
+
 def run_sync(
     config: MoAConfig,
     messages: str | Sequence[Message],
@@ -115,36 +295,7 @@ def run_sync(
     The run has an event loop of its own on a thread of its own, so it goes on while the caller draws. Closing
     the iterator (or Ctrl-C in it) cancels every call and returns when the thread has ended.
     """
-    events: queue.SimpleQueue[Event | BaseException | None] = queue.SimpleQueue()
-    loop_ready: queue.SimpleQueue[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = queue.SimpleQueue()
-
-    async def pump() -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        loop_ready.put((asyncio.get_running_loop(), task))
-        async with aclosing(run(config, messages, providers, checker)) as stream:
-            async for event in stream:
-                events.put(event)
-
-    def work() -> None:
-        try:
-            asyncio.run(pump())
-        except asyncio.CancelledError:
-            events.put(None)
-        except BaseException as exc:  # handed to the caller's thread, raised there
-            events.put(exc)
-        else:
-            events.put(None)
-
-    thread = threading.Thread(target=work, name="moa-run", daemon=True)
-    thread.start()
-    loop, task = loop_ready.get()
-    try:
-        while (event := events.get()) is not None:
-            if isinstance(event, BaseException):
-                raise event
-            yield event
-    finally:
-        with contextlib.suppress(RuntimeError):  # the loop has already closed
-            loop.call_soon_threadsafe(task.cancel)
-        thread.join()
+    with in_background(lambda: run(config, messages, providers, checker)) as events:
+        for event in events:
+            if event is not None:
+                yield event

@@ -7,6 +7,7 @@ from typing import Any
 
 from moa_core.runs.prompts import Message, with_system
 
+MAX_STARTS = 100  # brackets that may begin the JSON: each is read to its end
 _FENCE = re.compile(r"```(?:json)?\s*\n(.*?)```", re.DOTALL | re.IGNORECASE)
 
 
@@ -23,16 +24,24 @@ def parse_structured(text: str, schema: Mapping[str, Any]) -> tuple[Any, str | N
     """
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match
+    from referencing import Registry
+    from referencing.exceptions import Unresolvable
 
-    validator = Draft202012Validator(dict(schema))
+    # An empty registry: a reference out of the schema is an error, never a request to somebody's server.
+    validator = Draft202012Validator(dict(schema), registry=Registry())
     fault = "there is no JSON in the answer"
     for candidate in _candidates(text):
         try:
             value = json.loads(candidate, parse_constant=_refuse_constant)
+            error = best_match(validator.iter_errors(value))
         except ValueError as exc:
             fault = f"not valid JSON: {exc}" if fault.startswith("there is no") else fault
             continue
-        error = best_match(validator.iter_errors(value))
+        except RecursionError:
+            fault = "the JSON is nested too deeply"
+            continue
+        except Unresolvable as exc:
+            return None, f"the schema refers to {exc.ref!r}, which is not in it"
         if error is None:
             return value, None
         fault = f"{error.json_path}: {error.message}"
@@ -43,13 +52,17 @@ def _candidates(text: str) -> Iterator[str]:
     yield text.strip()
     for match in _FENCE.finditer(text):
         yield match.group(1).strip()
-    decoder = json.JSONDecoder()
-    for start in (match.start() for match in re.finditer(r"[\[{]", text)):
+    decoder, after, tries = json.JSONDecoder(), 0, 0
+    for match in re.finditer(r"[\[{]", text):
+        if match.start() < after:
+            continue  # inside of a value that was tried
+        if (tries := tries + 1) > MAX_STARTS:
+            return
         try:
-            _, end = decoder.raw_decode(text, start)
-        except ValueError:
+            _, after = decoder.raw_decode(text, match.start())
+        except (ValueError, RecursionError):
             continue
-        yield text[start:end]
+        yield text[match.start() : after]
 
 
 def _refuse_constant(name: str) -> float:

@@ -109,6 +109,13 @@ class Engine:
         """How many tokens the prompt of a conversation has."""
         return len(self._template.encode_chat(messages))
 
+    def prepare_schema(self, schema: str) -> None:
+        """Compile a JSON Schema ahead of the requests that have it; the first one takes up to a second.
+
+        Raises InvalidParams when no grammar can be made of it.
+        """
+        self._grammars.start(schema, 1)
+
     def submit(
         self,
         messages: Messages,

@@ -1,7 +1,9 @@
 """The HTTP provider against a real server process: the protocol, its liberties, and its faults."""
 
 import asyncio
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 
 import pytest
@@ -226,6 +228,28 @@ async def test_calls_of_one_session_share_connections(cloud, server):
             await collect(provider, ask("echo"))
 
     assert len({entry["connection"] for entry in server.requests("echo")}) == 1
+
+
+def test_leaving_closes_the_connections_of_the_own_event_loop_only(cloud, server):
+    """Two threads, each with a loop of its own, enter the same provider; the first to enter leaves first."""
+    provider = cloud()
+    both_in, first_out = threading.Barrier(2), threading.Event()
+
+    async def first():
+        async with provider:
+            await asyncio.to_thread(both_in.wait)
+        first_out.set()
+
+    async def second():
+        async with provider:
+            await asyncio.to_thread(both_in.wait)
+            await asyncio.to_thread(first_out.wait)
+            return text_of(await collect(provider, ask("say:still here")))
+
+    with ThreadPoolExecutor() as pool:
+        leaving, staying = pool.submit(asyncio.run, first()), pool.submit(asyncio.run, second())
+        leaving.result(20)
+        assert staying.result(20) == "still here"
 
 
 async def test_field_that_a_server_refuses_by_name_is_left_out(cloud, server):

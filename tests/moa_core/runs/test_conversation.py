@@ -58,6 +58,13 @@ def test_json_round_trips():
         ('{"format": "moa-conversation", "version": 2}', "version 1"),
         ('{"format": "moa-conversation", "version": 1, "turns": [{"question": "q"}]}', r"turns\[0\]: needs"),
         ('{"format": "moa-conversation", "version": 1, "turns": [3]}', r"turns\[0\]: needs"),
+        ('{"format": "moa-conversation", "version": 1, "turns": 3}', "turns: is int; expected a list"),
+        (
+            '{"format": "moa-conversation", "version": 1, "turns": '
+            '[{"question": "q", "answer": "a", "notes": 3}]}',
+            "its notes are no list",
+        ),
+        ("[" * 100_000, "not valid JSON"),
     ],
 )
 def test_wrong_shape_is_refused(text, words):

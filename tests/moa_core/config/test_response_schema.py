@@ -1,0 +1,115 @@
+"""Schemas from a stranger's file: what is dangerous, endless or unknown is refused when it is imported."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moa_core import Agent, ConfigError, MoAConfig
+from moa_core.config.formats import config_schema
+from moa_core.config.response_schema import KEYWORDS, MAX_COUNT, check_response_schema
+from moa_core.config.sampling import Sampling
+from moa_core.runs.plan import plan_sync
+from moa_core.runs.structured import parse_structured
+
+DEEP: dict = {"type": "string"}
+for _ in range(20):
+    DEEP = {"type": "array", "items": DEEP}
+
+REFUSED = {
+    "a million items": ({"type": "array", "minItems": 2_000_000}, "minItems is 2000000; allowed"),
+    "a negative count": ({"minLength": -1}, "minLength is -1"),
+    "half an item": ({"minItems": 1.5}, "minItems is 1.5"),
+    "a list of properties": ({"type": "object", "properties": [1]}, "properties is [1]"),
+    "a property that is a number": ({"properties": {"a": 1}}, "properties.a: is 1"),
+    "an unknown type": ({"type": "colour"}, "type is 'colour'"),
+    "a reference to a server": ({"$ref": "http://127.0.0.1:1/x"}, "only references inside"),
+    "a reference to a file": ({"items": {"$ref": "file:///etc/passwd"}}, "items: $ref is 'file"),
+    "a reference to nothing": ({"$ref": "#/$defs/a"}, "which is not there"),
+    "a reference to itself": ({"$ref": "#"}, "circle"),
+    "a circle of references": (
+        {"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}},
+        "circle",
+    ),
+    "a regular expression": ({"type": "string", "pattern": "(a+)+$"}, "'pattern' is not supported"),
+    "another keyword": ({"uniqueItems": True}, "'uniqueItems' is not supported"),
+    "too deep": (DEEP, "too large"),
+    "too many": ({"properties": {f"p{n}": {} for n in range(600)}}, "too large"),
+    "too much text": ({"enum": ["x" * 30_000]}, "too large"),
+    "a huge number": ({"minimum": 1e300}, "minimum is 1e+300"),
+    "an empty choice": ({"enum": []}, "enum is []"),
+    "no schema": ([], "is []"),
+}
+
+
+@pytest.mark.parametrize(("schema", "said"), REFUSED.values(), ids=REFUSED)
+def test_a_dangerous_schema_is_refused_at_import(schema, said):
+    agent = {"name": "judge", "response_schema": schema}
+    data = {"format": "moa-config", "version": 1, "summarizer": agent}
+
+    with pytest.raises(ConfigError) as caught:
+        MoAConfig.from_json(json.dumps(data))
+    assert said in str(caught.value) or "is not of type" in str(caught.value)
+    with pytest.raises(ConfigError, match="judge"):
+        Agent("judge", response_schema=schema)
+
+
+def test_a_recursive_schema_is_allowed_and_checks_answers():
+    node = {"type": "object", "properties": {"next": {"$ref": "#/$defs/node"}}, "additionalProperties": False}
+    schema = {"$ref": "#/$defs/node", "$defs": {"node": node}}
+    check_response_schema(schema, "here")
+
+    assert parse_structured('{"next": {"next": {}}}', schema) == ({"next": {"next": {}}}, None)
+    assert "unexpected" in parse_structured('{"next": {"last": 1}}', schema)[1]
+
+
+def test_a_reference_is_never_retrieved(server):
+    schema = {"$ref": f"{server.address}/history"}
+
+    value, said = parse_structured('{"a": 1}', schema)
+
+    assert value is None
+    assert "not in it" in said
+    assert server.history()["connections"] == 1  # this very question
+
+
+@given(st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.sampled_from([*KEYWORDS, "pattern"]) | st.text(max_size=3), inner, max_size=4),
+    max_leaves=12,
+))  # fmt: skip
+def test_any_value_is_a_schema_or_a_clear_refusal(value):
+    """What passes can be planned for and checked against without another error."""
+    try:
+        agent = Agent("a", "m", response_schema=value)
+    except ConfigError:
+        return
+    plan_sync(MoAConfig(summarizer=agent), "hi", _Nobody())
+    parse_structured("{}", value or {})
+
+
+def test_the_largest_list_allowed_is_planned_for():
+    item = {"type": "array", "minItems": MAX_COUNT, "items": {"type": "number"}}
+    agent = Agent("a", "m", response_schema={"type": "object", "properties": {"x": item}})
+
+    assert len(plan_sync(MoAConfig(summarizer=agent), "hi", _Nobody()).calls) == 1
+
+
+def test_the_published_schema_has_every_sampling_setting_as_it_is_checked():
+    published = config_schema()["$defs"]["agent"]["properties"]
+
+    for name, item in Sampling.__dataclass_fields__.items():
+        assert {**published[name], **item.metadata["schema"]} == published[name]
+
+
+class _Nobody:
+    name = "nobody"
+
+    async def models(self):
+        return []
+
+    async def stream(self, request):
+        raise AssertionError("a plan asks nobody")
+        yield
