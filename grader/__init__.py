@@ -8,6 +8,7 @@ from grader.errors import (
     SandboxFailed,
     SandboxUnavailable,
     UnknownChallenge,
+    UnusableFile,
 )
 from grader.grading.challenge import Challenge, Check, PublicCase
 from grader.grading.grade import grade
@@ -35,6 +36,7 @@ __all__ = [
     "SandboxUnavailable",
     "Score",
     "UnknownChallenge",
+    "UnusableFile",
     "challenge",
     "challenges",
     "extract_code",

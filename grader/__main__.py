@@ -18,6 +18,7 @@ from pathlib import Path
 from grader.errors import BadChallenge, GraderError, SandboxError, UnknownChallenge
 from grader.grading import batch, packs
 from grader.grading.challenge import DEFAULT_SEED, Challenge
+from grader.grading.files import read_standard_input, read_text, write_text
 from grader.grading.grade import grade
 from grader.grading.html_report import html_report
 from grader.grading.registry import DEFAULT_CHALLENGE, challenge, challenges
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - flushed at exit into nothing
         return DONE
-    except (GraderError, OSError, UnicodeDecodeError) as exc:
+    except GraderError as exc:
         print(f"error: {exc}", file=sys.stderr)
         return USAGE
     return code
@@ -111,7 +112,7 @@ def _task(options: argparse.Namespace) -> Challenge:
 
 
 def _read(file: str) -> str:
-    return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    return read_standard_input() if file == "-" else read_text(Path(file))
 
 
 def _exit_code(report: Report, least: float) -> int:
@@ -142,7 +143,7 @@ def _report(options: argparse.Namespace) -> int:
     else:
         page = as_text(report)
     if options.output:
-        options.output.write_text(page, encoding="utf-8")
+        write_text(options.output, page)
     else:
         print(page, end="")
     return _exit_code(report, options.fail_under)

@@ -4,6 +4,7 @@ GraderError                 its text may be shown to a user
 ├── UnknownChallenge        no challenge by that name (also a ValueError)
 ├── BadChallenge            a challenge folder or pack that cannot be used (also a ValueError)
 ├── BadReport               text that is not a report (also a ValueError)
+├── UnusableFile            a file that cannot be read or written
 └── SandboxError            submissions cannot be run
     ├── SandboxUnavailable  no process, or no protection at all, on this machine
     └── SandboxFailed       the sandbox itself broke; the submission is not to blame
@@ -38,6 +39,15 @@ class BadChallenge(GraderError, ValueError):
 
 class BadReport(GraderError, ValueError):
     """A dict or text that is not a report of this grader."""
+
+
+class UnusableFile(GraderError):
+    """A file or folder that cannot be read or written."""
+
+    def __init__(self, path: str, reason: str, use: str = "read") -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(f"{path} cannot be {use}: {reason}")
 
 
 class SandboxError(GraderError):

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from grader.errors import BadReport, GraderError, SandboxError
+from grader.errors import BadReport, GraderError, SandboxError, UnusableFile
 from grader.grading.challenge import DEFAULT_SEED
+from grader.grading.files import files_in, read_text, write_text
 from grader.grading.registry import DEFAULT_CHALLENGE
 from grader.grading.reply import grade_reply
 from grader.grading.report import Report
@@ -36,17 +37,17 @@ class Graded:
 
 
 def submissions(folder: Path) -> list[Path]:
-    """The files of a folder that can be graded, by name."""
-    return sorted(path for path in folder.iterdir() if path.is_file() and path.suffix in SUFFIXES)
+    """The files of a folder that can be graded, by name. Raises UnusableFile."""
+    return files_in(folder, SUFFIXES)
 
 
 def read_submissions(paths: Iterable[Path]) -> Iterator[tuple[str, str, str]]:
     """Name, text and problem of each file; an unreadable one has a problem instead of a text."""
     for path in paths:
         try:
-            yield path.name, path.read_text(encoding="utf-8"), ""
-        except (OSError, UnicodeDecodeError) as exc:
-            yield path.name, "", f"cannot be read: {exc}"
+            yield path.name, read_text(path), ""
+        except UnusableFile as exc:
+            yield path.name, "", f"cannot be read: {exc.reason}"
 
 
 def key_of(text: str, challenge_name: str, seed: int) -> str:
@@ -98,9 +99,7 @@ def _finished(future: Future[dict[str, Any]], name: str, key: str) -> Graded:
 
 def write_results(path: Path, graded: Sequence[Graded]) -> None:
     """Append results, one JSON object per line, so that an interrupted run loses nothing."""
-    with path.open("a", encoding="utf-8") as file:
-        for each in graded:
-            file.write(json.dumps(each.to_dict()) + "\n")
+    write_text(path, "".join(json.dumps(each.to_dict()) + "\n" for each in graded), append=True)
 
 
 def read_results(path: Path) -> dict[str, Graded]:
@@ -108,7 +107,7 @@ def read_results(path: Path) -> dict[str, Graded]:
     found: dict[str, Graded] = {}
     if not path.exists():
         return found
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in read_text(path).splitlines():
         try:
             row = json.loads(line)
             if row["report"] is not None:

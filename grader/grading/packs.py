@@ -15,6 +15,7 @@ from typing import Any
 
 from grader.errors import BadChallenge
 from grader.grading.challenge import Challenge, Check, Plan
+from grader.grading.files import read_text, write_text
 
 FIELDS = ("task_id", "prompt", "entry_point", "canonical_solution", "test")
 PASSES = Check("passes_tests", "tests", 1, "All assertions of the task's own test hold.")
@@ -37,8 +38,8 @@ class Task:
 
 
 def read_pack(path: Path) -> list[Task]:
-    """Every task of a pack. Raises BadChallenge naming the line that is wrong, OSError when there is no
-    file."""
+    """Every task of a pack. Raises BadChallenge naming the line that is wrong, UnusableFile when
+    there is no such file."""
     tasks = list(_tasks(path))
     if not tasks:
         raise BadChallenge(str(path), "it holds no tasks")
@@ -50,7 +51,7 @@ def read_pack(path: Path) -> list[Task]:
 
 
 def _tasks(path: Path) -> Iterator[Task]:
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(read_text(path).splitlines(), 1):
         if not line.strip():
             continue
         try:
@@ -99,13 +100,13 @@ def pack_challenge(task: Task, path: Path) -> Challenge:
 
 
 def load_pack(path: Path) -> list[Challenge]:
-    """Every task of a pack as a challenge. Raises BadChallenge or OSError."""
+    """Every task of a pack as a challenge. Raises BadChallenge or UnusableFile."""
     return [pack_challenge(task, path) for task in read_pack(path)]
 
 
 def write_pack(path: Path, tasks: Sequence[Task]) -> None:
     """Write tasks in the same format."""
-    path.write_text("".join(json.dumps(asdict(task)) + "\n" for task in tasks), encoding="utf-8")
+    write_text(path, "".join(json.dumps(asdict(task)) + "\n" for task in tasks))
 
 
 def _no_plan(seed: int) -> Plan:

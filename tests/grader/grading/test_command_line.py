@@ -2,6 +2,7 @@
 
 import html.parser
 import json
+import os
 import subprocess
 import sys
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -67,6 +68,41 @@ def test_wrong_names_are_usage_errors(tmp_path, capsys):
     assert main(["score", str(tmp_path / "none.py")]) == USAGE
     assert main(["score", str(GOOD), "--challenge", "nope"]) == USAGE
     assert "there is no challenge 'nope'; there are: user_metrics" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["score", "none.py"], "none.py cannot be read: there is no such file or folder"),
+        (["score", "."], "cannot be read: it is a folder"),
+        (["score", "latin.py"], "latin.py cannot be read: it is not UTF-8 text"),
+        (["score", "good.py/x"], "cannot be read: it is not a folder, or lies below something that is none"),
+        (["batch", "none"], "none cannot be read: there is no such file or folder"),
+        (["batch", "good.py"], "good.py cannot be read: it is not a folder"),
+        (["import", "latin.py"], "latin.py cannot be read: it is not UTF-8 text"),
+        (["report", "good.py", "--output", "none/page.html"], "cannot be written: there is no such file"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+def test_files_that_cannot_be_used_are_named_in_plain_words(arguments, words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "latin.py").write_bytes("# é".encode("latin-1"))
+    (tmp_path / "good.py").write_text(GOOD.read_text())
+    assert main(arguments) == USAGE
+    said = capsys.readouterr().err
+    assert words in said
+    assert "Errno" not in said
+    assert "codec" not in said
+
+
+def test_standard_input_that_is_no_text_is_said_plainly():
+    command = [sys.executable, "-m", "grader", "score", "-"]
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(
+        command, cwd=ROOT, input=b"\xff\xfe", capture_output=True, check=False, env=environment
+    )
+    assert done.returncode == USAGE
+    assert done.stderr == b"error: standard input cannot be read: it is not UTF-8 text\n"
 
 
 def test_seed_is_said_and_used(capsys):
