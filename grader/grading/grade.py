@@ -22,7 +22,7 @@ from grader.grading.display import shorten, show
 from grader.grading.registry import DEFAULT_CHALLENGE
 from grader.grading.registry import challenge as find_challenge
 from grader.grading.report import CaseResult, CheckResult, Report
-from grader.sandbox.judge.client import Run, Sandbox, default_sandbox
+from grader.sandbox.judge.sandbox import Sandbox, SandboxRun, default_sandbox
 
 _SHRINK_ROUNDS = 6
 _SHRINK_WIDTH = 24
@@ -57,7 +57,7 @@ def grade(
     notes = tuple(f"line {line}: {reason}" for line, reason in run.notes)
     refusal = _why_not_run(run, task, source)
     if refusal:
-        return refused(task, used_seed, refusal, run.layers, notes)
+        return refused(task, used_seed, refusal, run.isolation, notes)
     return work.report(run, notes)
 
 
@@ -70,7 +70,7 @@ def _grade_by_test(task: Challenge, seed: int, source: str, box: Sandbox) -> Rep
     run.findings = [(max(0, line - offset), reason) for line, reason in run.findings]
     refusal = _why_not_run(run, task, source)
     if refusal:
-        return refused(task, seed, refusal, run.layers)
+        return refused(task, seed, refusal, run.isolation)
     outcome, check = run.outcomes[0], task.checks[0]
     if outcome.ok:
         message, score = "The task's own test passes.", float(check.points)
@@ -80,7 +80,7 @@ def _grade_by_test(task: Challenge, seed: int, source: str, box: Sandbox) -> Rep
         task.name,
         seed,
         (CheckResult(check.name, check.category, score, float(check.points), message),),
-        sandbox=run.layers,
+        sandbox=run.isolation,
     )
 
 
@@ -95,16 +95,16 @@ def _why_test_failed(outcome: Outcome, test: str) -> str:
 
 
 def refused(
-    task: Challenge, seed: int, reason: str, layers: Sequence[str] = (), notes: Sequence[str] = ()
+    task: Challenge, seed: int, reason: str, isolation: Sequence[str] = (), notes: Sequence[str] = ()
 ) -> Report:
     """The report of a submission that was not run: no points, and the reason at every check."""
     checks = tuple(
         CheckResult(c.name, c.category, 0.0, float(c.points), f"Not run: {reason}.") for c in task.checks
     )
-    return Report(task.name, seed, checks, reason, tuple(notes), tuple(layers))
+    return Report(task.name, seed, checks, reason, tuple(notes), tuple(isolation))
 
 
-def _why_not_run(run: Run, task: Challenge, source: str) -> str:
+def _why_not_run(run: SandboxRun, task: Challenge, source: str) -> str:
     """Why no case was run, as a sentence for the student; "" when the cases were run."""
     if run.stopped == "syntax":
         lines = source.splitlines()
@@ -122,7 +122,7 @@ def _why_not_run(run: Run, task: Challenge, source: str) -> str:
     return ""
 
 
-def _why_not_loaded(run: Run, task: Challenge) -> str:
+def _why_not_loaded(run: SandboxRun, task: Challenge) -> str:
     problem = run.problem or {}
     if isinstance(problem.get("ending"), Outcome):
         ending = problem["ending"]
@@ -151,7 +151,7 @@ class _Work:
     outcomes: dict[tuple[str, bytes, bool], Outcome] = field(default_factory=dict)
     left_s: float = 0.0
 
-    def run_all(self) -> Run:
+    def run_all(self) -> SandboxRun:
         """Make every distinct call of the plan once."""
         self.left_s = self.box.limits.wall_s
         return self.run(
@@ -164,8 +164,8 @@ class _Work:
             ]
         )
 
-    def run(self, calls: Sequence[tuple[str, Call]]) -> Run:
-        """Run the calls that were not made yet and remember their outcomes."""
+    def run(self, calls: Sequence[tuple[str, Call]]) -> SandboxRun:
+        """SandboxRun the calls that were not made yet and remember their outcomes."""
         wanted = {}
         for group, call in calls:
             key = (group, call.text, call.counted)
@@ -189,7 +189,7 @@ class _Work:
                 verdict.faults.append((each, fault))
         return verdict
 
-    def report(self, run: Run, notes: tuple[str, ...]) -> Report:
+    def report(self, run: SandboxRun, notes: tuple[str, ...]) -> Report:
         plan = self.task.plan(self.seed)
         verdicts = {
             group: [self.judge(group, family) for family in families] for group, families in plan.items()
@@ -205,7 +205,7 @@ class _Work:
             where = f" in line {run.problem['line']}" if run.problem.get("line") else ""
             raised = f"the code outside the function raised {run.problem['type']}{where}"
             notes = (*notes, f"{raised}; the function was graded all the same")
-        return Report(self.task.name, self.seed, checks, None, notes, run.layers)
+        return Report(self.task.name, self.seed, checks, None, notes, run.isolation)
 
     def add_mutations(self, verdicts: Mapping[str, list[Verdict]]) -> None:
         """Whoever judges mutation sees every call of the grade."""
@@ -272,7 +272,9 @@ class _Work:
 
     # shrinking
 
-    def shrink(self, verdicts: Mapping[str, list[Verdict]], run: Run) -> dict[int, tuple[Input, Fault]]:
+    def shrink(
+        self, verdicts: Mapping[str, list[Verdict]], run: SandboxRun
+    ) -> dict[int, tuple[Input, Fault]]:
         """For the first failed family of each check, the smallest input found that fails in the same way."""
         if run.stopped == "limit" or any(each.kind == "timeout" for each in run.outcomes):
             return {}

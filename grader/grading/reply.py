@@ -11,7 +11,7 @@ from grader.grading.registry import DEFAULT_CHALLENGE
 from grader.grading.registry import challenge as find_challenge
 from grader.grading.report import Report
 from grader.replies.extraction import Extraction, extract_code
-from grader.sandbox.judge.client import Sandbox
+from grader.sandbox.judge.sandbox import Sandbox
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ class Report:
 
     refusal: why nothing was run (forbidden move, no such function, too large), else None.
     notes: what the participant should know beside the checks, in plain sentences.
-    sandbox: the protection layers that were active while the submission ran.
+    sandbox: the isolation measures that were active while the submission ran.
     The same source, challenge and seed give the same report; only `sandbox` depends on the machine.
     """
 

@@ -11,7 +11,7 @@ from grader.grading.registry import DEFAULT_CHALLENGE
 from grader.grading.registry import challenge as find_challenge
 from grader.grading.reply import grade_reply
 from grader.grading.report import Report
-from grader.sandbox.judge.client import Sandbox
+from grader.sandbox.judge.sandbox import Sandbox
 
 SHOWN_FAILURES = 3
 """So many failed checks go back at once: a small model loses a long list."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-PARENT_LAYERS = ("empty environment", "empty folder", "unprivileged user", "namespaces")
-CHILD_LAYERS = (
+PARENT_ISOLATION = ("empty environment", "empty folder", "unprivileged user", "namespaces")
+CHILD_ISOLATION = (
     "closed files",
     "no new privileges",
     "landlock",
@@ -13,13 +13,13 @@ CHILD_LAYERS = (
     "seccomp",
     "audit hook",
 )
-ALL_LAYERS = (*PARENT_LAYERS, *CHILD_LAYERS)
-"""Names of the protection layers, in the order in which they are applied."""
+ALL_ISOLATION = (*PARENT_ISOLATION, *CHILD_ISOLATION)
+"""Names of the isolation measures, in the order in which they are applied."""
 
 
 @dataclass(frozen=True)
-class Limits:
-    """Limits of one grade. Wall time is watched from outside, the rest is enforced by the kernel where it
+class SandboxLimits:
+    """What one grade may use. Wall time is watched from outside, the rest is enforced by the kernel where it
     can.
 
     wall_s: the whole grade. silence_s: wall time without any result. cpu_s: CPU time per group of cases (a

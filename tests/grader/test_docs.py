@@ -9,7 +9,7 @@ import pytest
 import grader
 from grader import challenges
 from grader.__main__ import main
-from grader.sandbox.limits import ALL_LAYERS, Limits
+from grader.sandbox.limits import ALL_ISOLATION, SandboxLimits
 
 ROOT = Path(__file__).resolve().parents[2]
 DOC = (ROOT / "docs" / "grader.md").read_text(encoding="utf-8")
@@ -31,9 +31,9 @@ def test_commands_of_the_table_exist(capsys):
     assert commands <= listed
 
 
-def test_layers_and_limits_of_the_table_are_those_of_the_code():
-    assert [layer for layer in ALL_LAYERS if layer not in DOC] == []
-    limits = Limits()
+def test_isolation_and_limits_of_the_table_are_those_of_the_code():
+    assert [measure for measure in ALL_ISOLATION if measure not in DOC] == []
+    limits = SandboxLimits()
     assert f"{limits.cpu_s:g} s of CPU per check, {limits.silence_s:g} s without a word" in DOC
     assert f"{limits.wall_s:g} s in all" in DOC
 

@@ -6,14 +6,6 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from grader.grading.answers import (
-    cap_idle,
-    fixed_and_drawn,
-    growth_calls,
-    judge_equal,
-    judge_steps,
-    judge_unchanged,
-)
 from grader.grading.challenge import (
     Args,
     Challenge,
@@ -25,6 +17,14 @@ from grader.grading.challenge import (
     Plan,
     cached_plan,
     remove_items,
+)
+from grader.grading.judges import (
+    cap_idle,
+    fixed_and_drawn,
+    growth_calls,
+    judge_equal,
+    judge_steps,
+    judge_unchanged,
 )
 from grader.grading.random_source import Draws
 

@@ -8,8 +8,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from grader.grading.answers import fixed_and_drawn, judge_equal
 from grader.grading.challenge import Args, Challenge, Check, Plan, cached_plan
+from grader.grading.judges import fixed_and_drawn, judge_equal
 from grader.grading.random_source import Draws
 
 SECONDS = {"d": 86_400, "h": 3600, "m": 60, "s": 1}

@@ -26,9 +26,9 @@ from grader.challenges.user_metrics.draws import (
     draw_users,
 )
 from grader.challenges.user_metrics.inputs import ANNA, BEN, CARL, YEAR, make_args, some_left, user
-from grader.grading.answers import growth_calls, judge_steps, judge_unchanged
 from grader.grading.challenge import Args, Family, Fault, Input, Outcome, Plan, cached_plan
 from grader.grading.display import show
+from grader.grading.judges import growth_calls, judge_steps, judge_unchanged
 from grader.grading.random_source import Draws
 
 SMALL, LARGE = 500, 2000

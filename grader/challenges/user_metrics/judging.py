@@ -10,9 +10,9 @@ from math import isclose
 from typing import Any
 
 from grader.challenges.user_metrics.reference import FIELDS, KEYS, TOP, calculate_user_metrics
-from grader.grading.answers import crash, equal, is_number
 from grader.grading.challenge import Args, Fault, Outcome
 from grader.grading.display import show
+from grader.grading.judges import crash, equal, is_number
 
 AVERAGE, PERFORMERS, COUNT = FIELDS
 SCORE = "engagement_score"

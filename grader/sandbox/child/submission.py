@@ -1,7 +1,7 @@
 """One submission, run: policy, load, calls. Everything here happens in a process that is thrown away.
 
 The child reads one request, then says what it finds, one line of JSON per step:
-{"layers": [...]}, {"policy": {...}}, {"loaded": ...}, {"call": n, ...} for each call, {"done": true}.
+{"isolation": [...]}, {"policy": {...}}, {"loaded": ...}, {"call": n, ...} for each call, {"done": true}.
 """
 
 from __future__ import annotations
@@ -19,31 +19,31 @@ from types import CodeType, ModuleType, TracebackType
 from typing import Any, NoReturn
 
 from grader.sandbox import wire
-from grader.sandbox.child import guarded_builtins as guard
-from grader.sandbox.child import work_counter as instrument
+from grader.sandbox.child import guarded_builtins, work_counter
 from grader.sandbox.child.guarded_builtins import SUBMISSION
-from grader.sandbox.isolation.measures import apply_layers
-from grader.sandbox.policy import static_check as policy
-from grader.sandbox.policy import syntax
+from grader.sandbox.isolation.measures import isolate_child
+from grader.sandbox.policy import static_check, syntax
 from grader.sandbox.policy.names import OWN, SCAN, TICK, TYPE, VARS
 
 RECURSION_LIMIT = 1000
 CHECK = "check"
 """File name of a pack's own test code, for tracebacks."""
-_GUARDS = {VARS: guard.guarded_vars, TYPE: type, OWN: guard.own_target}
+_GUARDS = {VARS: guarded_builtins.guarded_vars, TYPE: type, OWN: guarded_builtins.own_target}
 
 FIRST_BUDGET = 3_000_000
 """Steps the first counted call of a group may take: a linear pass over 500 users takes a few thousand."""
 
 
-def run_child(in_fd: int, out_fd: int, modules: Mapping[str, ModuleType], keep_fds: bool = False) -> NoReturn:
+def serve_request(
+    in_fd: int, out_fd: int, modules: Mapping[str, ModuleType], keep_fds: bool = False
+) -> NoReturn:
     """Serve one request and end the process. Never returns."""
     status = 70
     try:
         request = _read_all(in_fd)
         header_text, _, calls = request.partition(b"\n")
         header = json.loads(header_text)
-        status = _Child(header, calls.split(b"\n") if calls else [], out_fd, modules).serve()
+        status = _SubmissionProcess(header, calls.split(b"\n") if calls else [], out_fd, modules).serve()
     finally:
         os._exit(status)
 
@@ -56,7 +56,7 @@ def _read_all(fd: int) -> bytes:
     return b"".join(parts)
 
 
-class _Child:
+class _SubmissionProcess:
     def __init__(
         self, header: dict[str, Any], calls: list[bytes], out_fd: int, modules: Mapping[str, ModuleType]
     ):
@@ -88,16 +88,16 @@ class _Child:
 
     def serve(self) -> int:
         """Everything one child does; returns its exit code."""
-        layers = apply_layers(self.header["layers"], self.header["limits"], keep=(self.out_fd,))
-        hooked = "audit hook" in self.header["layers"]
-        self.send({"layers": [*layers, "audit hook"] if hooked else layers})
+        isolation = isolate_child(self.header["isolation"], self.header["limits"], keep=(self.out_fd,))
+        hooked = "audit hook" in self.header["isolation"]
+        self.send({"isolation": [*isolation, "audit hook"] if hooked else isolation})
         self.arm()
         program = self.read(self.header["source"])
         if program is None:
             return 0
         if hooked:  # only now: the compiler opens a broken source's file to quote from it
-            guard.install_audit_hook(self.refuse_event)
-        sys.stdout = sys.stderr = guard.Sink()
+            guarded_builtins.install_audit_hook(self.refuse_event)
+        sys.stdout = sys.stderr = guarded_builtins.Sink()
         if self.header["check"]:
             self.run_check(program)
         else:
@@ -116,14 +116,14 @@ class _Child:
         """Parse, check and compile the source; say what was found; None when it must not run."""
         try:
             tree = syntax.parse(source, SUBMISSION)
-            found = policy.check(tree) if self.header["policy"] else policy.Verdict()
+            found = static_check.check(tree) if self.header["policy"] else static_check.PolicyFindings()
             self.send({"policy": self.findings(tree, found)})
             if found.refused or not self.defines_function(tree):
                 return None
             counted = any(line[:1] == b"#" for line in self.calls)
             return _Program(
-                _compile(instrument.prepare(_without(tree, found.unused))),
-                _compile(instrument.instrument(instrument.prepare(_parse_again(source))))
+                _compile(work_counter.prepare(_without(tree, found.unused))),
+                _compile(work_counter.instrument(work_counter.prepare(_parse_again(source))))
                 if counted
                 else None,
             )
@@ -133,7 +133,7 @@ class _Child:
             self.send({"syntax": {"line": 0}})
         return None
 
-    def findings(self, tree: ast.Module, found: policy.Verdict) -> dict[str, Any]:
+    def findings(self, tree: ast.Module, found: static_check.PolicyFindings) -> dict[str, Any]:
         """What the policy says, as plain data."""
         return {
             "refused": [[each.line, each.reason] for each in found.refused[:10]],
@@ -170,14 +170,14 @@ class _Child:
             else:
                 self.call(index, plain, text, None)
 
-    def counter(self, budget: int, index: int) -> instrument.Counter:
+    def counter(self, budget: int, index: int) -> work_counter.Counter:
         """A step counter that ends the process, with a word to the judge, when the budget is used up."""
 
         def exhausted() -> NoReturn:
             self.send({"call": index, "steps": -1, "budget": budget})
             os._exit(0)
 
-        return instrument.Counter(budget, exhausted)
+        return work_counter.Counter(budget, exhausted)
 
     def arm(self) -> None:
         """Give the next group of cases its CPU time; the kernel ends the process when it is used up."""
@@ -188,7 +188,9 @@ class _Child:
         """Execute the submission's module and return the function; ends the process when there is none."""
         module = ModuleType(SUBMISSION)
         space = module.__dict__
-        reduced = guard.make_builtins(self.modules) if self.header["guard"] else dict(vars(builtins))
+        reduced = (
+            guarded_builtins.make_builtins(self.modules) if self.header["guard"] else dict(vars(builtins))
+        )
         space["__builtins__"] = {**reduced, **_GUARDS, **extra}
         sys.modules[SUBMISSION] = module
         problem = None
@@ -206,7 +208,7 @@ class _Child:
         return function
 
     def call(
-        self, index: int, function: Callable[..., Any], text: bytes, counter: instrument.Counter | None
+        self, index: int, function: Callable[..., Any], text: bytes, counter: work_counter.Counter | None
     ) -> None:
         """Make one call and tell the judge what came of it."""
         args = wire.from_json(text)
@@ -274,7 +276,7 @@ class _Drop(ast.NodeTransformer):
 def _parse_again(source: str) -> ast.Module:
     """A second tree of the same source, with the same imports left out."""
     tree = syntax.parse(source, SUBMISSION)
-    return _without(tree, policy.check(tree).unused)
+    return _without(tree, static_check.check(tree).unused)
 
 
 def _without(tree: ast.Module, dropped: list[ast.stmt]) -> ast.Module:

@@ -36,14 +36,14 @@ import signal  # noqa: E402
 import socket  # noqa: E402
 import struct  # noqa: E402
 
-from grader.sandbox.child import guarded_builtins as guard  # noqa: E402
-from grader.sandbox.child.submission import run_child  # noqa: E402
-from grader.sandbox.isolation.measures import settle_parent  # noqa: E402
+from grader.sandbox.child import guarded_builtins  # noqa: E402
+from grader.sandbox.child.submission import serve_request  # noqa: E402
+from grader.sandbox.isolation.measures import isolate_parent  # noqa: E402
 
 MESSAGE = struct.Struct("!cI")
 
 
-class _Host:
+class _ForkServer:
     def __init__(self, control: socket.socket, modules: dict[str, ModuleType]) -> None:
         self.control = control
         self.modules = modules
@@ -89,7 +89,7 @@ class _Host:
         if pid == 0:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            run_child(request_fd, result_fd, self.modules)
+            serve_request(request_fd, result_fd, self.modules)
         os.close(request_fd)
         os.close(result_fd)
         self.children[pid] = (run, status_fd)
@@ -114,19 +114,19 @@ def _say(fd: int, message: dict[str, Any]) -> None:
         os.close(fd)
 
 
-def main(where: str, layers: list[str]) -> None:
+def main(where: str, isolation: list[str]) -> None:
     """Load everything, give up every privilege, and serve."""
-    modules = guard.load_modules()
+    modules = guarded_builtins.load_modules()
     if where == "once":
-        settle_parent(layers)
-        run_child(os.dup(0), os.dup(1), modules)
+        isolate_parent(isolation)
+        serve_request(os.dup(0), os.dup(1), modules)
     control = socket.socket(fileno=int(where))
-    host = _Host(control, modules)
-    active = settle_parent(layers)
+    host = _ForkServer(control, modules)
+    active = isolate_parent(isolation)
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 50, 100)
-    control.sendall(json.dumps({"pid": os.getpid(), "layers": active}).encode() + b"\n")
+    control.sendall(json.dumps({"pid": os.getpid(), "isolation": active}).encode() + b"\n")
     host.serve()
 
 

@@ -1,8 +1,8 @@
-"""The layers of protection around a submission, each applied where the machine has it.
+"""The isolation around a submission, each measure applied where the machine has it.
 
-Process-wide ones are set up once in the warm parent and inherited (`settle_parent`); the others in each
-child right before the submission is looked at (`apply_layers`). Every layer stands alone: if one is missing
-the others still hold, and the names of those that were really active go into the report.
+Process-wide ones are set up once in the warm parent and inherited (`isolate_parent`); the others in each
+child right before the submission is looked at (`isolate_child`). Every measure stands alone: if one is
+missing the others still hold, and the names of those that were really active go into the report.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def libc() -> Any:
     return ctypes.CDLL(None, use_errno=True)
 
 
-def settle_parent(wanted: Collection[str]) -> list[str]:
-    """Apply the layers that the warm parent sets up once; returns those that took hold."""
+def isolate_parent(wanted: Collection[str]) -> list[str]:
+    """Apply the measures that the warm parent sets up once; returns those that took hold."""
     steps: dict[str, Callable[[], bool]] = {
         "empty environment": _empty_environment,
         "empty folder": _empty_folder,
@@ -50,8 +50,8 @@ def settle_parent(wanted: Collection[str]) -> list[str]:
     return [name for name, step in steps.items() if name in wanted and step()]
 
 
-def apply_layers(wanted: Collection[str], limits: Mapping[str, Any], keep: Sequence[int]) -> list[str]:
-    """Apply the layers of one child; returns those that took hold. keep: file descriptors that stay open."""
+def isolate_child(wanted: Collection[str], limits: Mapping[str, Any], keep: Sequence[int]) -> list[str]:
+    """Apply the measures of one child; returns those that took hold. keep: descriptors that stay open."""
     _die_with_parent()
     steps: dict[str, Callable[[], bool]] = {
         "closed files": lambda: _close_files(keep),

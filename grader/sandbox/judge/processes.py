@@ -19,16 +19,16 @@ from pathlib import Path
 from typing import Any
 
 from grader.errors import SandboxFailed, SandboxUnavailable
-from grader.sandbox.limits import Limits
+from grader.sandbox.limits import SandboxLimits
 
-HOST = Path(__file__).parents[1] / "child" / "warm_parent.py"
+WARM_PARENT_SCRIPT = Path(__file__).parents[1] / "child" / "warm_parent.py"
 HAS_FORK = hasattr(os, "fork") and hasattr(socket, "send_fds")
 _START_S = 20.0
 _BREATH_S = 0.002
 
 
 @dataclass
-class Attempt:
+class ChildRecord:
     """One child's life: the messages it sent and how it ended. ending: exit code, or "timeout"."""
 
     messages: list[dict[str, Any]]
@@ -36,14 +36,14 @@ class Attempt:
     cpu_s: float = 0.0
 
 
-class ParentGone(SandboxFailed):
+class WarmParentGone(SandboxFailed):
     """The warm parent ended before its child did."""
 
 
 class Watch:
     """The clock of one child: too long without a word, or past the deadline of the whole run."""
 
-    def __init__(self, limits: Limits, deadline: float) -> None:
+    def __init__(self, limits: SandboxLimits, deadline: float) -> None:
         self.silence_s = limits.silence_s
         self.output_bytes = limits.output_bytes + (1 << 20)
         self.deadline = deadline
@@ -82,10 +82,18 @@ class Messages:
         return self._left >= 0
 
 
-class WarmParent:
-    def __init__(self, layers: Sequence[str]) -> None:
+class WarmParentHandle:
+    def __init__(self, isolation: Sequence[str]) -> None:
         ours, theirs = socket.socketpair()
-        command = [sys.executable, "-s", "-S", "-P", str(HOST), str(theirs.fileno()), ",".join(layers)]
+        command = [
+            sys.executable,
+            "-s",
+            "-S",
+            "-P",
+            str(WARM_PARENT_SCRIPT),
+            str(theirs.fileno()),
+            ",".join(isolation),
+        ]
         try:
             self._process = subprocess.Popen(
                 command,
@@ -107,7 +115,7 @@ class WarmParent:
         self._numbers = count(1)
         self.pid = self._process.pid
         self._finalizer = weakref.finalize(self, _end, ours, self._process)
-        self.layers = self._greeting()
+        self.isolation = self._greeting()
 
     def _greeting(self) -> tuple[str, ...]:
         self._control.settimeout(_START_S)
@@ -123,7 +131,7 @@ class WarmParent:
         except TimeoutError as exc:
             raise SandboxUnavailable(f"submissions cannot be run: no answer within {_START_S:g} s") from exc
         self._control.settimeout(None)
-        return tuple(json.loads(text)["layers"])
+        return tuple(json.loads(text)["isolation"])
 
     @property
     def is_alive(self) -> bool:
@@ -132,7 +140,7 @@ class WarmParent:
     def close(self) -> None:
         self._finalizer()
 
-    def attempt(self, request: bytes, watch: Watch) -> Attempt:
+    def one_child(self, request: bytes, watch: Watch) -> ChildRecord:
         number = next(self._numbers) & 0xFFFFFFFF
         with ExitStack() as stack:
             request_read, request_write = _pipe(stack)
@@ -145,7 +153,7 @@ class WarmParent:
                         self._control, [message], [request_read.fd, result_write.fd, status_write.fd]
                     )
             except OSError as exc:
-                raise ParentGone("the sandbox process ended unexpectedly") from exc
+                raise WarmParentGone("the sandbox process ended unexpectedly") from exc
             for end in (request_read, result_write, status_write):
                 end.close()
             messages = Messages(watch.output_bytes)
@@ -155,9 +163,9 @@ class WarmParent:
                     self._control.sendall(b"K" + number.to_bytes(4, "big"))
             status = _read_status(status_read.fd)
         found = messages.found
-        if found and "layers" in found[0]:
-            found[0]["layers"] = [*self.layers, *found[0]["layers"]]
-        return Attempt(found, status["exit"] if in_time else "timeout", status["cpu_s"])
+        if found and "isolation" in found[0]:
+            found[0]["isolation"] = [*self.isolation, *found[0]["isolation"]]
+        return ChildRecord(found, status["exit"] if in_time else "timeout", status["cpu_s"])
 
 
 def _end(control: socket.socket, process: subprocess.Popen[bytes]) -> None:
@@ -241,14 +249,14 @@ def _read_status(fd: int) -> dict[str, Any]:
     poll.register(fd, select.POLLIN)
     data = os.read(fd, 4096) if poll.poll(10_000) else b""
     if not data:
-        raise ParentGone("the sandbox process ended while it ran a submission")
+        raise WarmParentGone("the sandbox process ended while it ran a submission")
     status: dict[str, Any] = json.loads(data)
     return status
 
 
-def spawn(request: bytes, layers: Sequence[str], watch: Watch) -> Attempt:
+def spawn(request: bytes, isolation: Sequence[str], watch: Watch) -> ChildRecord:
     """A fresh interpreter for one run, killed from outside when its time is up."""
-    command = [sys.executable, "-s", "-S", "-P", str(HOST), "once", ",".join(layers)]
+    command = [sys.executable, "-s", "-S", "-P", str(WARM_PARENT_SCRIPT), "once", ",".join(isolation)]
     process = subprocess.Popen(
         command, env=_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
@@ -261,4 +269,4 @@ def spawn(request: bytes, layers: Sequence[str], watch: Watch) -> Attempt:
         ending = "timeout"
     messages = Messages(watch.output_bytes)
     messages.feed(data)
-    return Attempt(messages.found, ending)
+    return ChildRecord(messages.found, ending)

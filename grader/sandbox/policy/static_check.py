@@ -1,6 +1,6 @@
 """The static look at a submission before it runs: forbidden moves, with line number and reason.
 
-This is the first layer, not the wall: it turns an attempt into a clear sentence. What gets past it meets
+This is the first hurdle, not the wall: it turns an attempt into a clear sentence. What gets past it meets
 the guarded built-ins, the audit hook and the kernel's limits.
 """
 
@@ -37,7 +37,7 @@ class Finding:
 
 
 @dataclass
-class Verdict:
+class PolicyFindings:
     """refused: forbidden moves. notes: harmless things that will not work here, in plain words.
 
     unused: top-level imports of forbidden modules nobody uses; they are dropped instead of refused.
@@ -48,11 +48,11 @@ class Verdict:
     unused: list[ast.stmt] = field(default_factory=list)
 
 
-def check(tree: ast.Module) -> Verdict:
+def check(tree: ast.Module) -> PolicyFindings:
     """Look through a parsed submission. Never raises on a tree that `ast.parse` made."""
     visitor = _Visitor(tree)
     visitor.visit(tree)
-    found = visitor.verdict
+    found = visitor.findings
     for finding in (found.refused, found.notes):
         finding.sort(key=lambda each: (each.line, each.reason))
     return found
@@ -60,7 +60,7 @@ def check(tree: ast.Module) -> Verdict:
 
 class _Visitor(ast.NodeVisitor):
     def __init__(self, tree: ast.Module) -> None:
-        self.verdict = Verdict()
+        self.findings = PolicyFindings()
         self.used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
         self.own = _own_attributes(tree)
         self.bound = _bound_names(tree)
@@ -73,10 +73,10 @@ class _Visitor(ast.NodeVisitor):
         self.records = _record_classes(tree)
 
     def refuse(self, node: ast.AST, reason: str) -> None:
-        self.verdict.refused.append(Finding(getattr(node, "lineno", 0), reason))
+        self.findings.refused.append(Finding(getattr(node, "lineno", 0), reason))
 
     def note(self, node: ast.AST, reason: str) -> None:
-        self.verdict.notes.append(Finding(getattr(node, "lineno", 0), reason))
+        self.findings.notes.append(Finding(getattr(node, "lineno", 0), reason))
 
     # imports
 
@@ -87,7 +87,7 @@ class _Visitor(ast.NodeVisitor):
                 self.check_available(node, alias.name)
             return
         if all((alias.asname or alias.name.partition(".")[0]) not in self.used for alias in bad):
-            self.verdict.unused.append(node)
+            self.findings.unused.append(node)
             self.note(node, f"`import {bad[0].name}` is not used and was left out")
             return
         self.refuse(node, f"`import {bad[0].name}` reaches outside the function; use the data it is given")
@@ -98,7 +98,7 @@ class _Visitor(ast.NodeVisitor):
             if not node.level and all(
                 (a.asname or a.name) not in self.used and a.name != "*" for a in node.names
             ):
-                self.verdict.unused.append(node)
+                self.findings.unused.append(node)
                 self.note(node, f"`from {module} import ...` is not used and was left out")
             else:
                 self.refuse(node, f"`from {module or '.'} import ...` reaches outside the function")

@@ -290,7 +290,7 @@ def test_other_data_is_no_report(data):
         Report.from_dict(data)
 
 
-def test_report_names_its_layers():
+def test_report_names_its_isolation():
     assert "audit hook" in grade(solution("good_heapq")).to_dict()["sandbox"]
 
 

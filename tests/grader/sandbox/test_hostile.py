@@ -7,11 +7,11 @@ import pytest
 
 from grader import grade
 from grader.grading.challenge import Call
-from grader.sandbox import Limits, Sandbox
+from grader.sandbox import Sandbox, SandboxLimits
 
 PROGRAMS = sorted((Path(__file__).parents[1] / "hostile").glob("*.txt"))
 HONEST = (Path(__file__).parents[1] / "solutions" / "good_heapq.py").read_text(encoding="utf-8")
-LIMITS = Limits(wall_s=6.0, silence_s=1.0, cpu_s=0.3, max_timeouts=2, max_restarts=4)
+LIMITS = SandboxLimits(wall_s=6.0, silence_s=1.0, cpu_s=0.3, max_timeouts=2, max_restarts=4)
 TRACES = (Path("/tmp/grader-was-here"),)
 
 
@@ -57,7 +57,7 @@ def test_hostile_program_gains_nothing(path, box, world):
 
 
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
-def test_layers_behind_the_policy_contain_it_too(path, box, world):
+def test_isolation_behind_the_policy_contain_it_too(path, box, world):
     """Without the static look and with Python's own built-ins, only the process and the kernel are left."""
     users = [{"last_login": "2024-05-05", "posts": 1, "comments": 1, "likes": 1, "days_active": 1}]
     calls = [
@@ -96,7 +96,7 @@ def test_results_before_a_hang_are_kept(box):
 def test_results_around_a_death_are_kept(box):
     source = "import os\ndef f(x):\n    if x == 2:\n        os._exit(0)\n    return x * 10\n"
     calls = [("all", Call((number,))) for number in (1, 2, 3)]
-    sandbox = Sandbox(LIMITS, layers=("resource limits",))
+    sandbox = Sandbox(LIMITS, isolation=("resource limits",))
     outcomes = sandbox.run(source, "f", calls, policy=False, guard=False).outcomes
     sandbox.close()
     assert [outcome.kind for outcome in outcomes] == ["value", "died", "value"]
@@ -139,7 +139,7 @@ def f(x):
     [
         '{"call": 0, "plain": 99, "steps": "many", "mutated": "no"}',
         '{"call": 1, "plain": 99}',
-        '{"layers": 5}',
+        '{"isolation": 5}',
         '{"policy": {"refused": [[1]], "notes": 3, "defined": 1}}',
         '{"loaded": true, "problem": {"type": [], "line": {}}}',
         '{"loaded": true, "problem": 7}',
@@ -154,8 +154,8 @@ def f(x):
 )
 @pytest.mark.parametrize("moment", ["early", "late"])
 def test_forged_messages_never_break_the_judge(line, moment):
-    """With nearly every layer off, a submission can write to the judge's pipe: it is read as data."""
-    box = Sandbox(LIMITS, layers=("closed files",))
+    """With nearly every measure off, a submission can write to the judge's pipe: it is read as data."""
+    box = Sandbox(LIMITS, isolation=("closed files",))
     early = f"shout({line + chr(10)!r})" if moment == "early" else ""
     source = FORGER.format(early=early, late=line + "\n" if moment == "late" else "")
     run = box.run(source, "f", [("g", Call((1,))), ("g", Call((2,)))], policy=False, guard=False)

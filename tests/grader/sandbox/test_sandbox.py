@@ -15,7 +15,7 @@ import pytest
 
 from grader import grade
 from grader.grading.challenge import Call, Opaque
-from grader.sandbox import Limits, Sandbox, wire
+from grader.sandbox import Sandbox, SandboxLimits, wire
 from grader.sandbox.child.work_counter import Counter, instrument
 from grader.sandbox.policy.names import SCAN, TICK
 from grader.sandbox.policy.static_check import check
@@ -26,7 +26,7 @@ GOOD = Path(__file__).parents[1] / "solutions" / "good_heapq.py"
 
 @pytest.fixture(scope="module")
 def box():
-    sandbox = Sandbox(Limits(wall_s=6.0, silence_s=2.0, cpu_s=0.5))
+    sandbox = Sandbox(SandboxLimits(wall_s=6.0, silence_s=2.0, cpu_s=0.5))
     yield sandbox
     sandbox.close()
 
@@ -309,7 +309,7 @@ def test_parent_ends_with_the_judge():
 
 def test_limits_must_be_positive():
     with pytest.raises(ValueError, match="cpu_s must be positive, got 0"):
-        Limits(cpu_s=0)
+        SandboxLimits(cpu_s=0)
 
 
 def test_grade_uses_the_sandbox_it_is_given(box):

@@ -1,4 +1,4 @@
-"""Each protection layer alone, with Python's own built-ins and no policy in front of it."""
+"""Each isolation measure alone, with Python's own built-ins and no policy in front of it."""
 
 import os
 
@@ -6,11 +6,11 @@ import pytest
 
 from grader.errors import SandboxUnavailable
 from grader.grading.challenge import Call
-from grader.sandbox import Limits, Sandbox
+from grader.sandbox import Sandbox, SandboxLimits
 from grader.sandbox.isolation.seccomp import filter_program
-from grader.sandbox.limits import ALL_LAYERS
+from grader.sandbox.limits import ALL_ISOLATION
 
-LIMITS = Limits(wall_s=6.0, silence_s=2.0, cpu_s=0.5, memory_bytes=300 << 20)
+LIMITS = SandboxLimits(wall_s=6.0, silence_s=2.0, cpu_s=0.5, memory_bytes=300 << 20)
 
 PROBE = """
 import posix as os
@@ -58,20 +58,20 @@ def probe(what):
 """
 
 
-def probe(layers, what):
-    """What the action comes to under these layers alone; skips where the machine lacks them."""
-    box = Sandbox(LIMITS, layers=layers)
+def probe(isolation, what):
+    """What the action comes to under these measures alone; skips where the machine lacks them."""
+    box = Sandbox(LIMITS, isolation=isolation)
     try:
         run = box.run(PROBE, "probe", [("probe", Call((what,)))], policy=False, guard=False)
     finally:
         box.close()
-    if not set(layers) <= set(run.layers):
-        pytest.skip(f"this machine has no {', '.join(set(layers) - set(run.layers))}")
+    if not set(isolation) <= set(run.isolation):
+        pytest.skip(f"this machine has no {', '.join(set(isolation) - set(run.isolation))}")
     return run
 
 
 @pytest.mark.parametrize(
-    ("layer", "what", "result"),
+    ("measure", "what", "result"),
     [
         ("seccomp", "open a file", "PermissionError"),
         ("seccomp", "write a file", "PermissionError"),
@@ -93,8 +93,8 @@ def probe(layers, what):
         ("no new privileges", "privileges", "1"),
     ],
 )
-def test_layer_holds_alone(layer, what, result):
-    outcome = probe((layer,), what).outcomes[0]
+def test_measure_holds_alone(measure, what, result):
+    outcome = probe((measure,), what).outcomes[0]
     assert outcome.value == result
 
 
@@ -119,17 +119,17 @@ def test_audit_hook_refuses_alone(what):
     assert run.outcomes[0].kind == "not_run"
 
 
-def test_every_layer_that_was_wanted_is_active_on_this_linux():
+def test_every_measure_that_was_wanted_is_active_on_this_linux():
     box = Sandbox(LIMITS)
     run = box.run("def f():\n    return 1\n", "f", [("g", Call(()))])
     box.close()
-    assert set(run.layers) <= set(ALL_LAYERS)
-    assert {"empty environment", "closed files", "resource limits", "audit hook"} <= set(run.layers)
+    assert set(run.isolation) <= set(ALL_ISOLATION)
+    assert {"empty environment", "closed files", "resource limits", "audit hook"} <= set(run.isolation)
 
 
-def test_nothing_runs_without_any_layer():
-    box = Sandbox(LIMITS, layers=())
-    with pytest.raises(SandboxUnavailable, match="none of the protection layers"):
+def test_nothing_runs_without_any_measure():
+    box = Sandbox(LIMITS, isolation=())
+    with pytest.raises(SandboxUnavailable, match="none of the isolation measures"):
         box.run("def f():\n    return 1\n", "f", [("g", Call(()))])
     box.close()
 
@@ -138,11 +138,11 @@ def test_a_fresh_interpreter_serves_where_there_is_no_fork():
     box = Sandbox(LIMITS, mode="spawn")
     run = box.run("def f(x):\n    return x + 1\n", "f", [("g", Call((1,))), ("g", Call((2,)))])
     assert [outcome.value for outcome in run.outcomes] == [2, 3]
-    assert "audit hook" in run.layers
+    assert "audit hook" in run.isolation
 
 
 def test_a_fresh_interpreter_is_stopped_when_its_time_is_up():
-    limits = Limits(wall_s=3.0, silence_s=1.0, cpu_s=0.3, max_timeouts=1)
+    limits = SandboxLimits(wall_s=3.0, silence_s=1.0, cpu_s=0.3, max_timeouts=1)
     run = Sandbox(limits, mode="spawn").run(
         "def f():\n    while True:\n        pass\n", "f", [("g", Call(()))]
     )

@@ -15,21 +15,28 @@ from typing import Any
 from grader.errors import SandboxUnavailable
 from grader.grading.challenge import Call, Opaque, Outcome
 from grader.sandbox import wire
-from grader.sandbox.judge.processes import HAS_FORK, Attempt, ParentGone, WarmParent, Watch, spawn
-from grader.sandbox.limits import ALL_LAYERS, Limits
+from grader.sandbox.judge.processes import (
+    HAS_FORK,
+    ChildRecord,
+    WarmParentGone,
+    WarmParentHandle,
+    Watch,
+    spawn,
+)
+from grader.sandbox.limits import ALL_ISOLATION, SandboxLimits
 
 _CONTAINING = frozenset({"landlock", "seccomp", "audit hook", "resource limits"})
 
 
 @dataclass
-class Run:
+class SandboxRun:
     """What a submission did, as far as it got.
 
     stopped: why the calls were not (all) made: "", "syntax", "refused", "undefined", "load", or "limit".
     """
 
     outcomes: list[Outcome]
-    layers: tuple[str, ...] = ()
+    isolation: tuple[str, ...] = ()
     stopped: str = ""
     line: int = 0
     findings: list[tuple[int, str]] = field(default_factory=list)
@@ -42,23 +49,23 @@ class Run:
 class Sandbox:
     """Runs submissions, several at a time; thread-safe. The warm parent starts with the first run.
 
-    layers: the protection layers wanted, for tests that look at one alone. mode: "fork" (a warm parent) or
+    isolation: the measures wanted, for tests that look at one alone. mode: "fork" (a warm parent) or
     "spawn" (a new interpreter for each run, where there is no fork).
     """
 
     def __init__(
         self,
-        limits: Limits | None = None,
-        layers: Sequence[str] = ALL_LAYERS,
+        limits: SandboxLimits | None = None,
+        isolation: Sequence[str] = ALL_ISOLATION,
         mode: str | None = None,
         slots: int | None = None,
     ) -> None:
-        self.limits = limits or Limits()
-        self.layers = tuple(layers)
+        self.limits = limits or SandboxLimits()
+        self.isolation = tuple(isolation)
         self.mode = mode or ("fork" if HAS_FORK else "spawn")
         self._slots = threading.BoundedSemaphore(slots or max(4, 2 * (os.cpu_count() or 1)))
         self._lock = threading.Lock()
-        self._parent: WarmParent | None = None
+        self._parent: WarmParentHandle | None = None
 
     def run(
         self,
@@ -70,17 +77,17 @@ class Sandbox:
         guard: bool = True,
         check: str | None = None,
         wall_s: float | None = None,
-    ) -> Run:
+    ) -> SandboxRun:
         """Load the source and make the calls, in order, each with its group's name.
 
-        policy=False skips the static look and guard=False the reduced built-ins, for tests of the layers
+        policy=False skips the static look and guard=False the reduced built-ins, for tests of what stands
         behind them. check: source of a HumanEval-style `check(candidate)` that is run instead of the calls.
         wall_s: for this run instead of the limits'. Raises SandboxUnavailable or SandboxFailed.
         """
         header = {
             "source": source,
             "function": function,
-            "layers": list(self.layers),
+            "isolation": list(self.isolation),
             "limits": asdict(self.limits),
             "output_bytes": self.limits.output_bytes,
             "policy": policy,
@@ -90,7 +97,7 @@ class Sandbox:
         with self._slots:
             start = time.monotonic()
             limit = self.limits.wall_s if wall_s is None else wall_s
-            result = _Conversation(self, header, calls, start + limit).run()
+            result = _JudgedRun(self, header, calls, start + limit).run()
             result.wall_s = time.monotonic() - start
             return result
 
@@ -111,26 +118,26 @@ class Sandbox:
         if self.mode == "fork":
             self._warm_parent()
 
-    def _warm_parent(self) -> WarmParent:
+    def _warm_parent(self) -> WarmParentHandle:
         with self._lock:
             if self._parent is None or not self._parent.is_alive:
                 if self._parent is not None:
                     self._parent.close()
-                self._parent = WarmParent(self.layers)
+                self._parent = WarmParentHandle(self.isolation)
             return self._parent
 
-    def attempt(self, request: bytes, watch: Watch) -> Attempt:
+    def one_child(self, request: bytes, watch: Watch) -> ChildRecord:
         """One child, from its start to its end."""
         if self.mode == "spawn":
-            return spawn(request, self.layers, watch)
+            return spawn(request, self.isolation, watch)
         parent = self._warm_parent()
         try:
-            return parent.attempt(request, watch)
-        except ParentGone:
+            return parent.one_child(request, watch)
+        except WarmParentGone:
             self._discard(parent)
-            return self._warm_parent().attempt(request, watch)
+            return self._warm_parent().one_child(request, watch)
 
-    def _discard(self, parent: WarmParent) -> None:
+    def _discard(self, parent: WarmParentHandle) -> None:
         """Forget a warm parent that no longer answers, unless another thread already did."""
         with self._lock:
             if self._parent is parent:
@@ -148,7 +155,7 @@ def default_sandbox() -> Sandbox:
     return _sandbox_of(os.getpid())
 
 
-class _Conversation:
+class _JudgedRun:
     """One run: a child, and another one after each death, until every call has its outcome or time is up."""
 
     def __init__(
@@ -158,10 +165,10 @@ class _Conversation:
         self.header = header
         self.calls = calls
         self.deadline = deadline
-        self.result = Run([Outcome("not_run")] * max(1 if header["check"] else 0, len(calls)))
+        self.result = SandboxRun([Outcome("not_run")] * max(1 if header["check"] else 0, len(calls)))
         self.is_loaded = False
 
-    def run(self) -> Run:
+    def run(self) -> SandboxRun:
         limits = self.sandbox.limits
         position = deaths = timeouts = 0
         while position < len(self.result.outcomes):
@@ -173,9 +180,9 @@ class _Conversation:
                 self.result.stopped = self.result.stopped or "limit"
                 break
             watch = Watch(limits, self.deadline)
-            attempt = self.sandbox.attempt(self.request(position), watch)
-            self.result.cpu_s += attempt.cpu_s
-            answered, done = self.take(attempt, position)
+            child = self.sandbox.one_child(self.request(position), watch)
+            self.result.cpu_s += child.cpu_s
+            answered, done = self.take(child, position)
             if done or self.result.stopped:
                 break
             position += answered
@@ -184,7 +191,7 @@ class _Conversation:
             if answered and self.result.outcomes[position - 1].kind == "overrun":
                 continue
             deaths += 1
-            ending = _ending(attempt.ending)
+            ending = _ending(child.ending)
             self.result.outcomes[position] = ending
             if ending.kind == "timeout":
                 timeouts += 1
@@ -208,14 +215,14 @@ class _Conversation:
             position += 1
         return position
 
-    def take(self, attempt: Attempt, position: int) -> tuple[int, bool]:
+    def take(self, child: ChildRecord, position: int) -> tuple[int, bool]:
         """Read one child's messages; returns how many calls it answered and whether it came to its end.
 
         Nothing in them is trusted: from the first line of the submission on they could be forged.
         """
         answered = 0
         self.is_loaded = bool(self.header["check"])
-        for message in attempt.messages:
+        for message in child.messages:
             try:
                 if "done" in message:
                     return answered, True
@@ -227,7 +234,7 @@ class _Conversation:
                 break  # no runner of ours writes this
         if not self.is_loaded and not self.result.stopped and not answered:
             self.result.stopped = "load"
-            self.result.problem = {"ending": _ending(attempt.ending)}
+            self.result.problem = {"ending": _ending(child.ending)}
         return answered, False
 
     def take_answer(self, message: dict[str, Any], answered: int, position: int) -> int:
@@ -244,9 +251,9 @@ class _Conversation:
     def take_word(self, message: dict[str, Any]) -> None:
         """What the runner says beside the answers."""
         result = self.result
-        if "layers" in message and not result.layers:
-            result.layers = tuple(_texts(message["layers"]))
-            self.require_containment(result.layers)
+        if "isolation" in message and not result.isolation:
+            result.isolation = tuple(_texts(message["isolation"]))
+            self.require_containment(result.isolation)
         elif "policy" in message:
             self.take_policy(message["policy"])
         elif "syntax" in message:
@@ -273,11 +280,11 @@ class _Conversation:
             result.stopped = "undefined"
 
     def require_containment(self, active: Sequence[str]) -> None:
-        """Nothing is run where no layer at all took hold."""
-        wanted = _CONTAINING & set(self.sandbox.layers)
+        """Nothing is run where no measure at all took hold."""
+        wanted = _CONTAINING & set(self.sandbox.isolation)
         if not active or (wanted and not _CONTAINING & set(active)):
             raise SandboxUnavailable(
-                "submissions cannot be run on this machine: none of the protection layers "
+                "submissions cannot be run on this machine: none of the isolation measures "
                 f"({', '.join(sorted(_CONTAINING))}) could be applied"
             )
 
