@@ -16,6 +16,7 @@ WseError
 ├── GridTooLarge        a grid of PEs is larger than the wafer (also a ValueError)
 ├── DoesNotFit          a model does not fit the wafers allowed (also a ValueError)
 ├── NoUsableWafer       no wafer survives such a defect density (also a ValueError)
+├── NotFinite           the model computed NaN or infinity for a request
 ├── EngineClosed        the engine was closed before or during the request
 └── EngineFailed        the engine's own thread died; a bug, never the user's fault
 
@@ -43,6 +44,7 @@ __all__ = [
     "InvalidMessages",
     "InvalidParams",
     "NoUsableWafer",
+    "NotFinite",
     "OutOfMemory",
     "QueueFull",
     "UnknownModel",
@@ -294,6 +296,21 @@ class NoUsableWafer(WseError, ValueError):
         return (
             f"none of {self.drawn} {self.spec} wafers is usable at {self.density_per_cm2:g} defects/cm2: "
             f"some row always has more defects than its {self.spares_per_row} spare PEs"
+        )
+
+
+class NotFinite(WseError):
+    """A request's activations or logits became NaN or infinite; other requests go on."""
+
+    def __init__(self, model: str, tensor: str) -> None:
+        super().__init__(model, tensor)
+        self.model = model
+        self.tensor = tensor
+
+    def __str__(self) -> str:
+        return (
+            f"{self.model} computes NaN or infinite numbers for this request, first noticed before "
+            f"{self.tensor}. The file's weights are at fault; fetch the model again, or use another one"
         )
 
 

@@ -29,7 +29,7 @@ class PhaseMeasure:
     Sums over the passes this request took part in; a pass is shared with whatever else was in the batch,
     and its whole time counts here: it is what the request had to wait for.
     passes: passes over the weights; tokens: tokens of this request that they brought into the KV cache;
-    drafted: tokens computed ahead on a draft (see prompt_lookup.py), right or wrong: in decode, tokens -
+    drafted: tokens computed ahead on a draft (see drafts.py), right or wrong: in decode, tokens -
     passes of them were right; layers_ms: float64 (n_layers, 5), milliseconds per transformer layer, columns
     as `OP_GROUPS` without its last; head_ms: the LM head.
     """

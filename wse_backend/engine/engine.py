@@ -16,7 +16,7 @@ from wse_backend.engine.sampling import SamplingParams
 from wse_backend.engine.scheduler import KEEP_IDLE_S, MAX_WAITING, Generation, Scheduler
 from wse_backend.engine.threads import shared_team
 from wse_backend.engine.transformer import MAX_LOGIT_ROWS, Row, Transformer, block_bytes
-from wse_backend.errors import ContextOverflow, OutOfMemory
+from wse_backend.errors import ContextOverflow, NotFinite, OutOfMemory
 from wse_backend.machine import memory_available_bytes
 from wse_backend.weights.catalog import Progress
 from wse_backend.weights.chat_template import ChatTemplate
@@ -35,7 +35,7 @@ class Engine:
     """A model loaded from a GGUF file. Thread-safe: one engine serves every session of the process.
 
     The text of a request depends on weights, messages and parameters only: not on what else runs, on what
-    the prefix cache holds, or on how prompts are split into passes.
+    the prefix cache holds, on how prompts are split into passes, or on the processor.
     """
 
     def __init__(
@@ -70,7 +70,11 @@ class Engine:
         self._scheduler = Scheduler(
             name, self._transformer, self._tokenizer, max_waiting, keep_idle_s, is_speculative
         )
-        self._warm_up(progress)
+        try:
+            self._warm_up(progress)
+        except BaseException:  # the caller's progress may raise too: nobody would ever close this engine
+            self.close()
+            raise
 
     @classmethod
     def load(
@@ -191,7 +195,8 @@ class Engine:
     def logits(self, token_ids: Sequence[int]) -> npt.NDArray[np.float32]:
         """Logits after each token of a sequence: float32 (len(token_ids), vocab_size).
 
-        Raises ContextOverflow; ValueError on an empty sequence or an id outside the vocabulary.
+        Raises ContextOverflow; NotFinite when the model computes no numbers; ValueError on an empty sequence
+        or an id outside the vocabulary.
         """
         ids = [int(token) for token in token_ids]
         if not ids:
@@ -211,7 +216,10 @@ class Engine:
         self._transformer.set_table(slot, blocks)
         for start in range(0, len(ids), MAX_LOGIT_ROWS):
             part = range(start, min(start + MAX_LOGIT_ROWS, len(ids)))
-            out[part.start : part.stop], _ = self._transformer.run([Row(ids[p], p, slot, True) for p in part])
+            result = self._transformer.run([Row(ids[p], p, slot, True) for p in part])
+            if result.broken:
+                raise NotFinite(self.name, next(iter(result.broken.values())))
+            out[part.start : part.stop] = result.logits
 
     def _warm_up(self, progress: Progress | None) -> None:
         """Run one pass: the forward pass is compiled (or read from disk) here, not in the first request."""

@@ -2,7 +2,7 @@
 
 Requests join and leave the running batch between passes. A pass computes the next token of every decoding
 request and, in what room is left, a chunk of the prompts that still have to be prefilled; when there are
-none, drafts at the tokens after the next (see prompt_lookup.py).
+none, drafts at the tokens after the next (see drafts.py).
 """
 
 import logging
@@ -20,8 +20,8 @@ from wse_backend.engine.grammar import Grammar
 from wse_backend.engine.kernels.attention import BLOCK_POSITIONS
 from wse_backend.engine.request import OnChunk, Request, shares_next_block
 from wse_backend.engine.sampling import SamplingParams
-from wse_backend.engine.transformer import MAX_LOGIT_ROWS, MAX_ROWS, PassTiming, Row, Transformer
-from wse_backend.errors import EngineClosed, EngineFailed, OutOfMemory, QueueFull, WseError
+from wse_backend.engine.transformer import MAX_LOGIT_ROWS, MAX_ROWS, PassResult, Row, Transformer
+from wse_backend.errors import EngineClosed, EngineFailed, NotFinite, OutOfMemory, QueueFull, WseError
 from wse_backend.weights.tokenizer import StreamDecoder, Tokenizer
 
 logger = logging.getLogger(__name__)
@@ -216,9 +216,9 @@ class Scheduler:
         if not plan:
             return
         rows = [row for _, part in plan for row in part]
-        logits, timing = self._transformer.run(rows)
-        self._learn_speed(len(rows), timing.seconds)
-        self._advance(plan, logits, timing)
+        result = self._transformer.run(rows)
+        self._learn_speed(len(rows), result.timing.seconds)
+        self._advance(plan, result)
 
     def _admit(self) -> None:
         """Move requests from the queue into the batch while slots and cache blocks last.
@@ -304,12 +304,17 @@ class Scheduler:
         if n_rows >= MIN_PREFILL_ROWS:
             self._seconds_per_row = 0.7 * self._seconds_per_row + 0.3 * seconds / n_rows
 
-    def _advance(
-        self, plan: list[tuple[Request, list[Row]]], logits: npt.NDArray[np.float32], timing: PassTiming
-    ) -> None:
+    def _advance(self, plan: list[tuple[Request, list[Row]]], result: PassResult) -> None:
         """Book the pass for each of its requests; those whose tokens are all computed get new ones."""
-        next_logits = iter(logits)
+        timing, next_logits, first = result.timing, iter(result.logits), 0
         for request, rows in plan:
+            broken = [result.broken[i] for i in range(first, first + len(rows)) if i in result.broken]
+            first += len(rows)
+            if broken:
+                for _ in range(sum(row.wants_logits for row in rows)):
+                    next(next_logits)
+                self._fail(request, NotFinite(self.name, broken[0]))
+                continue
             phase = request.prefill if request.is_prefilling else request.decode
             phase.add(timing.seconds, timing.layers_ms, timing.head_ms)
             n_wanted = sum(row.wants_logits for row in rows)
@@ -378,6 +383,10 @@ class Scheduler:
             request.text.append(tail)
         last_tokens = tuple(request.tokens[-1:]) if last_text or reason == "length" else ()
         self._say(request, Chunk(last_text + tail, last_tokens, request.completion(reason)))
+
+    def _fail(self, request: Request, error: WseError) -> None:
+        self._retire(request)
+        self._say(request, Chunk("", error=error))
 
     def _retire(self, request: Request) -> None:
         """Take a request out of the batch and give its slot and blocks back."""

@@ -14,29 +14,36 @@ import numpy as np
 import numpy.typing as npt
 
 from wse_backend.engine.completion import OP_GROUPS
-from wse_backend.engine.kernels.attention import BLOCK_POSITIONS, attention_scratch_floats, compile_attention
-from wse_backend.engine.kernels.blocks import FORMATS
-from wse_backend.engine.kernels.forward import (
+from wse_backend.engine.kernels.activations import record_bytes
+from wse_backend.engine.kernels.arguments import (
     LINE,
+    MATRICES,
+    Activations,
     Batch,
     Buffers,
     Cache,
     Model,
     Team,
-    compile_forward,
-    n_phases,
-    unit_rows,
+    fault_name,
+    padded,
 )
-from wse_backend.engine.kernels.matmul import compile_decode, compile_matmul, matmul_scratch_floats
+from wse_backend.engine.kernels.attention import BLOCK_POSITIONS, attention_scratch_floats, compile_attention
+from wse_backend.engine.kernels.forward import compile_forward, n_phases
+from wse_backend.engine.kernels.matmul import compile_matmul, matmul_scratch_floats
+from wse_backend.engine.kernels.regroup import compile_decode, compile_regroup
 from wse_backend.engine.kv_cache import BlockPool
+from wse_backend.engine.matrices import Matrices, embedding_rows, vector
+from wse_backend.engine.rope import rope_tables
 from wse_backend.engine.threads import ThreadTeam
+from wse_backend.errors import Unsupported
 from wse_backend.weights.catalog import Progress
-from wse_backend.weights.gguf_file import GGUFFile, TensorInfo
+from wse_backend.weights.gguf_file import GGUFFile
+from wse_backend.weights.rope import rope_frequencies
 
 MAX_ROWS = 256  # rows of one pass: enough to decode each weight once for many tokens
 MAX_LOGIT_ROWS = 16  # rows of one pass whose logits are computed; also the sequences that run at once
+HEAD_DIM_STEP = 16  # attention takes a head in whole vectors
 VALUE_BYTES = 2  # the cache keeps values as float16
-MATRICES = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
 
 
 @dataclass(frozen=True)
@@ -58,10 +65,24 @@ class PassTiming:
     head_ms: float
 
 
+@dataclass(frozen=True)
+class PassResult:
+    """What one pass computed.
+
+    logits: float32 (rows that want logits, vocab_size), valid until the next pass. broken: for rows that met
+    NaN or infinite numbers, by their index, the tensor before which they did; their logits mean nothing.
+    """
+
+    logits: npt.NDArray[np.float32]
+    timing: PassTiming
+    broken: dict[int, str]
+
+
 class Kernels:
     """The compiled functions of this process, each compiled (or read from disk) once."""
 
     matmul = staticmethod(cache(compile_matmul))
+    regroup = staticmethod(cache(compile_regroup))
     decode = staticmethod(cache(compile_decode))
     attention = staticmethod(cache(compile_attention))
     forward = staticmethod(cache(compile_forward))
@@ -88,22 +109,28 @@ class Transformer:
     def __init__(
         self, gguf: GGUFFile, n_blocks: int, team: ThreadTeam, progress: Progress | None = None
     ) -> None:
+        """Raises BrokenGGUF (NaN or infinite weights) and Unsupported (the size of its heads)."""
+        hp = gguf.hparams
+        if hp.head_dim % HEAD_DIM_STEP:
+            allowed = (f"multiples of {HEAD_DIM_STEP}",)
+            raise Unsupported(gguf.path.name, "the size of an attention head", str(hp.head_dim), allowed)
         self.gguf = gguf
-        self.hparams = gguf.hparams
-        self.pool = BlockPool(n_blocks, block_bytes(gguf))
+        self.hparams = hp
+        self.n_ctx = min(hp.n_ctx, n_blocks * BLOCK_POSITIONS)
         self._team = team
         self._kernels = _compile(gguf, progress)
-        self._model = self._bind_model()
+        self._matrices = Matrices(gguf, self._kernels.matmul, self._kernels.regroup, team.n_threads)
+        self._model = self._bind_model(progress)
+        self.pool = BlockPool(n_blocks, block_bytes(gguf))
         self._cache = self._bind_cache()
         self._buffers = self._allocate_buffers(team.n_threads)
         self._batch = self._allocate_batch()
-        n_layers = self.hparams.n_layers
         self._shared = Team(
             thread=0,  # each thread puts its own number here
             n_threads=team.n_threads,
-            claims=np.zeros(n_phases(n_layers) * team.n_threads * LINE, np.int64),
-            finished=np.zeros(n_phases(n_layers) * LINE, np.int64),
-            layer_ticks=np.zeros((n_layers, len(OP_GROUPS) - 1), np.int64),
+            claims=np.zeros(n_phases(hp.n_layers) * team.n_threads * LINE, np.int64),
+            finished=np.zeros(n_phases(hp.n_layers) * LINE, np.int64),
+            layer_ticks=np.zeros((hp.n_layers, len(OP_GROUPS) - 1), np.int64),
             head_ticks=np.zeros(2, np.int64),
         )
 
@@ -111,11 +138,8 @@ class Transformer:
         """Tell the passes which cache blocks hold the sequence in `slot`."""
         self._batch.tables[slot, : len(blocks)] = blocks
 
-    def run(self, rows: Sequence[Row]) -> tuple[npt.NDArray[np.float32], PassTiming]:
-        """Compute `rows` (at most MAX_ROWS) in one pass; earlier positions must be in the cache or in `rows`.
-
-        Returns float32 (rows that want logits, vocab_size), valid until the next pass, and the timing.
-        """
+    def run(self, rows: Sequence[Row]) -> PassResult:
+        """Compute `rows` (at most MAX_ROWS) in one pass; earlier positions are in the cache or in `rows`."""
         batch, shared = self._batch, self._shared
         wanted = [index for index, row in enumerate(rows) if row.wants_logits]
         assert 0 < len(rows) <= MAX_ROWS
@@ -128,6 +152,7 @@ class Transformer:
                 row.slot,
             )
         batch.logit_rows[: len(wanted)] = wanted
+        batch.faults[: len(rows)] = 0
         shared.claims.fill(0)
         shared.finished.fill(0)
         began = perf_counter()
@@ -139,28 +164,30 @@ class Transformer:
             shared.layer_ticks.astype(np.float64) * ms_per_tick,
             float(shared.head_ticks[0]) * ms_per_tick,
         )
-        return self._buffers.logits[: len(wanted)], timing
+        broken = {
+            int(row): fault_name(int(batch.faults[row]), self.hparams.n_layers)
+            for row in np.flatnonzero(batch.faults[: len(rows)])
+        }
+        return PassResult(self._buffers.logits[: len(wanted)], timing, broken)
 
     def free(self) -> None:
         """Give the KV cache's memory back; no pass may follow."""
         self.pool.close()
 
-    def _bind_model(self) -> Model:
-        hp, tensors = self.hparams, self.gguf.tensors
-        layers = range(hp.n_layers)
-        names = [[f"blk.{layer}.{name}.weight" for name in MATRICES] for layer in layers]
-        head = tensors["token_embd.weight" if hp.is_tied else "output.weight"]
-        embedding = tensors["token_embd.weight"]
-        cos, sin = rope_tables(hp.n_ctx, hp.rope_dim, hp.rope_theta)
+    def _bind_model(self, progress: Progress | None) -> Model:
+        hp, gguf = self.hparams, self.gguf
+        names = [[f"blk.{layer}.{name}.weight" for name in MATRICES] for layer in range(hp.n_layers)]
+        head = "token_embd.weight" if hp.is_tied else "output.weight"
+        matrices = self._matrices.load([*(name for row in names for name in row), head], progress)
+        frequencies = rope_frequencies(hp.rope_theta, hp.rope_dim, hp.rope_scaling)
+        cos, sin = rope_tables(self.n_ctx, *frequencies)
         return Model(
-            matrices=np.array([[self._matrix(tensors[name]) for name in row] for row in names], np.int64),
-            head=np.array(self._matrix(head), np.int64),
-            embedding=np.array(
-                [self._kernels.decode[embedding.qtype], *self._matrix(embedding)[1:]], np.int64
-            ),
-            attention_norm=np.stack([_vector(tensors[f"blk.{layer}.attn_norm.weight"]) for layer in layers]),
-            ffn_norm=np.stack([_vector(tensors[f"blk.{layer}.ffn_norm.weight"]) for layer in layers]),
-            output_norm=_vector(tensors["output_norm.weight"]),
+            matrices=np.array([[matrices[name] for name in row] for row in names], np.int64),
+            head=matrices[head],
+            embedding=embedding_rows(gguf.tensors["token_embd.weight"], self._kernels.decode),
+            attention_norm=self._norms("attn_norm"),
+            ffn_norm=self._norms("ffn_norm"),
+            output_norm=vector(gguf, "output_norm.weight", padded(hp.dim)),
             qkv_bias=self._biases(),
             cos=cos,
             sin=sin,
@@ -168,10 +195,16 @@ class Transformer:
             n_heads=hp.n_heads,
             n_kv_heads=hp.n_kv_heads,
             head_dim=hp.head_dim,
-            vocab_size=hp.vocab_size,
+            dim=hp.dim,
+            hidden_dim=hp.hidden_dim,
             rms_eps=hp.rms_eps,
             is_rope_interleaved=hp.rope_style == "interleaved",
         )
+
+    def _norms(self, name: str) -> npt.NDArray[np.float32]:
+        """A norm's weights of all layers: (n_layers, dim), padded."""
+        layers, n = range(self.hparams.n_layers), padded(self.hparams.dim)
+        return np.stack([vector(self.gguf, f"blk.{layer}.{name}.weight", n) for layer in layers])
 
     def _bind_cache(self) -> Cache:
         hp, width = self.hparams, key_bytes(self.gguf)
@@ -183,67 +216,62 @@ class Transformer:
             values_offset=hp.n_kv_heads * hp.head_dim * BLOCK_POSITIONS * width,
         )
 
-    def _matrix(self, tensor: TensorInfo) -> tuple[int, int, int, int, int]:
-        """(function, data, bytes per row, blocks per row, rows claimed at a time) of a weight matrix."""
-        n_rows, n_cols = tensor.shape
-        address = int(tensor.data.ctypes.data)
-        function = self._kernels.matmul[tensor.qtype]
-        n_blocks = n_cols // FORMATS[tensor.qtype].values
-        return function, address, tensor.n_bytes // n_rows, n_blocks, unit_rows(n_rows, self._team.n_threads)
-
     def _biases(self) -> npt.NDArray[np.float32]:
+        layers = range(self.hparams.n_layers)
         if not self.hparams.has_qkv_bias:
-            return np.zeros((self.hparams.n_layers, 0), np.float32)
-        tensors = self.gguf.tensors
-        rows = [
-            [_vector(tensors[f"blk.{layer}.attn_{part}.bias"]) for part in "qkv"]
-            for layer in range(self.hparams.n_layers)
-        ]
+            return np.zeros((len(layers), 0), np.float32)
+        rows = [[vector(self.gguf, f"blk.{layer}.attn_{part}.bias") for part in "qkv"] for layer in layers]
         return np.stack([np.concatenate(parts) for parts in rows])
 
     def _allocate_buffers(self, n_threads: int) -> Buffers:
         hp = self.hparams
         q_dim, kv_dim = hp.n_heads * hp.head_dim, hp.n_kv_heads * hp.head_dim
         scratch = max(
-            matmul_scratch_floats(max(hp.dim, hp.hidden_dim, q_dim)),
-            attention_scratch_floats(hp.n_heads // hp.n_kv_heads, hp.n_ctx),
+            matmul_scratch_floats(), attention_scratch_floats(hp.n_heads // hp.n_kv_heads, self.n_ctx)
         )
-
         skews = itertools.count(0, 7)
 
         def rows(width: int, count: int = MAX_ROWS) -> npt.NDArray[np.float32]:
-            return _aligned_zeros(count, width, next(skews))
+            return _aligned_zeros(count, padded(width), next(skews))
+
+        def activations(width: int, count: int = MAX_ROWS) -> Activations:
+            records = _aligned_zeros(count, record_bytes(width) // 4, next(skews))
+            return Activations(rows(width, count), records.view(np.uint8))
 
         return Buffers(
             residual=rows(hp.dim),
-            normed=rows(hp.dim),
+            normed=activations(hp.dim),
+            product=rows(hp.dim),
             qkv=rows(q_dim + 2 * kv_dim),
-            attended=rows(q_dim),
-            gate=rows(hp.hidden_dim),
+            attended=activations(q_dim),
+            gate=activations(hp.hidden_dim),
             up=rows(hp.hidden_dim),
             last=rows(hp.dim, MAX_LOGIT_ROWS),
-            head_in=rows(hp.dim, MAX_LOGIT_ROWS),
-            logits=rows(hp.vocab_size, MAX_LOGIT_ROWS),
-            scratch=rows(-(-scratch // 16) * 16, n_threads),
+            head_in=activations(hp.dim, MAX_LOGIT_ROWS),
+            logits=_aligned_zeros(MAX_LOGIT_ROWS, hp.vocab_size, next(skews)),
+            scratch=rows(scratch, n_threads),
         )
 
     def _allocate_batch(self) -> Batch:
-        blocks = -(-self.hparams.n_ctx // BLOCK_POSITIONS) + 1  # attention prefetches one entry ahead
+        blocks = -(-self.n_ctx // BLOCK_POSITIONS) + 1  # attention prefetches one entry ahead
         return Batch(
             counts=np.zeros(2, np.int64),
             tokens=np.zeros(MAX_ROWS, np.int32),
             positions=np.zeros(MAX_ROWS, np.int32),
             slots=np.zeros(MAX_ROWS, np.int32),
             tables=np.zeros((MAX_LOGIT_ROWS, blocks), np.int32),
+            rows=np.arange(MAX_ROWS, dtype=np.int32),
             logit_rows=np.zeros(MAX_LOGIT_ROWS, np.int32),
+            faults=np.zeros(MAX_ROWS, np.int64),
         )
 
 
 @dataclass(frozen=True)
 class _Compiled:
-    """Addresses by ggml type number, and the forward pass."""
+    """Functions by ggml type number (addresses, but for `regroup`), and the forward pass."""
 
     matmul: dict[int, int]
+    regroup: dict[int, Any]
     decode: dict[int, int]
     attention: int
     forward: Any
@@ -253,7 +281,8 @@ def _compile(gguf: GGUFFile, progress: Progress | None) -> _Compiled:
     """Compile, or read from the disk cache, just the kernels that this model needs."""
     hp = gguf.hparams
     embedding = gguf.tensors["token_embd.weight"].qtype
-    types = {tensor.qtype for tensor in gguf.tensors.values() if len(tensor.shape) == 2} | {embedding}
+    read_only = set() if hp.is_tied else {"token_embd.weight"}  # looked up, never multiplied by
+    types = {t.qtype for t in gguf.tensors.values() if len(t.shape) == 2 and t.name not in read_only}
     total = len(types) + 3
 
     def report(done: int) -> None:
@@ -261,9 +290,11 @@ def _compile(gguf: GGUFFile, progress: Progress | None) -> _Compiled:
             progress("compile kernels", done, total)
 
     matmul: dict[int, int] = {}
+    regroup: dict[int, Any] = {}
     report(0)
     for done, qtype in enumerate(sorted(types)):
         matmul[qtype] = int(Kernels.matmul(qtype).address)
+        regroup[qtype] = Kernels.regroup(qtype)
         report(done + 1)
     decode = {embedding: int(Kernels.decode(embedding).address)}
     report(len(types) + 1)
@@ -271,7 +302,7 @@ def _compile(gguf: GGUFFile, progress: Progress | None) -> _Compiled:
     report(len(types) + 2)
     forward = Kernels.forward()
     report(total)
-    return _Compiled(matmul, decode, attention, forward)
+    return _Compiled(matmul, regroup, decode, attention, forward)
 
 
 def _aligned_zeros(n_rows: int, n_cols: int, skew: int) -> npt.NDArray[np.float32]:
@@ -285,18 +316,3 @@ def _aligned_zeros(n_rows: int, n_cols: int, skew: int) -> npt.NDArray[np.float3
     memory = np.zeros(size + 16 * (skew + 1), np.float32)
     start = -memory.ctypes.data % 64 // 4 + 16 * skew
     return memory[start : start + size].reshape(n_rows, n_cols)
-
-
-def _vector(tensor: TensorInfo) -> npt.NDArray[np.float32]:
-    """A norm's weights or a bias: F32 or F16 in the file, float32 here."""
-    stored = np.float32 if tensor.type_name == "F32" else np.float16
-    return tensor.data.view(stored).astype(np.float32)
-
-
-def rope_tables(
-    n_ctx: int, rope_dim: int, theta: float
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """cos and sin of position x theta**(-2i / rope_dim): float32 (n_ctx, rope_dim / 2), from float64."""
-    frequencies = theta ** (-np.arange(0, rope_dim, 2) / rope_dim)
-    angles = np.outer(np.arange(n_ctx), frequencies)
-    return np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)

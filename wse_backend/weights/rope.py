@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from decimal import Context, Decimal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from wse_backend.errors import Unsupported
 from wse_backend.weights.sizes import Fields, shown
 
 KINDS = ("none",)
+_DECIMAL = Context(prec=40)
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def rope_frequencies(
 
     factors: what each frequency is divided by, from the file's tensor, where it has one.
     """
-    frequencies = theta ** (-np.arange(0, rope_dim, 2) / rope_dim)
+    frequencies = _powers(theta, rope_dim)
     if factors is not None:
         frequencies = frequencies / factors.astype(np.float64)
     if scaling.kind == "yarn":
@@ -77,6 +79,13 @@ def rope_frequencies(
     if scaling.kind == "linear":
         frequencies = frequencies / scaling.factor
     return frequencies, scaling.attention_factor or 1.0
+
+
+def _powers(theta: float, rope_dim: int) -> npt.NDArray[np.float64]:
+    """theta**(-2i / rope_dim), the same on every machine: decimal's `ln` and `exp` are correctly rounded."""
+    log = _DECIMAL.ln(Decimal(theta))
+    shares = (_DECIMAL.divide(Decimal(-i), Decimal(rope_dim)) for i in range(0, rope_dim, 2))
+    return np.array([float(_DECIMAL.exp(_DECIMAL.multiply(log, share))) for share in shares])
 
 
 def _yarn(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,6 +30,20 @@ class TensorInfo:
     shape: tuple[int, ...]
     n_bytes: int
     data: npt.NDArray[np.uint8] = field(repr=False, compare=False)
+
+    def release_pages(self) -> None:
+        """Give the memory of these bytes back to the system; they are read again when they are used."""
+        buffer: object = self.data
+        first = self.data
+        while isinstance(buffer, np.ndarray):
+            first, buffer = buffer, buffer.base
+        if not isinstance(buffer, mmap.mmap) or not hasattr(mmap, "MADV_DONTNEED"):
+            return
+        start = self.data.ctypes.data - first.ctypes.data
+        whole = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE
+        stop = (start + self.n_bytes) // mmap.PAGESIZE * mmap.PAGESIZE
+        if whole < stop:
+            buffer.madvise(mmap.MADV_DONTNEED, whole, stop - whole)
 
     def floats(self) -> npt.NDArray[np.float32]:
         """The values of a tensor of FLOAT_TYPES, float32 of its shape, a copy."""

@@ -14,7 +14,6 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from wse_backend.engine.kernels import vectors as v
-from wse_backend.engine.kernels.matmul import _literal
 from wse_backend.engine.kernels.source_stamp import SOURCE_STAMP
 
 BLOCK_POSITIONS = v.LANES  # positions per cache block
@@ -42,7 +41,7 @@ def _scores(typingctx, q, table, n_positions, keys, block_bytes, scores, group, 
 
     scores: float32 (group, 16 * blocks) followed by (group,) reciprocals of the sums.
     """
-    n_group, n_dim, width = _literal(group), _literal(head_dim), _literal(key_bytes)
+    n_group, n_dim, width = group.literal_value, head_dim.literal_value, key_bytes.literal_value
 
     def codegen(context: Any, b: v.Builder, signature: Any, args: Any) -> Any:
         q, table, n_positions, keys, block_bytes, scores = args[:6]
@@ -99,7 +98,7 @@ def _scores(typingctx, q, table, n_positions, keys, block_bytes, scores, group, 
 @intrinsic(prefer_literal=True)
 def _weighted_values(typingctx, table, n_positions, values, block_bytes, scores, out, group, head_dim):
     """out[g] = sum over p of scores[g, p] * v[p] / the scores' sum. out: float32 (group, head_dim)."""
-    n_group, n_dim = _literal(group), _literal(head_dim)
+    n_group, n_dim = group.literal_value, head_dim.literal_value
     step = max(1, min(n_dim // v.LANES, ACCUMULATORS // n_group))  # vectors of one head at a time
 
     def codegen(context: Any, b: v.Builder, signature: Any, args: Any) -> Any:

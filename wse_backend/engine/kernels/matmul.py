@@ -1,253 +1,239 @@
-"""Matrix products over a GGUF file's own weight blocks.
+"""Matrix products in integers: y[t, r] = x[t] . w[r] over regrouped weights.
 
-One arithmetic for everything: y[n, r] = sum over lanes of acc, where the 16 lanes of `acc` run over the
-columns in steps of 16 with one fused multiply-add each, and the lanes are summed as a fixed tree. Each
-(n, r) has its own accumulator, so a token's result has the same bits whatever else is in the batch, in
-prefill and in decode. The batch size only decides where the decoded weights live: for a few tokens they
-never leave the registers, for many they are decoded once into a small tile. Sums that wait in memory for
-the next segment of their columns wait as all 16 lanes, which changes no bit.
+Per unit of 32 columns: the products of weights and activations, both integers, are summed in int32, which
+is exact in any order; the sum becomes float32, is scaled by weight scale x activation scale, and added to the
+row's accumulator with one rounding, unit after unit. So a token's result has the same bits whatever else is
+in the batch, in prefill and in decode, and on every processor: how wide its registers are and how it
+multiplies (bytes with AVX-512 VNNI, pairs of int16 otherwise) does not show.
+
+    acc = scale_w * scale_x * sum(w * q) + acc          and, for formats with an offset,
+    acc = offset_w * (scale_x * sum(q)) + acc
+
+Weights of a unit are unpacked once for all tokens at hand and stay in registers; accumulators of more than
+one token wait in a cache line each. Weights that are floats are multiplied as such, column after column.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
-from llvmlite import ir
-from numba import cfunc, njit, types
+from numba import cfunc, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from wse_backend.engine.kernels import vectors as v
-from wse_backend.engine.kernels.blocks import FORMATS
+from wse_backend.engine.kernels.activations import (
+    BLOCK_BYTES,
+    MINUS_FIRST_AT,
+    MINUS_SUM_AT,
+    SCALE_AT,
+    SCALED_SUM_AT,
+    dot,
+    prepare_planes,
+)
+from wse_backend.engine.kernels.formats import FORMATS, ROWS, UNIT, WeightFormat, load_planes, load_scales
 from wse_backend.engine.kernels.source_stamp import SOURCE_STAMP
 
-# Up to so many tokens the weights are decoded in registers: of four rows at a time for three tokens or less
-# (which take 12 accumulators), of two for more.
-FUSED_TOKENS = 8
-# Beyond, they are decoded into a tile first. For some tokens its rows are just those of one group, which
-# stay in the L1 cache; for many, they are as many as fit the L2 cache: the inputs are read once per tile.
-SMALL_TILE_TOKENS = 32
-TILE_ROWS, TILE_BYTES = 144, 640 << 10
-GROUP_ROWS, GROUP_TOKENS = 4, 6  # accumulators kept in registers: 24 of 32 (AVX-512)
-SEGMENT_COLUMNS = 1024  # 6 x 1024 float32 inputs and what passes by of 4 weight rows fit a 48 KB L1 cache
-PARTIAL_FLOATS = TILE_ROWS * GROUP_TOKENS * v.LANES  # sums of one group of tokens between two segments
-F32 = 0
-# Rows of a few hundred bytes, four at a time, are no stream that a CPU recognises: without prefetching
-# the kernels waited for memory two thirds of the time (Q8_0: 6 GB/s per core instead of 21).
-PREFETCH_BYTES = 4096
-
-
-class _Rows(NamedTuple):
-    """A known number of rows in memory: the address of the first, and the bytes from one to the next."""
-
-    base: Any
-    stride: Any
-    number: int
-
-    def addresses(self, b: v.Builder) -> list[Any]:
-        return [b.add(self.base, b.mul(self.stride, v.i64(row))) for row in range(self.number)]
-
-
-def _literal(typ: Any) -> int:
-    value: int = typ.literal_value
-    return value
-
-
-def _emit_products(b: v.Builder, fmt: Any, weights: _Rows, xs: _Rows, n_blocks: Any, accs: list[Any]) -> None:
-    """accs[n, r] += w[r] . x[n] over `n_blocks` blocks, lane by lane; accs are stack slots."""
-    is_from_memory = fmt is not FORMATS[F32]  # float32 tiles were just written and are in a cache
-    w_rows, x_rows = weights.addresses(b), xs.addresses(b)
-    group_bytes = b.mul(weights.stride, v.i64(weights.number))
-    ahead = b.mul(group_bytes, b.add(b.udiv(v.i64(PREFETCH_BYTES), group_bytes), v.i64(1)))
-    with cgutils.for_range(b, n_blocks) as loop:
-        w_offset = b.mul(loop.index, v.i64(fmt.size_bytes))
-        x_offset = b.mul(loop.index, v.i64(fmt.values * 4))
-        blocks = [fmt.emit(b, b.add(row, w_offset)) for row in w_rows]
-        if is_from_memory:
-            for row in w_rows:
-                coming = b.add(b.add(row, w_offset), ahead)
-                for line in range(0, fmt.size_bytes, 64):
-                    v.prefetch(b, v.at(b, coming, line))
-        x_bases = [b.add(row, x_offset) for row in x_rows]
-        # A small block is decoded at once, row after row: a part of each row in turn takes more registers.
-        together = 2 if is_from_memory and fmt.values == 32 else 1
-        for first in range(0, fmt.values // v.LANES, together):
-            for r, block in enumerate(blocks):
-                for step in range(first, first + together):
-                    weight = next(block)
-                    for n, base in enumerate(x_bases):
-                        acc = accs[n * weights.number + r]
-                        b.store(v.fma(b, weight, v.load(b, base, 64 * step, v.v16f32), b.load(acc)), acc)
-
-
-def _emit_sums(b: v.Builder, accs: list[Any], n_rows: int, ys: _Rows) -> None:
-    """y[n, r] = the sum of the lanes of accs[n, r]; a token's neighbouring rows are stored together."""
-    sums = v.reduce_tree(b, [b.load(acc) for acc in accs], b.fadd)
-    for n, base in enumerate(ys.addresses(b)):
-        part = ir.Constant(ir.VectorType(v.f32, n_rows), ir.Undefined)
-        for r, total in enumerate(sums[n * n_rows : (n + 1) * n_rows]):
-            part = b.insert_element(part, total, v.i32(r))
-        v.store(b, part, base)
-
-
-@intrinsic(prefer_literal=True)
-def _dot(
-    typingctx, w, row_bytes, n_blocks, x, x_stride, y, y_stride, sums, is_first, is_last, qtype, rows, tokens
-):
-    """y[n, r] for `rows` weight rows and `tokens` input rows (both literal); strides in bytes.
-
-    Over a segment of the columns: the lanes' sums of earlier ones come from `sums` and go there again,
-    unless it is the first, or the last.
-    """
-    fmt, n_rows, n_tokens = FORMATS[_literal(qtype)], _literal(rows), _literal(tokens)
-
-    def codegen(context: Any, b: v.Builder, signature: Any, args: Any) -> Any:
-        w, row_bytes, n_blocks, x, x_stride, y, y_stride, sums, is_first, is_last = args[:10]
-        accs = [cgutils.alloca_once(b, v.v16f32) for _ in range(n_rows * n_tokens)]
-        with b.if_else(is_first) as (then, otherwise):
-            with then:
-                for acc in accs:
-                    b.store(v.constant(v.v16f32, 0.0), acc)
-            with otherwise:
-                for index, acc in enumerate(accs):
-                    b.store(v.load(b, sums, 64 * index, v.v16f32), acc)
-        weights, xs = _Rows(w, row_bytes, n_rows), _Rows(x, x_stride, n_tokens)
-        _emit_products(b, fmt, weights, xs, n_blocks, accs)
-        with b.if_else(is_last) as (then, otherwise):
-            with then:
-                _emit_sums(b, accs, n_rows, _Rows(y, y_stride, n_tokens))
-            with otherwise:
-                for index, acc in enumerate(accs):
-                    v.store(b, b.load(acc), sums, 64 * index)
-        return context.get_dummy_value()
-
-    signature = types.void(
-        w, row_bytes, n_blocks, x, x_stride, y, y_stride, sums, is_first, is_last, qtype, rows, tokens
-    )
-    return signature, codegen
-
-
-@intrinsic(prefer_literal=True)
-def _decode(typingctx, w, n_blocks, y, qtype):
-    """Write the float32 values of `n_blocks` blocks at address `w` to address `y`."""
-    fmt = FORMATS[_literal(qtype)]
-
-    def codegen(context: Any, b: v.Builder, signature: Any, args: Any) -> Any:
-        w, n_blocks, y = args[:3]
-        with cgutils.for_range(b, n_blocks) as loop:
-            source = b.add(w, b.mul(loop.index, v.i64(fmt.size_bytes)))
-            target = b.add(y, b.mul(loop.index, v.i64(fmt.values * 4)))
-            for line in range(0, fmt.size_bytes, 64):
-                v.prefetch(b, v.at(b, source, PREFETCH_BYTES + line))
-            for step, weight in enumerate(fmt.emit(b, source)):
-                v.store(b, weight, target, 64 * step)
-        return context.get_dummy_value()
-
-    return types.void(w, n_blocks, y, qtype), codegen
-
-
-@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def _tile_dot(w, n_cols, n_rows, x, x_stride, n, y, y_stride, partial):
-    """y[n, r] for a tile of float32 weight rows, in groups that keep their accumulators in registers.
-
-    Wide rows are taken in segments, so that a group's inputs stay in the L1 cache for all rows of the tile.
-    """
-    stride, n_blocks = n_cols * 4, n_cols // 32
-    n_segments = (n_cols + SEGMENT_COLUMNS - 1) // SEGMENT_COLUMNS
-    segment = (n_blocks + n_segments - 1) // n_segments
-    whole = n_rows - n_rows % GROUP_ROWS
-    n_groups = (n + GROUP_TOKENS - 1) // GROUP_TOKENS
-    for group in range(n_groups):
-        t = n * group // n_groups  # groups of nearly the same size
-        tokens = n * (group + 1) // n_groups - t
-        xt, yt = x + t * x_stride, y + t * y_stride
-        for start in range(0, n_blocks, segment):
-            blocks = min(segment, n_blocks - start)
-            first, last = start == 0, start + blocks == n_blocks
-            for r in range(0, whole, GROUP_ROWS):
-                ws, xs, yr = w + r * stride + start * 128, xt + start * 128, yt + 4 * r
-                sums = partial + r * GROUP_TOKENS * 64
-                if tokens == 6:
-                    _dot(ws, stride, blocks, xs, x_stride, yr, y_stride, sums, first, last, F32, 4, 6)
-                elif tokens == 5:
-                    _dot(ws, stride, blocks, xs, x_stride, yr, y_stride, sums, first, last, F32, 4, 5)
-                elif tokens == 4:
-                    _dot(ws, stride, blocks, xs, x_stride, yr, y_stride, sums, first, last, F32, 4, 4)
-                elif tokens == 3:
-                    _dot(ws, stride, blocks, xs, x_stride, yr, y_stride, sums, first, last, F32, 4, 3)
-                elif tokens == 2:
-                    _dot(ws, stride, blocks, xs, x_stride, yr, y_stride, sums, first, last, F32, 4, 2)
-                else:
-                    _dot(ws, stride, blocks, xs, x_stride, yr, y_stride, sums, first, last, F32, 4, 1)
-        for r in range(whole, n_rows):
-            for i in range(tokens):
-                _dot(w + r * stride, stride, n_blocks, xt + i * x_stride, x_stride,
-                     yt + i * y_stride + 4 * r, y_stride, partial, True, True, F32, 1, 1)  # fmt: skip
-
+FEW_TOKENS = 16  # up to so many, a group's weights are read from memory once for all tokens
+TOGETHER = 16  # tokens whose accumulators and activations stay near while weights pass by
+FLOAT_TOKENS = 4  # the same where weights are floats, in registers
+ACC_BYTES = 4 * ROWS
+# Sixteen rows of a unit are a stream of a few hundred bytes; asked for early, memory is never waited for.
+PREFETCH_BYTES = 2048
 
 MATMUL_SIGNATURE = types.void(*[types.int64] * 11)
-DECODE_SIGNATURE = types.void(*[types.int64] * 3)
 
 
-def matmul_scratch_floats(n_cols: int) -> int:
-    """How many float32 of scratch one call needs for rows of `n_cols` weights."""
-    return PARTIAL_FLOATS + max(TILE_BYTES // 4, GROUP_ROWS * n_cols)
+class _Unit:
+    """Weights of 16 rows x 32 columns, unpacked: what every token is multiplied by."""
+
+    def __init__(self, b: v.Builder, fmt: WeightFormat, block: Any, unit: Any) -> None:
+        self._b, self._fmt = b, fmt
+        planes = load_planes(b, fmt, v.at(b, unit, fmt.scales_bytes))
+        per_step = len(planes) // fmt.steps
+        self._parts = [
+            (step * per_step, prepare_planes(b, planes[step * per_step : (step + 1) * per_step]))
+            for step in range(fmt.steps)
+        ]
+        self._scales = load_scales(b, fmt, block, unit)
+
+    def add_products(self, record: Any, acc: Any) -> Any:
+        """`acc` (16 rows) and this unit's products with a token's block of activations."""
+        b = self._b
+        scale = v.splat(b, v.load(b, record, SCALE_AT, v.f32))
+        for step, ((first, prepared), (weight_scale, offset)) in enumerate(
+            zip(self._parts, self._scales, strict=True)
+        ):
+            total = dot(b, prepared, first, record, self._start(record, step))
+            acc = v.fma(b, b.sitofp(total, v.v16f32), b.fmul(weight_scale, scale), acc)
+            if offset is not None:
+                scaled_sum = v.splat(b, v.load(b, record, SCALED_SUM_AT, v.f32))
+                acc = v.fma(b, offset, scaled_sum, acc)
+        return acc
+
+    def _start(self, record: Any, step: int) -> Any:
+        """-zero x (sum of the step's q): weights are stored `zero` too large."""
+        b, fmt = self._b, self._fmt
+        if not fmt.zero:
+            return v.constant(v.v16i32, 0)
+        minus = v.load(b, record, MINUS_SUM_AT, v.i32)
+        if fmt.steps == 2:
+            first = v.load(b, record, MINUS_FIRST_AT, v.i32)
+            minus = b.sub(minus, first) if step else first
+        return b.shl(v.splat(b, minus), v.constant(v.v16i32, fmt.zero.bit_length() - 1))
+
+
+def _for_units(b: v.Builder, fmt: WeightFormat, group: Any, n_blocks: Any, job: Any) -> None:
+    """Emit job(unit, offset of its block in a record) for the units of a group, in the columns' order."""
+    n_units = fmt.values // UNIT
+    with cgutils.for_range(b, n_blocks) as blocks:
+        block = b.add(group, b.mul(blocks.index, v.i64(fmt.group_block_bytes)))
+        with cgutils.for_range(b, v.i64(n_units)) as units:
+            unit = b.add(v.at(b, block, fmt.head_bytes), b.mul(units.index, v.i64(fmt.unit_bytes)))
+            for line in range(0, fmt.group_block_bytes // n_units + 63, 64):
+                v.prefetch(b, v.at(b, unit, PREFETCH_BYTES + line))
+            index = b.add(b.mul(blocks.index, v.i64(n_units)), units.index)
+            job(_Unit(b, fmt, block, unit), b.mul(index, v.i64(BLOCK_BYTES)))
+
+
+@intrinsic(prefer_literal=True)
+def _one_token(typingctx, group, n_blocks, record, y, qtype):
+    """The products of 16 rows with one token, written to `y`: float32 (16,)."""
+    fmt = FORMATS[qtype.literal_value]
+
+    def codegen(context: Any, b: v.Builder, signature: Any, args: Any) -> Any:
+        group, n_blocks, record, y = args[:4]
+        acc = cgutils.alloca_once_value(b, v.constant(v.v16f32, 0.0))
+
+        def job(unit: _Unit, at: Any) -> None:
+            b.store(unit.add_products(b.add(record, at), b.load(acc)), acc)
+
+        _for_units(b, fmt, group, n_blocks, job)
+        v.store(b, b.load(acc), y)
+        return context.get_dummy_value()
+
+    return types.void(group, n_blocks, record, y, qtype), codegen
+
+
+@intrinsic(prefer_literal=True)
+def _some_tokens(typingctx, group, n_blocks, records, record_bytes, n, y, y_stride, accs, qtype):
+    """The same for `n` tokens. accs: n x 64 bytes of scratch."""
+    fmt = FORMATS[qtype.literal_value]
+
+    def codegen(context: Any, b: v.Builder, signature: Any, args: Any) -> Any:
+        group, n_blocks, records, record_bytes, n, y, y_stride, accs = args[:8]
+
+        def tokens() -> Any:
+            return cgutils.for_range(b, n)
+
+        def acc_at(token: Any) -> Any:
+            return b.add(accs, b.shl(token, v.i64(ACC_BYTES.bit_length() - 1)))
+
+        with tokens() as loop:
+            v.store(b, v.constant(v.v16f32, 0.0), acc_at(loop.index))
+
+        def job(unit: _Unit, at: Any) -> None:
+            with tokens() as loop:
+                record = b.add(b.add(records, b.mul(loop.index, record_bytes)), at)
+                acc = acc_at(loop.index)
+                v.store(b, unit.add_products(record, v.load(b, acc, 0, v.v16f32)), acc)
+
+        _for_units(b, fmt, group, n_blocks, job)
+        with tokens() as loop:
+            total = v.load(b, acc_at(loop.index), 0, v.v16f32)
+            v.store(b, total, b.add(y, b.mul(loop.index, y_stride)))
+        return context.get_dummy_value()
+
+    return types.void(group, n_blocks, records, record_bytes, n, y, y_stride, accs, qtype), codegen
+
+
+@intrinsic(prefer_literal=True)
+def _float_tokens(typingctx, group, n_cols, x, x_stride, y, y_stride, qtype, tokens):
+    """The products of 16 rows of floats with a literal number of tokens, column after column."""
+    fmt, n_tokens = FORMATS[qtype.literal_value], tokens.literal_value
+
+    def codegen(context: Any, b: v.Builder, signature: Any, args: Any) -> Any:
+        group, n_cols, x, x_stride, y, y_stride = args[:6]
+        accs = [cgutils.alloca_once_value(b, v.constant(v.v16f32, 0.0)) for _ in range(n_tokens)]
+        with cgutils.for_range(b, n_cols) as loop:
+            at = b.add(group, b.mul(loop.index, v.i64(fmt.group_block_bytes)))
+            v.prefetch(b, v.at(b, at, PREFETCH_BYTES))
+            is_half = fmt.size_bytes == 2
+            weights = v.load(b, at, 0, v.v16f16 if is_half else v.v16f32)
+            if is_half:
+                weights = v.half_to_float(b, weights)
+            for token, acc in enumerate(accs):
+                source = b.add(b.add(x, b.mul(x_stride, v.i64(token))), b.shl(loop.index, v.i64(2)))
+                value = v.splat(b, v.load(b, source, 0, v.f32))
+                b.store(v.fma(b, weights, value, b.load(acc)), acc)
+        for token, acc in enumerate(accs):
+            v.store(b, b.load(acc), b.add(y, b.mul(y_stride, v.i64(token))))
+        return context.get_dummy_value()
+
+    return types.void(group, n_cols, x, x_stride, y, y_stride, qtype, tokens), codegen
+
+
+@intrinsic
+def _copy_floats(typingctx, source, target, n):
+    """Copy n float32."""
+
+    def codegen(context: Any, b: v.Builder, signature: Any, args: Any) -> Any:
+        source, target, n = args
+        with cgutils.for_range(b, n) as loop:
+            at = b.shl(loop.index, v.i64(2))
+            v.store(b, v.load(b, b.add(source, at), 0, v.f32), b.add(target, at))
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 3), codegen
+
+
+def matmul_scratch_floats() -> int:
+    """How many float32 of scratch one call needs: accumulators, and a group's results."""
+    return 2 * TOGETHER * ROWS
 
 
 def compile_matmul(qtype: int) -> Any:
-    """Return the C function that multiplies by weights of ggml type `qtype`.
+    """Return the C function that multiplies by regrouped weights of ggml type `qtype`.
 
-    (w, row_bytes, n_blocks, row_start, row_stop, x, x_stride, n, y, y_stride, scratch), all int64:
-    y[i, r] = x[i] . w[r] for i < n, row_start <= r < row_stop. Addresses and strides are in bytes;
-    scratch: float32, see `matmul_scratch_floats`. The machine code is cached on disk.
+    (w, group_bytes, n_blocks, row_start, row_stop, x, x_stride, n, y, y_stride, scratch), all int64:
+    y[t, r] = x[t] . w[r] for t < n, row_start <= r < row_stop. w: regrouped weights, group_bytes per 16 rows;
+    row_start: a multiple of 16. x: records of `activations.quantize`, or float32 rows where weights are
+    floats (n_blocks: their columns). Addresses and strides in bytes; scratch: `matmul_scratch_floats`.
+    The machine code is cached on disk.
     """
-    values, stamp = FORMATS[qtype].values, SOURCE_STAMP
-    fourth = 4 if values == 32 else 2  # rows at a time for four tokens: large blocks need more registers
+    stamp = SOURCE_STAMP  # part of the disk cache's key: the emitters live in other files
 
-    def matmul(w, row_bytes, n_blocks, row_start, row_stop, x, x_stride, n, y, y_stride, scratch):
-        _ = stamp  # part of the disk cache's key: the emitters live in other files
-        n_cols, decoded = n_blocks * values, scratch + PARTIAL_FLOATS * 4
-        if n <= FUSED_TOKENS:
-            together = 4 if n <= 3 else fourth if n == 4 else 2
-            whole = row_stop - (row_stop - row_start) % together
-            for r in range(row_start, whole, together):
-                wr, yr = w + r * row_bytes, y + 4 * r
-                if n == 1:
-                    _dot(wr, row_bytes, n_blocks, x, x_stride, yr, y_stride, 0, True, True, qtype, 4, 1)
-                elif n == 2:
-                    _dot(wr, row_bytes, n_blocks, x, x_stride, yr, y_stride, 0, True, True, qtype, 4, 2)
-                elif n == 3:
-                    _dot(wr, row_bytes, n_blocks, x, x_stride, yr, y_stride, 0, True, True, qtype, 4, 3)
-                elif n == 4:
-                    _dot(wr, row_bytes, n_blocks, x, x_stride, yr, y_stride, 0, True, True, qtype, fourth, 4)
-                elif n == 5:
-                    _dot(wr, row_bytes, n_blocks, x, x_stride, yr, y_stride, 0, True, True, qtype, 2, 5)
-                elif n == 6:
-                    _dot(wr, row_bytes, n_blocks, x, x_stride, yr, y_stride, 0, True, True, qtype, 2, 6)
-                elif n == 7:
-                    _dot(wr, row_bytes, n_blocks, x, x_stride, yr, y_stride, 0, True, True, qtype, 2, 7)
-                else:
-                    _dot(wr, row_bytes, n_blocks, x, x_stride, yr, y_stride, 0, True, True, qtype, 2, 8)
-            row_start = whole
-        tile_rows = GROUP_ROWS
-        if n > SMALL_TILE_TOKENS:
-            tile_rows = max(GROUP_ROWS, min(TILE_ROWS, TILE_BYTES // (n_cols * 4) // GROUP_ROWS * GROUP_ROWS))
-        for tile in range(row_start, row_stop, tile_rows):
-            rows = min(tile_rows, row_stop - tile)
-            for r in range(rows):
-                _decode(w + (tile + r) * row_bytes, n_blocks, decoded + r * n_cols * 4, qtype)
-            _tile_dot(decoded, n_cols, rows, x, x_stride, n, y + 4 * tile, y_stride, scratch)
-
-    return cfunc(MATMUL_SIGNATURE, cache=True, error_model="numpy")(matmul)
-
-
-def compile_decode(qtype: int) -> Any:
-    """Return the C function (w, n_blocks, y) that writes blocks of `qtype` at `w` as float32 to `y`."""
-    stamp = SOURCE_STAMP
-
-    def decode(w, n_blocks, y):
+    def matmul(w, group_bytes, n_blocks, row_start, row_stop, x, x_stride, n, y, y_stride, scratch):
         _ = stamp
-        _decode(w, n_blocks, y, qtype)
+        accs, spare = scratch, scratch + TOGETHER * ACC_BYTES
+        for token in range(0, n, TOGETHER):
+            count = min(TOGETHER, n - token)
+            xt, yt = x + token * x_stride, y + token * y_stride
+            for row in range(row_start, row_stop, ROWS):
+                group, yg, rows = w + row // ROWS * group_bytes, yt + 4 * row, row_stop - row
+                if rows < ROWS:  # no whole group: its results must not run into what follows them
+                    _some_tokens(group, n_blocks, xt, x_stride, count, spare, ACC_BYTES, accs, qtype)
+                    for t in range(count):
+                        _copy_floats(spare + t * ACC_BYTES, yg + t * y_stride, rows)
+                elif count == 1:
+                    _one_token(group, n_blocks, xt, yg, qtype)
+                else:
+                    _some_tokens(group, n_blocks, xt, x_stride, count, yg, y_stride, accs, qtype)
 
-    return cfunc(DECODE_SIGNATURE, cache=True)(decode)
+    def matmul_floats(w, group_bytes, n_cols, row_start, row_stop, x, x_stride, n, y, y_stride, scratch):
+        _ = stamp
+        for token in range(0, n, FLOAT_TOKENS):
+            count = min(FLOAT_TOKENS, n - token)
+            xt, yt = x + token * x_stride, y + token * y_stride
+            for row in range(row_start, row_stop, ROWS):
+                group, yg, rows = w + row // ROWS * group_bytes, yt + 4 * row, row_stop - row
+                if rows >= ROWS and count == FLOAT_TOKENS:
+                    _float_tokens(group, n_cols, xt, x_stride, yg, y_stride, qtype, FLOAT_TOKENS)
+                    continue
+                for t in range(count):
+                    _float_tokens(group, n_cols, xt + t * x_stride, 0, scratch, 0, qtype, 1)
+                    _copy_floats(scratch, yg + t * y_stride, min(rows, ROWS))
+
+    is_float = FORMATS[qtype].is_float
+    return cfunc(MATMUL_SIGNATURE, cache=True, error_model="numpy")(matmul_floats if is_float else matmul)
 
 
-__all__ = ["FUSED_TOKENS", "compile_decode", "compile_matmul", "matmul_scratch_floats"]
+__all__ = ["FEW_TOKENS", "compile_matmul", "matmul_scratch_floats"]

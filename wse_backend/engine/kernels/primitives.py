@@ -117,7 +117,7 @@ def store_half(typingctx, address, value):
     """Round a float32 to float16 and store it at `address`."""
 
     def codegen(context: Any, b: v.Builder, signature: Any, args: Any) -> Any:
-        v.store(b, b.fptrunc(args[1], v.f16), args[0])
+        v.store(b, v.float_to_half(b, args[1]), args[0])
         return context.get_dummy_value()
 
     return types.void(types.int64, types.float32), codegen
@@ -136,7 +136,7 @@ def store_float(typingctx, address, value):
 
 @intrinsic
 def swiglu(typingctx, gate, up, n):
-    """gate[i] = silu(gate[i]) * up[i] for n float32 (a multiple of 16) at two addresses.
+    """gate[i] = silu(gate[i]) * up[i] for n float32 at two addresses, in whole vectors of 16.
 
     silu(x) = x / (1 + e**-x); SwiGLU: Shazeer 2020, arXiv 2002.05202.
     """
@@ -144,7 +144,7 @@ def swiglu(typingctx, gate, up, n):
     def codegen(context: Any, b: v.Builder, signature: Any, args: Any) -> Any:
         gate, up, n = args
         one = v.constant(v.v16f32, 1.0)
-        with cgutils.for_range(b, b.lshr(n, v.i64(4))) as loop:
+        with cgutils.for_range(b, b.lshr(b.add(n, v.i64(v.LANES - 1)), v.i64(4))) as loop:
             offset = b.mul(loop.index, v.i64(64))
             g = v.load(b, b.add(gate, offset), 0, v.v16f32)
             u = v.load(b, b.add(up, offset), 0, v.v16f32)

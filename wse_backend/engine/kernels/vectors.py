@@ -1,14 +1,18 @@
-"""Emit 16-lane LLVM vector code: the few operations the kernels are made of.
+"""Emit LLVM vector code of 16 lanes: the few operations the kernels are made of.
 
-Addresses are i64 values; loads and stores are unaligned. LLVM splits the 16 lanes by itself on CPUs
-whose registers are narrower. All results are defined by IEEE 754, so they do not depend on the CPU.
+Addresses are i64 values; loads and stores are unaligned. LLVM splits the lanes by itself on processors whose
+registers are narrower. Every operation is exact or rounded as IEEE 754 says, in an order that is written
+down, and none calls a platform's libm for a value that libms disagree about: results do not depend on the
+processor.
 """
 
+import platform
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba.core import config
+from numba.core.codegen import get_host_cpu_features
 
 LANES = 16
 
@@ -17,10 +21,14 @@ f16, f32 = ir.HalfType(), ir.FloatType()
 v16f32 = ir.VectorType(f32, LANES)
 v16i32 = ir.VectorType(i32, LANES)
 v16i8 = ir.VectorType(i8, LANES)
+v16i16 = ir.VectorType(i16, LANES)
 v16f16 = ir.VectorType(f16, LANES)
+v64i8 = ir.VectorType(i8, 4 * LANES)  # 16 rows of 4 neighbouring columns
 
 Builder = Any  # llvmlite is untyped
 Value = Any
+
+_IS_X86 = platform.machine().lower() in ("x86_64", "amd64", "i686")
 
 
 def at(b: Builder, base: Value, offset_bytes: int) -> Value:
@@ -76,24 +84,13 @@ def fma(b: Builder, x: Value, y: Value, z: Value) -> Value:
     return call_intrinsic(b, "llvm.fma.v16f32", v16f32, (x, y, z))
 
 
-def iota(typ: Any) -> Value:
-    """Return 0, 1, 2, ... in the lanes of the vector type `typ`."""
-    return ir.Constant(typ, [typ.element(lane) for lane in range(typ.count)])
+def target_has(feature: str) -> bool:
+    """Whether the processor that numba compiles for has `feature`, by LLVM's name.
 
-
-# Whether one instruction picks 16 floats out of a register by 16 indices (vpermps of AVX-512).
-HAS_LOOKUP = bool(binding.get_host_cpu_features().get("avx512f")) and not config.CPU_NAME
-
-
-def look_up(b: Builder, table: Value, indices: Value) -> Value:
-    """Return table[i & 15] for 16 int32 `indices`; only where HAS_LOOKUP."""
-    return call_intrinsic(b, "llvm.x86.avx512.permvar.sf.512", v16f32, (table, indices))
-
-
-def look_up_pair(b: Builder, low: Value, high: Value, indices: Value) -> Value:
-    """Return [low, high][i & 31] for 16 int32 `indices`; only where HAS_LOOKUP."""
-    name = "llvm.x86.avx512.vpermi2var.ps.512"
-    return call_intrinsic(b, name, v16f32, (low, indices, high))
+    That is this machine, unless NUMBA_CPU_FEATURES or NUMBA_CPU_NAME=generic says otherwise.
+    """
+    features = config.CPU_FEATURES if config.CPU_FEATURES is not None else get_host_cpu_features()
+    return f"+{feature}" in features.split(",")
 
 
 def maximum(b: Builder, x: Value, y: Value) -> Value:
@@ -109,10 +106,53 @@ def widen_bytes(b: Builder, bytes_: Value, *, signed: bool = False) -> Value:
     return b.sitofp(b.zext(bytes_, v16i32), v16f32)
 
 
+def _like(scalar: Any, value: Value) -> Any:
+    """`scalar`, or the vector of it with as many lanes as `value`."""
+    return ir.VectorType(scalar, value.type.count) if isinstance(value.type, ir.VectorType) else scalar
+
+
+def _number(typ: Any, value: float) -> Value:
+    return ir.Constant(typ, [value] * typ.count if isinstance(typ, ir.VectorType) else value)
+
+
 def half_to_float(b: Builder, value: Value) -> Value:
-    """Convert float16 (scalar or vector) to float32."""
-    typ = ir.VectorType(f32, value.type.count) if isinstance(value.type, ir.VectorType) else f32
-    return b.fpext(value, typ)
+    """Convert float16 (scalar or vector) to float32; exact.
+
+    Where the processor has no instruction for it, by hand: shifted into place the exponent is 112 too small,
+    which one multiplication by a power of two mends, subnormals too.
+    """
+    if not _IS_X86 or target_has("f16c"):
+        return b.fpext(value, _like(f32, value))
+    word, real = _like(i32, value), _like(f32, value)
+    bits = b.zext(b.bitcast(value, _like(i16, value)), word)
+    size = b.shl(b.and_(bits, _number(word, 0x7FFF)), _number(word, 13))
+    scaled = b.bitcast(b.fmul(b.bitcast(size, real), _number(real, 2.0**112)), word)
+    is_special = b.icmp_unsigned(">=", size, _number(word, 0x7C00 << 13))  # infinity and NaN
+    scaled = b.select(is_special, b.or_(size, _number(word, 0x7F800000)), scaled)
+    sign = b.shl(b.and_(bits, _number(word, 0x8000)), _number(word, 16))
+    return b.bitcast(b.or_(scaled, sign), real)
+
+
+def float_to_half(b: Builder, value: Value) -> Value:
+    """Round a float32 to float16, ties to even; beyond the largest to infinity. NaN stays NaN.
+
+    By hand where there is no instruction: adding half a unit of the last place that stays, or for
+    subnormals a number whose own last place is theirs, lets float32's rounding do the work.
+    """
+    if not _IS_X86 or target_has("f16c"):
+        return b.fptrunc(value, f16)
+    bits = b.bitcast(value, i32)
+    sign = b.and_(bits, i32(0x80000000))
+    size = b.xor(bits, sign)
+    magic = i32(((127 - 15) + (23 - 10) + 1) << 23)
+    shifted = b.bitcast(b.fadd(b.bitcast(size, f32), b.bitcast(magic, f32)), i32)
+    small = b.sub(shifted, magic)
+    odd = b.and_(b.lshr(size, i32(13)), i32(1))
+    normal = b.lshr(b.add(b.add(size, i32(((15 - 127) << 23) + 0xFFF)), odd), i32(13))
+    special = b.select(b.icmp_unsigned(">", size, i32(0x7F800000)), i32(0x7E00), i32(0x7C00))
+    half = b.select(b.icmp_unsigned("<", size, i32(113 << 23)), small, normal)
+    half = b.select(b.icmp_unsigned(">=", size, i32((127 + 16) << 23)), special, half)
+    return b.bitcast(b.trunc(b.or_(half, b.lshr(sign, i32(16))), i16), f16)
 
 
 def reduce_tree(b: Builder, parts: Sequence[Value], combine: Callable[[Value, Value], Value]) -> list[Value]:

@@ -1,0 +1,362 @@
+"""The steps of a pass, each a phase of work that the team's threads share; `forward` puts them in order.
+
+Every step has the same form: claim a unit, compute it, finish it, until none is left; then settle.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from wse_backend.engine.kernels.activations import NOT_FINITE, quantize
+from wse_backend.engine.kernels.arguments import (
+    ATTENTION_OUT,
+    DOWN,
+    GATE,
+    UP,
+    Activations,
+    Batch,
+    Buffers,
+    Cache,
+    K,
+    Matrix,
+    Model,
+    Q,
+    Team,
+    V,
+    fault,
+)
+from wse_backend.engine.kernels.attention import BLOCK_POSITIONS
+from wse_backend.engine.kernels.matmul import FEW_TOKENS
+from wse_backend.engine.kernels.primitives import (
+    call_attention,
+    call_decode,
+    call_matmul,
+    store_float,
+    store_half,
+    sum_of_squares,
+    swiglu,
+)
+from wse_backend.engine.kernels.team import INNER, claim, finish, settle
+
+# Weight rows claimed at a time, see unit_rows: whole blocks of activations of the next matrix. For few tokens
+# small units let the threads end together.
+UNIT_SIZES = (96, 128, 160)
+SMALL_UNIT = 32
+UNIT_TOKENS = 8  # batch rows claimed at a time where each row is little work, and there are many
+LARGEST_HALF = np.float32(65504.0)
+
+_fault = njit(**INNER)(fault)
+
+
+def unit_rows(n_rows: int, n_threads: int) -> int:
+    """How many weight rows of a matrix with `n_rows` to claim at a time, so that all threads end together."""
+
+    def longest(size: int) -> int:  # rows of the thread with most units
+        n_units = -(-n_rows // size)
+        return -(-n_units // n_threads) * size
+
+    return min(UNIT_SIZES, key=longest)
+
+
+@njit(**INNER)
+def matrix(model: Model, layer: int, which: int) -> Matrix:
+    """Matrix `which` (Q, K, V, ...) of a layer."""
+    m = model.matrices[layer, which]
+    return Matrix(m[0], m[1], m[2], m[3], m[4], m[5], m[6])
+
+
+@njit(**INNER)
+def _units(n: int, size: int) -> int:
+    return (n + size - 1) // size
+
+
+@njit(**INNER)
+def _unit_tokens(n: int) -> int:
+    """How many batch rows to claim at a time where each is little work."""
+    return 1 if n <= FEW_TOKENS else UNIT_TOKENS
+
+
+@njit(**INNER)
+def _unit_size(matrix: Matrix, n: int) -> int:
+    """How many rows of a matrix to claim at a time, for a batch of `n` rows."""
+    size: int = SMALL_UNIT if n <= FEW_TOKENS else matrix.unit_rows
+    return size
+
+
+@njit(**INNER)
+def _n_units(matrix: Matrix, n: int) -> int:
+    return _units(matrix.n_rows, _unit_size(matrix, n)) if n > 0 else 0
+
+
+@njit(**INNER)
+def _quantize(x: Activations, i: int, column: int, count: int, batch: Batch, row: int, place: int) -> None:
+    """Bring columns of row `i` into its record; note `place` for batch row `row` when they are not finite."""
+    bits = quantize(
+        x.values.ctypes.data + i * x.values.strides[0],
+        x.records.ctypes.data + i * x.records.strides[0],
+        column,
+        count,
+    )
+    if bits >= NOT_FINITE and batch.faults[row] == 0:
+        batch.faults[row] = place
+
+
+@njit(**INNER)
+def _multiply(matrix: Matrix, unit: int, x: Activations, n: int, y: Any, column: int, scratch: int) -> None:
+    """y[:n, column + r] = x[:n] . matrix[r] for the weight rows r of one unit."""
+    start = unit * _unit_size(matrix, n)
+    stop = min(start + _unit_size(matrix, n), matrix.n_rows)
+    source, stride = x.records.ctypes.data, x.records.strides[0]
+    if matrix.takes_floats == 1:
+        source, stride = x.values.ctypes.data, x.values.strides[0]
+    call_matmul(
+        matrix.function, matrix.data, matrix.group_bytes, matrix.n_blocks, start, stop,
+        source, stride, n, y.ctypes.data + column * 4, y.strides[0], scratch,
+    )  # fmt: skip
+
+
+@njit(**INNER)
+def embed(model: Model, buffers: Buffers, batch: Batch, team: Team, phase: int) -> None:
+    """residual = the embedding of each row's token."""
+    n, table = batch.counts[0], model.embedding
+    size = _unit_tokens(n)
+    n_units = _units(n, size)
+    unit = claim(team, phase, n_units)
+    while unit < n_units:
+        for i in range(unit * size, min(n, (unit + 1) * size)):
+            source = table.data + np.int64(batch.tokens[i]) * table.row_bytes
+            target = buffers.residual.ctypes.data + i * buffers.residual.strides[0]
+            call_decode(table.function, source, table.n_blocks, target)
+        finish(team, phase)
+        unit = claim(team, phase, n_units)
+    settle(team, phase, n_units)
+
+
+@njit(**INNER)
+def rms_norm(x: Any, weight: Any, dim: int, eps: float, out: Any) -> None:
+    """out = x / sqrt(mean(x^2) + eps) * weight, all float32 (dim,), padded. Zhang & Sennrich 2019, eq. 4."""
+    mean = sum_of_squares(x.ctypes.data, x.size) / np.float32(dim)
+    scale = np.float32(1.0) / np.sqrt(mean + np.float32(eps))
+    for i in range(x.size):
+        out[i] = x[i] * scale * weight[i]
+
+
+@njit(**INNER)
+def normalise(
+    model: Model, source: Any, weight: Any, rows: Any, n: int, out: Activations, batch: Batch, place: int,
+    team: Team, phase: int,
+) -> None:  # fmt: skip
+    """out = rms_norm of `n` rows, as integers too. rows: which batch row each of them is."""
+    size = _unit_tokens(n)
+    n_units = _units(n, size)
+    unit = claim(team, phase, n_units)
+    while unit < n_units:
+        for i in range(unit * size, min(n, (unit + 1) * size)):
+            rms_norm(source[i], weight, model.dim, model.rms_eps, out.values[i])
+            _quantize(out, i, 0, model.dim, batch, rows[i], place)
+        finish(team, phase)
+        unit = claim(team, phase, n_units)
+    settle(team, phase, n_units)
+
+
+@njit(**INNER)
+def multiply_qkv(
+    model: Model, layer: int, buffers: Buffers, n: int, team: Team, phase: int, scratch: int
+) -> None:
+    """qkv = queries, keys and values of all rows, side by side."""
+    q, k, v = matrix(model, layer, Q), matrix(model, layer, K), matrix(model, layer, V)
+    q_units, k_units = _n_units(q, n), _n_units(k, n)
+    n_units = q_units + k_units + _n_units(v, n)
+    unit = claim(team, phase, n_units)
+    while unit < n_units:
+        if unit < q_units:
+            _multiply(q, unit, buffers.normed, n, buffers.qkv, 0, scratch)
+        elif unit < q_units + k_units:
+            _multiply(k, unit - q_units, buffers.normed, n, buffers.qkv, q.n_rows, scratch)
+        else:
+            local, column = unit - q_units - k_units, q.n_rows + k.n_rows
+            _multiply(v, local, buffers.normed, n, buffers.qkv, column, scratch)
+        finish(team, phase)
+        unit = claim(team, phase, n_units)
+    settle(team, phase, n_units)
+
+
+@njit(**INNER)
+def rope(head: Any, cos: Any, sin: Any, is_interleaved: bool) -> None:
+    """Turn the pairs of one head by its position's angles, in place (Su et al. 2021, arXiv 2104.09864)."""
+    half = cos.size
+    for i in range(half):
+        a, b = (2 * i, 2 * i + 1) if is_interleaved else (i, i + half)
+        x, y = head[a], head[b]
+        head[a] = x * cos[i] - y * sin[i]
+        head[b] = x * sin[i] + y * cos[i]
+
+
+@njit(**INNER)
+def _cache_row(model: Model, cache: Cache, layer: int, qkv: Any, position: int, table: Any) -> bool:
+    """Write a position's keys and values into the cache; whether all of them could be written as numbers."""
+    dim, is_finite = model.head_dim, True
+    block, lane = table[position // BLOCK_POSITIONS], position % BLOCK_POSITIONS
+    keys = cache.base + block * cache.block_bytes + layer * cache.layer_bytes
+    values = keys + cache.values_offset
+    k0 = model.n_heads * dim
+    v0 = k0 + model.n_kv_heads * dim
+    for i in range(model.n_kv_heads * dim):
+        key, value, h, d = qkv[k0 + i], qkv[v0 + i], i // dim, i % dim
+        key_at = keys + (i * BLOCK_POSITIONS + lane) * cache.key_bytes
+        if cache.key_bytes == 2:
+            store_half(key_at, key)
+            is_finite &= abs(key) <= LARGEST_HALF
+        else:
+            store_float(key_at, key)
+        store_half(values + ((h * BLOCK_POSITIONS + lane) * dim + d) * 2, value)
+        is_finite &= abs(value) <= LARGEST_HALF
+    return is_finite
+
+
+@njit(**INNER)
+def place(
+    model: Model, cache: Cache, layer: int, batch: Batch, buffers: Buffers, team: Team, phase: int
+) -> None:
+    """Add biases, apply RoPE, scale the queries, and write keys and values into the cache."""
+    n, dim = batch.counts[0], model.head_dim
+    scale = np.float32(1.0 / np.sqrt(dim))
+    size = _unit_tokens(n)
+    n_units = _units(n, size)
+    unit = claim(team, phase, n_units)
+    while unit < n_units:
+        for i in range(unit * size, min(n, (unit + 1) * size)):
+            qkv, position = buffers.qkv[i], batch.positions[i]
+            for c in range(model.qkv_bias.shape[1]):
+                qkv[c] += model.qkv_bias[layer, c]
+            cos, sin = model.cos[position], model.sin[position]
+            for h in range(model.n_heads + model.n_kv_heads):
+                rope(qkv[h * dim : (h + 1) * dim], cos, sin, model.is_rope_interleaved)
+            for c in range(model.n_heads * dim):
+                qkv[c] *= scale
+            is_finite = _cache_row(model, cache, layer, qkv, position, batch.tables[batch.slots[i]])
+            if not is_finite and batch.faults[i] == 0:
+                batch.faults[i] = _fault(layer, ATTENTION_OUT)
+        finish(team, phase)
+        unit = claim(team, phase, n_units)
+    settle(team, phase, n_units)
+
+
+@njit(**INNER)
+def _attend_head(
+    model: Model, cache: Cache, layer: int, row: int, head: int, batch: Batch, buffers: Buffers,
+    out_row: int, scratch: int,
+) -> None:  # fmt: skip
+    """Attention of one row for one KV head's group of query heads."""
+    group, dim = model.n_heads // model.n_kv_heads, model.head_dim
+    base, out = cache.base + layer * cache.layer_bytes, buffers.attended.values
+    call_attention(
+        model.attention,
+        buffers.qkv.ctypes.data + row * buffers.qkv.strides[0] + head * group * dim * 4,
+        batch.tables.ctypes.data + batch.slots[row] * batch.tables.strides[0],
+        np.int64(batch.positions[row]) + 1,
+        base + head * dim * BLOCK_POSITIONS * cache.key_bytes,
+        base + cache.values_offset + head * dim * BLOCK_POSITIONS * 2,
+        cache.block_bytes,
+        scratch,
+        out.ctypes.data + out_row * out.strides[0] + head * group * dim * 4,
+    )
+
+
+@njit(**INNER)
+def _heads_together(model: Model) -> int:
+    """KV heads whose query heads fill whole blocks of activations."""
+    width, together = model.n_heads // model.n_kv_heads * model.head_dim, 1
+    while width * together % 32 and together < model.n_kv_heads:
+        together += 1
+    return together
+
+
+@njit(**INNER)
+def attend(
+    model: Model, cache: Cache, layer: int, batch: Batch, buffers: Buffers, rows: Any, n: int, team: Team,
+    phase: int, scratch: int,
+) -> None:  # fmt: skip
+    """attended[i] = attention of batch row rows[i], for `n` of them, as integers too."""
+    together, width = _heads_together(model), model.n_heads // model.n_kv_heads * model.head_dim
+    per_row = _units(model.n_kv_heads, together)
+    n_units = n * per_row
+    unit = claim(team, phase, n_units)
+    while unit < n_units:
+        index, first = unit // per_row, unit % per_row * together
+        stop = min(first + together, model.n_kv_heads)
+        row = rows[index]
+        for head in range(first, stop):
+            _attend_head(model, cache, layer, row, head, batch, buffers, index, scratch)
+        _quantize(
+            buffers.attended, index, first * width, (stop - first) * width, batch, row,
+            _fault(layer, ATTENTION_OUT),
+        )  # fmt: skip
+        finish(team, phase)
+        unit = claim(team, phase, n_units)
+    settle(team, phase, n_units)
+
+
+@njit(**INNER)
+def gather(buffers: Buffers, rows: Any, n: int, team: Team, phase: int) -> None:
+    """last[i] = residual[rows[i]]: only rows whose logits are wanted go on from here."""
+    unit = claim(team, phase, n)
+    while unit < n:
+        for c in range(buffers.last.shape[1]):  # an assignment of rows takes seconds to compile
+            buffers.last[unit, c] = buffers.residual[rows[unit], c]
+        finish(team, phase)
+        unit = claim(team, phase, n)
+    settle(team, phase, n)
+
+
+@njit(**INNER)
+def multiply_and_add(
+    matrix: Matrix, x: Activations, residual: Any, product: Any, n: int, team: Team, phase: int, scratch: int
+) -> None:
+    """residual[:n] += x[:n] . matrix, by way of `product`."""
+    n_units, size = _n_units(matrix, n), _unit_size(matrix, n)
+    unit = claim(team, phase, n_units)
+    while unit < n_units:
+        _multiply(matrix, unit, x, n, product, 0, scratch)
+        for i in range(n):
+            for r in range(unit * size, min((unit + 1) * size, matrix.n_rows)):
+                residual[i, r] += product[i, r]
+        finish(team, phase)
+        unit = claim(team, phase, n_units)
+    settle(team, phase, n_units)
+
+
+@njit(**INNER)
+def multiply_gate_up(
+    model: Model, layer: int, buffers: Buffers, batch: Batch, rows: Any, n: int, team: Team, phase: int,
+    scratch: int,
+) -> None:  # fmt: skip
+    """gate = silu(normed . gate matrix) * (normed . up matrix), as integers too."""
+    gate, up = matrix(model, layer, GATE), matrix(model, layer, UP)
+    out, size, n_units = buffers.gate, _unit_size(gate, n), _n_units(gate, n)
+    unit = claim(team, phase, n_units)
+    while unit < n_units:
+        _multiply(gate, unit, buffers.normed, n, out.values, 0, scratch)
+        _multiply(up, unit, buffers.normed, n, buffers.up, 0, scratch)
+        start = unit * size
+        width = min(size, model.hidden_dim - start)
+        for i in range(n):
+            offset = i * out.values.strides[0] + start * 4
+            swiglu(out.values.ctypes.data + offset, buffers.up.ctypes.data + offset, width)
+            _quantize(out, i, start, width, batch, rows[i], _fault(layer, DOWN))
+        finish(team, phase)
+        unit = claim(team, phase, n_units)
+    settle(team, phase, n_units)
+
+
+@njit(**INNER)
+def multiply_head(model: Model, buffers: Buffers, n: int, team: Team, phase: int, scratch: int) -> None:
+    """logits = head_in . head."""
+    n_units = _n_units(model.head, n)
+    unit = claim(team, phase, n_units)
+    while unit < n_units:
+        _multiply(model.head, unit, buffers.head_in, n, buffers.logits, 0, scratch)
+        finish(team, phase)
+        unit = claim(team, phase, n_units)
+    settle(team, phase, n_units)

@@ -1,0 +1,111 @@
+"""A model's matrices, regrouped in memory for the kernels when the model is loaded.
+
+No value changes. The file's own pages are given back as soon as a matrix is regrouped, so a model takes the
+memory of its file, not twice that.
+"""
+
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from wse_backend.engine.kernels.arguments import Embedding, Matrix
+from wse_backend.engine.kernels.formats import FORMATS, ROWS
+from wse_backend.engine.kernels.steps import unit_rows
+from wse_backend.errors import BrokenGGUF
+from wse_backend.weights.catalog import Progress
+from wse_backend.weights.gguf_file import GGUFFile, TensorInfo
+
+Addresses = Mapping[int, int]  # of compiled functions, by ggml type number
+
+PART_ROWS = 1024  # regrouped at a time by one thread
+ALIGNMENT = 64  # a cache line
+PREFETCH_SLACK = 4096  # kernels prefetch beyond the end
+
+
+class Matrices:
+    """Regroups the matrices of one file, and keeps their memory."""
+
+    def __init__(self, gguf: GGUFFile, matmul: Addresses, regroup: Mapping[int, Any], n_threads: int) -> None:
+        """matmul: addresses of `compile_matmul` functions; regroup: `compile_regroup` functions."""
+        self._gguf = gguf
+        self._matmul = matmul
+        self._regroup = regroup
+        self._n_threads = n_threads
+        self._memory: list[npt.NDArray[np.uint8]] = []
+
+    def load(self, names: list[str], progress: Progress | None = None) -> dict[str, Matrix]:
+        """Regroup the named tensors. Raises BrokenGGUF when a weight is NaN or infinite."""
+        found: dict[str, Matrix] = {}
+        with ThreadPoolExecutor(self._n_threads, "wse-regroup") as threads:
+            for done, name in enumerate(names):
+                if progress is not None:
+                    progress("regroup weights", done, len(names))
+                found[name] = self._load(self._gguf.tensors[name], threads)
+        if progress is not None:
+            progress("regroup weights", len(names), len(names))
+        return found
+
+    def _load(self, tensor: TensorInfo, threads: ThreadPoolExecutor) -> Matrix:
+        (n_rows, n_cols), fmt = tensor.shape, FORMATS[tensor.qtype]
+        n_blocks, row_bytes = n_cols // fmt.values, tensor.n_bytes // n_rows
+        group_bytes = n_blocks * fmt.group_block_bytes
+        out = _aligned(-(-n_rows // ROWS) * group_bytes)
+        self._memory.append(out)
+        source, target, regroup = tensor.data.ctypes.data, out.ctypes.data, self._regroup[tensor.qtype].ctypes
+
+        def part(start: int) -> int:  # ctypes lets go of the GIL meanwhile
+            stop = min(start + PART_ROWS, n_rows)
+            return int(regroup(source, row_bytes, start, stop, n_blocks, target, group_bytes))
+
+        n_bad = sum(threads.map(part, range(0, n_rows, PART_ROWS)))
+        if n_bad:
+            raise not_finite(self._gguf, tensor, n_bad)
+        tensor.release_pages()
+        return Matrix(
+            function=self._matmul[tensor.qtype],
+            data=target,
+            group_bytes=group_bytes,
+            n_blocks=n_blocks,
+            n_rows=n_rows,
+            unit_rows=unit_rows(n_rows, self._n_threads),
+            takes_floats=int(fmt.is_float),
+        )
+
+
+def embedding_rows(tensor: TensorInfo, decode: Addresses) -> Embedding:
+    """The embedding as it lies in the file. decode: addresses of `compile_decode` functions."""
+    n_rows, n_cols = tensor.shape
+    n_blocks = n_cols // FORMATS[tensor.qtype].values
+    address = int(tensor.data.ctypes.data)
+    return Embedding(decode[tensor.qtype], address, tensor.n_bytes // n_rows, n_blocks)
+
+
+def not_finite(gguf: GGUFFile, tensor: TensorInfo, n_bad: int) -> BrokenGGUF:
+    """The refusal of a tensor with `n_bad` scales or weights that are NaN or infinite."""
+    what = "weights" if FORMATS[tensor.qtype].is_float else "scales"
+    return BrokenGGUF(
+        os.path.basename(gguf.path), f"{n_bad:,} {what} of tensor {tensor.name} are NaN or infinite"
+    )
+
+
+def vector(gguf: GGUFFile, name: str, n: int = 0) -> npt.NDArray[np.float32]:
+    """A norm's weights or a bias as float32, with zeros up to `n`. Raises BrokenGGUF as `Matrices.load`."""
+    tensor = gguf.tensors[name]
+    stored = tensor.floats().ravel()
+    out = np.zeros(max(n, stored.size), np.float32)
+    out[: stored.size] = stored
+    n_bad = int(np.count_nonzero(~np.isfinite(out)))
+    if n_bad:
+        raise not_finite(gguf, tensor, n_bad)
+    return out
+
+
+def _aligned(n_bytes: int) -> npt.NDArray[np.uint8]:
+    """Zeros that begin with a cache line."""
+    memory = np.zeros(n_bytes + ALIGNMENT + PREFETCH_SLACK, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    return memory[start : start + n_bytes]
