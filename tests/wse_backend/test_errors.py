@@ -25,6 +25,7 @@ EXAMPLES = [
     errors.DoesNotFit("llama", "WSE-3", 1, 3 << 20, 2),
     errors.DoesNotFit("llama", "WSE-3", 1, 3 << 20, None),
     errors.NoUsableWafer("WSE-3", 2.5, 50, 13),
+    errors.NotFinite("tiny", "blk.3.ffn_down.weight"),
     errors.EngineClosed("tiny"),
     errors.EngineFailed("tiny", "a bug"),
 ]
