@@ -152,20 +152,7 @@ class Engine:
         """
         chunks: queue.SimpleQueue[Chunk] = queue.SimpleQueue()
         generation = self.submit(messages, params, chunks.put, owner)
-
-        def pieces() -> Iterator[Chunk]:
-            try:
-                while True:
-                    chunk = chunks.get()
-                    if chunk.error is not None:
-                        raise chunk.error
-                    yield chunk
-                    if chunk.completion is not None:
-                        return
-            finally:
-                generation.cancel()
-
-        return pieces()
+        return _Stream(chunks, generation)
 
     def generate(self, messages: Messages, params: SamplingParams | None = None) -> Completion:
         """Answer one conversation. Raises as `submit`."""
@@ -243,6 +230,39 @@ class Engine:
         """End running requests with EngineClosed and free the memory; harmless when repeated."""
         self._scheduler.close()
         self._transformer.free()
+
+    def close_if_idle(self) -> bool:
+        """Close the engine unless a request runs or waits; whether it was closed."""
+        is_closed = self._scheduler.close(only_if_idle=True)
+        if is_closed:
+            self._transformer.free()
+        return is_closed
+
+
+class _Stream(Iterator[Chunk]):
+    """The pieces of one request. A generator would not notice being closed before its first piece."""
+
+    def __init__(self, chunks: "queue.SimpleQueue[Chunk]", generation: Generation) -> None:
+        self._chunks = chunks
+        self._generation = generation
+        self._is_over = False
+
+    def __next__(self) -> Chunk:
+        if self._is_over:
+            raise StopIteration
+        chunk = self._chunks.get()
+        self._is_over = chunk.error is not None or chunk.completion is not None
+        if chunk.error is not None:
+            raise chunk.error
+        return chunk
+
+    def close(self) -> None:
+        """Cancel the request; harmless when it is over."""
+        self._is_over = True
+        self._generation.cancel()
+
+    def __del__(self) -> None:
+        self.close()
 
 
 def _completion(chunk: Chunk) -> Completion:

@@ -45,11 +45,12 @@ class EnginePool:
         found = self._loaded(name_or_path)
         if found is not None:
             return found
+        # A file that is still on its way holds up nobody who wants another model.
+        path = models.ensure(name_or_path, progress, self._models_dir, accepts_paths=self._accepts_paths)
         with self._loading:
             found = self._loaded(name_or_path)  # somebody else may have loaded it while we waited
             if found is not None:
                 return found
-            path = models.ensure(name_or_path, progress, self._models_dir, accepts_paths=self._accepts_paths)
             gguf = open_gguf(path)
             name = name_or_path if name_or_path in models.CARDS else path.stem
             kv_cache_bytes = self._make_room(name, gguf)
@@ -85,16 +86,21 @@ class EnginePool:
         while True:
             with self._lock:
                 taken = sum(need_bytes(engine) for engine in self._engines.values())
-                idle = [key for key, engine in self._engines.items() if engine.is_idle]
             try:
                 return plan_memory(name, gguf, self.budget_bytes - taken)
             except OutOfMemory as exc:
-                if not idle:
+                if not self._close_oldest():
                     raise OutOfMemory(exc.what, exc.needed_bytes, self.budget_bytes - taken) from None
-            with self._lock:
-                oldest = min(idle, key=lambda key: self._used_at[key])
-                engine = self._engines.pop(oldest)
-            engine.close()
+
+    def _close_oldest(self) -> bool:
+        """Close the engine that has been idle longest; False when all are at work."""
+        with self._lock:
+            by_use = sorted(self._engines, key=lambda key: self._used_at[key])
+            for key in by_use:
+                if self._engines[key].close_if_idle():  # a request that came just now keeps it open
+                    del self._engines[key]
+                    return True
+        return False
 
 
 def need_bytes(engine: Engine) -> int:

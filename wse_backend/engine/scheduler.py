@@ -157,13 +157,19 @@ class Scheduler:
         """Whether it was closed, or failed."""
         return self._is_closed
 
-    def close(self) -> None:
-        """End all requests with EngineClosed and stop the thread."""
+    def close(self, only_if_idle: bool = False) -> bool:
+        """End all requests with EngineClosed and stop the thread; whether it did.
+
+        only_if_idle: do nothing while a request runs or waits. One that comes later is refused.
+        """
         with self._condition:
+            if only_if_idle and (self._waiting or self._running or self._alone):
+                return False
             self._is_closed = True
             self._condition.notify()
         if threading.current_thread() is not self._thread:
             self._thread.join()
+        return True
 
     # --- the scheduler's thread ---
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from wse_backend import EnginePool, OutOfMemory, SamplingParams, UnknownModel, machine
+from wse_backend import EnginePool, OutOfMemory, SamplingParams, UnknownModel, machine, models
 from wse_backend.engine.engine import MIN_KV_CACHE_BYTES, OVERHEAD_BYTES
 from wse_backend.engine.pool import need_bytes
 
@@ -79,6 +79,40 @@ def test_a_pool_for_strangers_takes_no_path(two_models: Path, smollm2_path: Path
     with pytest.raises(UnknownModel):
         pool.engine(str(smollm2_path))
     assert pool.engine("first").name == "first"
+    pool.close()
+
+
+def test_a_request_keeps_an_engine_open_that_looked_idle(two_models: Path) -> None:
+    pool = EnginePool(two_models)
+    engine = pool.engine("first")
+    stream = engine.stream(QUESTION, SamplingParams(max_tokens=400, seed=1))
+    assert not engine.close_if_idle()
+    assert next(stream).error is None
+    stream.close()  # type: ignore[attr-defined]
+    engine.generate(QUESTION, SamplingParams(max_tokens=1, seed=1))
+    assert engine.close_if_idle()
+    pool.close()
+
+
+def test_a_download_does_not_hold_up_a_model_that_is_here(
+    two_models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetching, may_end = threading.Event(), threading.Event()
+
+    def fetch(card: object, folder: Path, progress: object) -> Path:
+        fetching.set()
+        assert may_end.wait(60)
+        return two_models / "second.gguf"
+
+    monkeypatch.setattr(models, "fetch_card", fetch)
+    pool = EnginePool(two_models)
+    downloading = threading.Thread(target=pool.engine, args=("smollm2-135m",))
+    downloading.start()
+    assert fetching.wait(60)
+    assert pool.engine("first").name == "first"  # loaded while the other is still on its way
+    may_end.set()
+    downloading.join()
+    assert len(pool.loaded()) == 2
     pool.close()
 
 

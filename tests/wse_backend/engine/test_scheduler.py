@@ -105,12 +105,15 @@ def test_the_queue_is_bounded_and_tells_the_position(smollm2_path: Path) -> None
 def test_admission_waits_for_cache_blocks_instead_of_growing(smollm2_path: Path) -> None:
     gguf = open_gguf(smollm2_path)
     engine = Engine("small cache", gguf, kv_cache_bytes=20 * block_bytes(gguf))
-    params = SamplingParams(temperature=0, max_tokens=60)
+    params = SamplingParams(temperature=0, max_tokens=60)  # 6 blocks each: three at a time
+    watcher = Watcher()
     try:
-        done = engine.generate_batch([(ask(f"Count up from {n}."), params) for n in range(6)])
-        assert all(one.finish_reason in ("stop", "length") for one in done)
-        waited = [one.timing.queue_s for one in done]
-        assert max(waited) > 10 * min(waited)  # not all could run at once
+        for n in range(6):
+            engine.submit(ask(f"Count up from {n}."), params, watcher.listen(str(n)))
+        watcher.wait_until(lambda: len(watcher.ended()) == 6)
+        assert all(watcher.completion(str(n)).finish_reason in ("stop", "length") for n in range(6))
+        first_end = next(at for at, (_, chunk) in enumerate(watcher.events) if chunk.completion is not None)
+        assert "5" not in [name for name, _ in watcher.events[:first_end]]  # the last had to wait for one
         assert engine._transformer.pool.n_used == 0  # everything was given back
     finally:
         engine.close()

@@ -138,6 +138,8 @@ def rms_norm(x: Any, weight: Any, dim: int, eps: float, out: Any) -> None:
     """out = x / sqrt(mean(x^2) + eps) * weight, all float32 (dim,), padded. Zhang & Sennrich 2019, eq. 4."""
     mean = sum_of_squares(x.ctypes.data, x.size) / np.float32(dim)
     scale = np.float32(1.0) / np.sqrt(mean + np.float32(eps))
+    if mean == np.inf:  # the row's numbers are too large for float32; zeros would hide it
+        scale = np.float32(np.nan)
     for i in range(x.size):
         out[i] = x[i] * scale * weight[i]
 
