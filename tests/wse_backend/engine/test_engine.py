@@ -317,9 +317,7 @@ def test_timing_covers_every_layer_and_adds_up(engine: Engine) -> None:
         assert phase.layers_ms.shape == (30, 5)
         assert (phase.layers_ms > 0).all()
         inside_s = (phase.layers_ms.sum() + phase.head_ms) / 1e3
-        assert (
-            0 < inside_s <= phase.seconds * 1.001
-        )  # parts of the whole
+        assert 0 < inside_s <= phase.seconds * 1.001  # parts of the whole
     assert done.timing.first_token_s is not None
     assert done.timing.queue_s <= done.timing.first_token_s <= done.timing.total_s
 
