@@ -1,39 +1,63 @@
 """Conversations to prompts, by the chat template that a GGUF carries.
 
-Templates are Jinja2, rendered in its immutable sandbox with what they expect from Hugging Face's
-`transformers` (utils/chat_template_utils.py): trimmed blocks, loop controls, `raise_exception`,
-`strftime_now`, `tojson`.
-
 What a user types is text, never structure: `<|im_end|>` inside a message must not end its turn. Before
 rendering, each control token's text in a message gets a mark that occurs nowhere else; after rendering, only
 unmarked control texts, those of the template itself, become control tokens, and the marks are dropped.
+
+Some templates refuse, or silently leave out, the role system; some refuse two messages of one role in a row.
+What a template does is tried once when it is loaded, and conversations are changed accordingly; `changes`
+says how.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING
 
-from jinja2 import TemplateError
-from jinja2.ext import loopcontrols
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2 import TemplateError, meta
 
 from wse_backend.errors import BrokenTemplate, InvalidMessages
+from wse_backend.weights.jinja_environment import RefusedByTemplate, chat_environment
+from wse_backend.weights.messages import Turns, check_messages, fold_system, merge_turns
 from wse_backend.weights.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from wse_backend.weights.gguf_file import GGUFFile
 
-ROLES = ("system", "user", "assistant")
 CHATML = (
     "{% for message in messages %}"
     "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}"
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
-_ALLOWED = 'a non-empty list of {"role": "system", "user" or "assistant", "content": text}'
+GEMMA = (
+    "{{ bos_token }}{% for message in messages %}"
+    "{{ '<start_of_turn>' + ('model' if message['role'] == 'assistant' else message['role']) + '\n' }}"
+    "{{ message['content'] | trim + '<end_of_turn>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}"
+)
+LLAMA3 = (
+    "{{ bos_token }}{% for message in messages %}"
+    "{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n' }}"
+    "{{ message['content'] | trim + '<|eot_id|>' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}"
+)
+PLAIN = (
+    "{% for message in messages %}{{ message['role'] | capitalize + ': ' + message['content'] + '\n\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}"
+)
+# For files without a template: the format whose words the vocabulary has.
+_BY_WORD = {"<|im_start|>": CHATML, "<start_of_turn>": GEMMA, "<|start_header_id|>": LLAMA3}
+
+# How templates call an agent's `thinking` setting, and their values for on and off.
+_THINKING: dict[str, tuple[object, object]] = {
+    "enable_thinking": (True, False),  # Qwen3, SmolLM3, Granite 4
+    "thinking": (True, False),  # Granite 3.2, DeepSeek V3.1
+    "reasoning_effort": ("high", "low"),  # gpt-oss
+}
+FOLDED = "the system prompt stands in front of the next user message: this model knows no system prompt"
+MERGED = "neighbouring messages of one role are joined: this model takes turns strictly"
+
 _MARKS = range(
     0xFDD0, 0xFDF0
 )  # Unicode's noncharacters: no text may carry them, so one of them is always free
@@ -45,77 +69,119 @@ _TEMPLATE_ERRORS = (
 )
 
 
-class _Refused(Exception):
-    """What a template says through `raise_exception`; Jinja2 lets it through unchanged."""
-
-
 class ChatTemplate:
-    """The chat template of one model, with the tokenizer its prompts are for. Immutable and thread-safe."""
+    """The chat template of one model, with the tokenizer its prompts are for. Immutable and thread-safe.
+
+    changes: sentences that say what conversations go through before this template takes them. can_think:
+    whether the template can be told to let the model think, or not to.
+    """
 
     def __init__(self, tokenizer: Tokenizer, source: str = CHATML) -> None:
-        """Parse `source`. Raises BrokenTemplate."""
-        environment = ImmutableSandboxedEnvironment(
-            trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
-        )
-        environment.filters["tojson"] = _tojson
-        environment.globals["raise_exception"] = _raise_exception
-        environment.globals["strftime_now"] = _strftime_now
+        """Parse `source` and try what it takes. Raises BrokenTemplate."""
+        environment = chat_environment()
         try:
+            known = meta.find_undeclared_variables(environment.parse(source))
             self._template = environment.from_string(source)
         except (TemplateError, RecursionError) as exc:
             raise BrokenTemplate(str(exc)) from exc
         self._tokenizer = tokenizer
+        self._thinking = {name: values for name, values in _THINKING.items() if name in known}
+        self.can_think = bool(self._thinking)
+        self._folds = not self._takes("system", "user")
+        self._merges = not self._takes("user", "user")
+        self.changes = (*((FOLDED,) if self._folds else ()), *((MERGED,) if self._merges else ()))
 
     @classmethod
     def from_gguf(cls, gguf: GGUFFile, tokenizer: Tokenizer) -> ChatTemplate:
-        """The template of a GGUF file; ChatML when it has none. Raises BrokenTemplate."""
+        """The template of a GGUF file; without one, what suits its vocabulary. Raises BrokenTemplate."""
         source = gguf.metadata.get("tokenizer.chat_template")
-        return cls(tokenizer, source if isinstance(source, str) and source.strip() else CHATML)
+        if isinstance(source, str) and source.strip():
+            return cls(tokenizer, source)
+        words = tokenizer.control_texts
+        return cls(tokenizer, next((found for word, found in _BY_WORD.items() if word in words), PLAIN))
 
-    def render(self, messages: Sequence[Mapping[str, str]], *, add_generation_prompt: bool = True) -> str:
+    def render(
+        self,
+        messages: Sequence[Mapping[str, str]],
+        *,
+        add_generation_prompt: bool = True,
+        thinking: bool | None = None,
+    ) -> str:
         """The prompt as text, for people to read: user text and control tokens look alike in it.
 
-        Raises InvalidMessages, BrokenTemplate.
+        thinking: whether the model should think before it answers, where the template can say so; None leaves
+        it to the template. Raises InvalidMessages, BrokenTemplate.
         """
-        text, mark = self._render(messages, add_generation_prompt)
+        text, mark = self._render(messages, add_generation_prompt, thinking)
         return text.replace(mark, "")
 
     def encode_chat(
-        self, messages: Sequence[Mapping[str, str]], *, add_generation_prompt: bool = True
+        self,
+        messages: Sequence[Mapping[str, str]],
+        *,
+        add_generation_prompt: bool = True,
+        thinking: bool | None = None,
     ) -> list[int]:
-        """The prompt as token ids; no message can produce a control token.
+        """The prompt as token ids; no message can produce a control token. thinking: as in `render`.
 
         Raises InvalidMessages, BrokenTemplate.
         """
-        text, mark = self._render(messages, add_generation_prompt)
+        text, mark = self._render(messages, add_generation_prompt, thinking)
         ids = self._tokenizer.encode_hiding(text, mark)
         bos_id = self._tokenizer.bos_id
         if self._tokenizer.adds_bos and bos_id is not None and ids[:1] != [bos_id]:
             return [bos_id, *ids]
         return ids
 
-    def _render(self, messages: Sequence[Mapping[str, str]], add_generation_prompt: bool) -> tuple[str, str]:
+    def _render(
+        self, messages: Sequence[Mapping[str, str]], add_generation_prompt: bool, thinking: bool | None
+    ) -> tuple[str, str]:
         turns = check_messages(messages)
         mark = _free_mark(turns)
         for turn in turns:
             turn["content"] = self._marked(turn["content"], mark)
-        tokens = self._tokenizer
         try:
-            text = self._template.render(
-                messages=turns,
-                add_generation_prompt=add_generation_prompt,
-                tools=None,
-                documents=None,
-                bos_token=tokens.token_text(tokens.bos_id),
-                eos_token=tokens.token_text(tokens.eos_id),
-            )
-        except _Refused as exc:
+            try:
+                text = self._fill(self._adapted(turns), add_generation_prompt, thinking)
+            except RefusedByTemplate:  # a system prompt in the middle, say: what every template takes
+                text = self._fill(merge_turns(fold_system(turns)), add_generation_prompt, thinking)
+        except RefusedByTemplate as exc:
             raise InvalidMessages(
                 str(exc).replace(mark, ""), "what the model's chat template accepts"
             ) from exc
         except _TEMPLATE_ERRORS as exc:
             raise BrokenTemplate(f"{exc} ({type(exc).__name__})".replace(mark, "")) from exc
         return text, mark
+
+    def _adapted(self, turns: Turns) -> Turns:
+        has_user = any(turn["role"] == "user" for turn in turns)
+        folded = fold_system(turns) if self._folds or (self._merges and not has_user) else turns
+        return merge_turns(folded) if self._merges else folded
+
+    def _fill(self, turns: Turns, add_generation_prompt: bool, thinking: bool | None) -> str:
+        """Render with the variables that `transformers` sets."""
+        tokens = self._tokenizer
+        chosen = {} if thinking is None else {n: v[0 if thinking else 1] for n, v in self._thinking.items()}
+        return self._template.render(
+            messages=turns,
+            add_generation_prompt=add_generation_prompt,
+            tools=None,
+            documents=None,
+            bos_token=tokens.token_text(tokens.bos_id),
+            eos_token=tokens.token_text(tokens.eos_id),
+            **chosen,
+        )
+
+    def _takes(self, first: str, second: str) -> bool:
+        """Whether the template neither refuses nor leaves out a conversation of these two roles."""
+        turns = [{"role": first, "content": "probe-one"}, {"role": second, "content": "probe-two"}]
+        try:
+            text = self._fill(turns, True, None)
+        except RefusedByTemplate:
+            return False
+        except _TEMPLATE_ERRORS:  # broken in some way of its own, which rendering will say
+            return True
+        return "probe-one" in text or "probe-two" not in text
 
     def _marked(self, content: str, mark: str) -> str:
         """`content` with the mark after the first character of each control text in it."""
@@ -125,26 +191,7 @@ class ChatTemplate:
         return content
 
 
-def check_messages(messages: object) -> list[dict[str, str]]:
-    """A fresh list of the messages' roles and contents. Raises InvalidMessages with what is wrong."""
-    if isinstance(messages, str | bytes | Mapping) or not isinstance(messages, Sequence):
-        raise InvalidMessages(f"{type(messages).__name__} instead of a list", _ALLOWED)
-    if not messages:
-        raise InvalidMessages("an empty list", _ALLOWED)
-    turns = []
-    for position, message in enumerate(messages, start=1):
-        if not isinstance(message, Mapping):
-            raise InvalidMessages(f"message {position} is {type(message).__name__}", _ALLOWED)
-        role, content = message.get("role"), message.get("content")
-        if role not in ROLES:
-            raise InvalidMessages(f"message {position} has the role {str(role)[:40]!r}", _ALLOWED)
-        if not isinstance(content, str):
-            raise InvalidMessages(f"the content of message {position} is {type(content).__name__}", _ALLOWED)
-        turns.append({"role": role, "content": content})
-    return turns
-
-
-def _free_mark(turns: list[dict[str, str]]) -> str:
+def _free_mark(turns: Turns) -> str:
     """A short text that occurs in no message."""
     used = {char for turn in turns for char in turn["content"] if ord(char) in _MARKS}
     free = [chr(point) for point in _MARKS if chr(point) not in used]
@@ -156,14 +203,4 @@ def _free_mark(turns: list[dict[str, str]]) -> str:
     return mark + chr(_MARKS[1])
 
 
-def _tojson(value: Any, ensure_ascii: bool = False, indent: int | None = None, **options: Any) -> str:
-    """Jinja2's own filter escapes HTML; templates expect plain JSON."""
-    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, **options)
-
-
-def _raise_exception(message: object) -> NoReturn:
-    raise _Refused(str(message)[:300])
-
-
-def _strftime_now(layout: str) -> str:
-    return datetime.now().strftime(layout)
+__all__ = ["CHATML", "ChatTemplate", "check_messages"]
