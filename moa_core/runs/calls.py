@@ -48,13 +48,14 @@ class AgentCall:
     attempts: int = 1
     finish: Finish = field(default_factory=lambda: Finish(reason=""))
     notes: list[str] = field(default_factory=list)
+    messages: tuple[Message, ...] = ()
 
     async def perform(self, messages: tuple[Message, ...]) -> Any:
         """Stream the answer; returns its JSON value when the agent has a schema, else None.
 
         Raises CallFailed.
         """
-        schema = self.agent.response_schema
+        self.messages, schema = messages, self.agent.response_schema
         if schema is None:
             await self.ask(messages)
             return None
@@ -167,6 +168,7 @@ class AgentCall:
             notes=tuple(self.notes),
             timing=self.finish.timing,
             raw=self.finish.raw,
+            messages=self.messages,
         )
 
 

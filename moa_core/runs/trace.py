@@ -40,7 +40,8 @@ class CallRecord:
 
     layer: counted from 1; the summarizer's is one more than the last layer's. A count is None when the
     provider did not report it. timing: the provider's own object (for `Wafer` a `wse_backend.Timing`), None
-    elsewhere. raw: what the provider reported beside the text (`usage`, `time_info`).
+    elsewhere. raw: what the provider reported beside the text (`usage`, `time_info`). messages: what was sent,
+    before a JSON Schema was added to it.
     """
 
     layer: int
@@ -64,6 +65,7 @@ class CallRecord:
     notes: tuple[str, ...] = ()
     timing: Any = field(default=None, compare=False)
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    messages: tuple[Mapping[str, str], ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ class Trace:
 
     def to_dict(self) -> dict[str, Any]:
         """The trace as plain JSON data, texts included, provider timing objects left out."""
-        names = (*COLUMNS, "index", "text", "reasoning", "notes", "raw")
+        names = (*COLUMNS, "index", "text", "reasoning", "notes", "raw", "messages")
         calls = [{name: _plain(getattr(call, name)) for name in names} for call in self.calls]
         data = {"total_s": self.total_s, "seed": self.seed, "notes": list(self.notes), "calls": calls}
         if self.checks:

@@ -43,6 +43,14 @@ def test_raw_reports_of_the_server_are_kept(play, moa, cloud):
     assert call.timing is None
 
 
+def test_a_call_keeps_the_messages_it_was_sent(play, moa, cloud):
+    draft, final = play(moa(["say:a draft"], summarizer="echo"), "hi", cloud())[-1].trace.calls
+
+    assert [message["role"] for message in draft.messages] == ["user"]
+    assert "a draft" in final.messages[0]["content"]  # in the system prompt
+    assert final.messages[-1]["content"] == final.text == "hi"
+
+
 def test_attempts_are_counted(play, moa, cloud):
     (call,) = play(moa(summarizer="flaky:500:2"), "hi", cloud())[-1].trace.calls
 
