@@ -16,6 +16,7 @@ from grader.grading.registry import challenge, challenges
 from grader.grading.reply import GradedReply, Score, grade_reply, read_and_grade, score_reply
 from grader.grading.report import CaseResult, CheckResult, Report, letter
 from grader.grading.task import PublicTry, task_messages, task_request, try_public_cases
+from grader.grading.tryout import Tryout, try_input
 from grader.replies.extraction import Extraction, extract_code
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "SandboxFailed",
     "SandboxUnavailable",
     "Score",
+    "Tryout",
     "UnknownChallenge",
     "UnusableFile",
     "challenge",
@@ -47,5 +49,6 @@ __all__ = [
     "score_reply",
     "task_messages",
     "task_request",
+    "try_input",
     "try_public_cases",
 ]

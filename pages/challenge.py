@@ -1,21 +1,25 @@
 """Let the agents write a function, and see what it scores."""
 
 import json
-from contextlib import suppress
 
 import pandas as pd
 import streamlit as st
 
-from grader import challenges, extract_code, read_and_grade, task_request
+from grader import challenges, extract_code, grade, read_and_grade, task_messages, task_request
 from grader.errors import GraderError
 from grader.grading.challenge import Challenge
 from pages.parts.layout import page_body, row
-from pages.parts.problems import Shown, show_problem
+from pages.parts.model_advice import expected_time, show_model_advice
+from pages.parts.problems import show_problem
 from pages.parts.report import checks_table, points, show_report, title_of
+from pages.parts.scroll import scroll_to
 from pages.parts.session import init_session
 from pages.parts.setup import setup_line
-from pages.parts.stream import draw_turn_layers, play, running, tidy_after_stop
+from pages.parts.stream import begin, draw_turn_layers, follow, stop_button, watch
+from pages.parts.tryout import draw_tryout
 from pages.state.attempts import Attempt
+from pages.state.comparison import code_diff, is_copy
+from pages.state.config_diff import config_diff
 from pages.state.provenance import seeded
 from pages.state.text import as_markdown, as_plain, capitalised, count
 from pages.state.turn import Turn
@@ -23,9 +27,13 @@ from pages.state.turn import Turn
 session = init_session()
 
 
-def choose_latest() -> None:
-    """Show the newest attempt again, whichever was looked at."""
-    st.session_state.pop("challenge_shown", None)
+@st.cache_data(show_spinner=False)
+def baseline_score(challenge_name: str, baseline: str) -> float | None:
+    """What the faulty first attempt itself earns; None when the grader fails here."""
+    try:
+        return grade(baseline, challenge_name).score
+    except GraderError:
+        return None
 
 
 def draw_brief(challenge: Challenge) -> None:
@@ -34,7 +42,9 @@ def draw_brief(challenge: Challenge) -> None:
     with left:
         st.markdown(challenge.brief)
     with right:
-        st.markdown("**The baseline:** it runs, and it has bugs. Your agents get to see it.")
+        own = baseline_score(challenge.name, challenge.baseline)
+        earns = "" if own is None else f" It earns {points(own)} of {points(challenge.max_score)} points."
+        st.markdown(f"**The baseline:** it runs, and it has bugs. Your agents get to see it.{earns}")
         st.code(challenge.baseline, language="python", wrap_lines=True)
 
 
@@ -79,7 +89,8 @@ def draw_public_cases(challenge: Challenge) -> None:
 
 
 def judge(attempt: Attempt, challenge: Challenge) -> None:
-    """Take the code out of the answer and grade it."""
+    """Take the code out of the answer and grade it; on the run's thread."""
+    attempt.turn.activity = "Grading"
     try:
         graded = read_and_grade(attempt.turn.answer, challenge)
     except GraderError as exc:
@@ -93,26 +104,66 @@ def judge(attempt: Attempt, challenge: Challenge) -> None:
 
 
 def make_attempt(challenge: Challenge) -> None:
-    """Run the agents on the challenge, then grade what they wrote."""
-    request = task_request(challenge)
+    """Start the agents on the challenge; what they wrote is graded when they are done."""
+    if session.running:
+        return
     number = len(session.attempts) + 1
-    turn = Turn(request, title=f"{challenge.title}, attempt {number}")
+    turn = Turn(task_request(challenge), title=f"{challenge.title}, attempt {number}")
     attempt = Attempt(number, challenge.name, turn)
     session.attempts.append(attempt)
-    with suppress(*Shown), running(session, attempt.turn):
-        tidy_after_stop(attempt.turn)
-        messages = [{"role": "user", "content": request}]
-        play(attempt.turn, lambda: seeded(attempt, session.draft.to_config(), messages), messages)
-        if attempt.turn.state == "done":
-            with st.spinner("Grading"):
-                judge(attempt, challenge)
-    st.rerun()
+    messages = task_messages(challenge)
+    begin(
+        session,
+        turn,
+        lambda: seeded(attempt, session.draft.to_config(), messages),
+        messages,
+        after=lambda: judge(attempt, challenge),
+    )
 
 
-def draw_attempt(attempt: Attempt) -> None:
+def draw_steps(n_attempts: int) -> None:
+    """Where one is: four steps in a line."""
+    steps = ("Read the brief", "Set up your agents", "Let them write", "Read the report")
+    here = 3 if n_attempts else 0
+    words = [
+        f"**{number + 1}\u2009·\u2009{step}**"
+        if number == here
+        else f":gray[{number + 1}\u2009·\u2009{step}]"
+        for number, step in enumerate(steps)
+    ]
+    st.markdown(" :gray[→] ".join(words))
+
+
+def draw_start(challenge: Challenge, running: Turn | None) -> None:
+    """The setup, how long it may take, and the button, all in the first screen."""
+    with st.container(border=True):
+        with row(vertical_alignment="center", gap="small"):
+            st.caption(setup_line(session.draft), width="content")
+            st.page_link("pages/agents.py", label="Change the agents", icon=":material/tune:")
+        show_model_advice(session)
+        with row(vertical_alignment="center"):
+            st.button(
+                "Let the agents write it",
+                type="primary",
+                icon=":material/play_arrow:",
+                key="challenge_go",
+                on_click=make_attempt,
+                args=(challenge,),
+                disabled=running is not None,
+            )
+            if running:
+                stop_button(running, "challenge_stop")
+            else:
+                st.caption(expected_time(session), width="content")
+
+
+def draw_attempt(attempt: Attempt, challenge: Challenge) -> None:
     """One attempt: the report first, then the code, then how it came about."""
     st.subheader(f"Attempt {attempt.number}")
     turn = attempt.turn
+    if turn.is_running:
+        watch(turn)
+        st.rerun()
     if turn.error is not None:
         show_problem(turn.error)
     if turn.state == "stopped":
@@ -121,20 +172,38 @@ def draw_attempt(attempt: Attempt) -> None:
         st.warning(
             as_plain(capitalised(attempt.reason)), title="No points this time", icon=":material/code_off:"
         )
-    if attempt.report:
-        show_report(attempt.report)
+    if attempt.code and is_copy(attempt.code, challenge.baseline):
+        st.warning(
+            "Your agents handed the faulty baseline back unchanged. Tell the last writer what to change, "
+            "or give "
+            "it a model that can program.",
+            title="This is a copy of the baseline",
+            icon=":material/content_copy:",
+        )
+    if turn.is_cut:
+        st.caption(
+            ":material/content_cut: The answer was cut at the summarizer's token limit: the function may "
+            "end in "
+            "the middle. Give it a higher limit on the Agents page."
+        )
     for note in turn.notes:
         st.caption(f":material/info: {as_plain(note)}")
+    if attempt.report:
+        show_report(attempt.report)
     if attempt.code:
-        with st.expander("The code that was graded", icon=":material/code:", expanded=True):
+        code, tryout = st.tabs(["The code that was graded", "Try it on an input"])
+        with code:
             st.code(attempt.code, language="python", line_numbers=True)
-    draw_turn_layers(turn, expanded=not attempt.code)
+        with tryout:
+            draw_tryout(attempt, challenge)
+    draw_turn_layers(turn, expanded=not attempt.code, key=f"challenge_layers_{attempt.key}")
     if turn.answer:
         with st.expander("The summarizer's whole answer", icon=":material/notes:", expanded=not attempt.code):
             st.markdown(as_markdown(turn.answer))
 
 
 def history_rows(attempts: list[Attempt]) -> pd.DataFrame:
+    """One row per attempt."""
     rows = []
     for attempt in attempts:
         report, records = attempt.report or {}, attempt.turn.records
@@ -152,8 +221,8 @@ def history_rows(attempts: list[Attempt]) -> pd.DataFrame:
 
 
 def draw_history(attempts: list[Attempt], challenge: Challenge) -> None:
-    """All attempts of this session on this challenge."""
-    st.subheader("Attempts in this session")
+    """All attempts of this browser on this challenge."""
+    st.subheader("Your attempts")
     st.dataframe(
         history_rows(attempts),
         hide_index=True,
@@ -169,6 +238,53 @@ def draw_history(attempts: list[Attempt], challenge: Challenge) -> None:
         },
         alt=f"{count(len(attempts), 'attempt')} with score, tokens and seconds",
     )
+    written = [attempt for attempt in attempts if attempt.config]
+    if len(written) > 1:
+        with st.expander("What changed between two attempts", icon=":material/difference:"):
+            draw_diff(written)
+
+
+def draw_diff(attempts: list[Attempt]) -> None:
+    """The configurations and the code of two attempts, line by line."""
+    by_number = {attempt.number: attempt for attempt in attempts}
+    numbers = list(by_number)
+    left, right = st.columns(2)
+    # Keys that know how many attempts there are: with a new one, the newest two are compared.
+    with left:
+        before = by_number[
+            st.selectbox("From", numbers, index=len(numbers) - 2, key=f"challenge_from_{len(numbers)}")
+        ]
+    with right:
+        after = by_number[
+            st.selectbox("To", numbers, index=len(numbers) - 1, key=f"challenge_to_{len(numbers)}")
+        ]
+    setup_tab, code_tab = st.tabs(["The setup", "The code"])
+    with setup_tab:
+        show_diff(config_diff(before.config, after.config), "The same setup: the agents were sampled anew.")
+    with code_tab:
+        show_diff(code_diff(before.code, after.code), "The same code.")
+
+
+def show_diff(diff: str, same: str) -> None:
+    """A diff, or that there is none."""
+    if diff:
+        st.code(diff, language="diff", wrap_lines=True)
+    else:
+        st.caption(same)
+
+
+def choose_attempt(attempts: list[Attempt]) -> Attempt:
+    """The newest attempt, until another one is chosen; a new attempt is shown again."""
+    if len(attempts) == 1:
+        return attempts[0]
+    number = st.segmented_control(
+        "Show attempt",
+        [attempt.number for attempt in attempts],
+        default=attempts[-1].number,
+        required=True,
+        key=f"challenge_shown_{attempts[-1].key}",
+    )
+    return next(attempt for attempt in attempts if attempt.number == number)
 
 
 with page_body():
@@ -191,37 +307,27 @@ with page_body():
             persist_state="session",
         )
         challenge = by_name[chosen]
-
-    draw_brief(challenge)
-    draw_details(challenge)
-
-    st.subheader("Your agents' turn")
-    with row(vertical_alignment="center", gap="small"):
-        st.caption(setup_line(session.draft), width="content")
-        st.page_link("pages/agents.py", label="Change the agents", icon=":material/tune:")
-    with row():
-        is_started = st.button(
-            "Let the agents write it",
-            type="primary",
-            icon=":material/play_arrow:",
-            key="challenge_go",
-            on_click=choose_latest,
-        )
-        if is_started:
-            st.button("Stop", icon=":material/stop_circle:", key="challenge_stop")
-    if is_started:
-        make_attempt(challenge)
-
     attempts = [attempt for attempt in session.attempts if attempt.challenge == challenge.name]
+    draw_steps(len(attempts))
+    running = session.running
+    draw_start(challenge, running)
+    fold = st.expander(
+        "The brief, the baseline and the checks",
+        icon=":material/description:",
+        expanded=not attempts,
+        key=f"challenge_brief_{challenge.name}_{bool(attempts)}",
+        on_change="rerun",
+    )
+    if fold.open:
+        with fold:
+            draw_brief(challenge)
+            draw_details(challenge)
+
     if attempts:
-        if len(attempts) > 1:
-            draw_history(attempts, challenge)
-            st.segmented_control(
-                "Show attempt",
-                [attempt.number for attempt in attempts],
-                default=attempts[-1].number,
-                required=True,
-                key="challenge_shown",
-            )
-        shown = st.session_state.get("challenge_shown")
-        draw_attempt(next((a for a in attempts if a.number == shown), attempts[-1]))
+        with st.container(key="challenge_report"):
+            shown = choose_attempt(attempts)
+            scroll_to("challenge_report", f"{shown.key}_{shown.turn.state}", after=f"{shown.key}_running")
+            draw_attempt(shown, challenge)
+        draw_history(attempts, challenge)
+    if running:
+        follow(running)

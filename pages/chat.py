@@ -1,17 +1,20 @@
-"""Ask a question: the agents answer layer by layer, the summarizer's answer stands below."""
+"""Ask a question: the agents answer layer by layer, the summarizer makes one answer of theirs."""
 
-from contextlib import suppress
+from dataclasses import replace
 
 import streamlit as st
 
+from moa_core import Agent, MoAConfig
 from pages.parts.layout import PAGE_WIDTH_PX, page_body, row
-from pages.parts.problems import Shown, show_problem
+from pages.parts.problems import show_problem
 from pages.parts.run_report import show_calls, show_layer_charts, show_timeline, show_totals
+from pages.parts.scroll import scroll_to
 from pages.parts.session import init_session
 from pages.parts.setup import setup_line
-from pages.parts.stream import ANSWER_CAPTION, draw_turn_layers, play, running, tidy_after_stop
-from pages.state.text import as_markdown, as_plain
-from pages.state.turn import Turn, conversation, finished
+from pages.parts.stream import begin, draw_turn_layers, follow, stop_button, watch
+from pages.state.draft import NEW_AGENT_PROMPT
+from pages.state.text import as_markdown, as_plain, count, seconds
+from pages.state.turn import Turn, conversation, finished, to_json
 
 FIRST_QUESTIONS = (
     "Why is the sky blue?",
@@ -21,13 +24,29 @@ FIRST_QUESTIONS = (
 )
 ASSISTANT_ICON = ":material/hub:"
 USER_ICON = ":material/person:"
+CUT = (
+    ":material/content_cut: The answer was cut at the summarizer's token limit. A higher limit (Agents page) "
+    "gives it room; a small model may still repeat itself."
+)
 
 session = init_session()
 
 
 def ask(question: str) -> None:
-    """Remember a question to be answered in the coming run."""
-    st.session_state["chat_pending"] = question
+    """Start the agents on a question; the run goes on in the server, whoever looks at it."""
+    if not question.strip() or session.running:
+        return
+    turn, earlier = Turn(question), list(session.turns)
+    session.turns.append(turn)
+    begin(session, turn, session.draft.to_config, conversation(earlier, question))
+
+
+def ask_typed() -> None:
+    """A question was sent."""
+    if not (st.session_state["chat_input"] or "").strip():
+        st.toast("That was an empty question: type some words first.", icon=":material/edit:")
+        return
+    ask(st.session_state["chat_input"])
 
 
 def ask_suggestion() -> None:
@@ -43,12 +62,30 @@ def edit_question(question: str) -> None:
 
 def ask_again(turn: Turn) -> None:
     """Answer a question anew: its turn makes room for the new one."""
-    session.turns.remove(turn)
-    ask(turn.question)
+    if not session.running:
+        session.turns.remove(turn)
+        ask(turn.question)
+
+
+def ask_one_model(turn: Turn) -> None:
+    """The same question to the summarizer's model alone, with nobody's help."""
+    if session.running:
+        return
+    earlier = session.turns[: session.turns.index(turn)]
+    turn.single = Turn(turn.question)
+    begin(session, turn.single, alone, conversation(earlier, turn.question))
+
+
+def alone() -> MoAConfig:
+    """A configuration of one model: the summarizer's, with a plain prompt."""
+    writer: Agent = session.draft.summarizer.to_agent()
+    return MoAConfig(summarizer=replace(writer, name="One model", prompt=NEW_AGENT_PROMPT))
 
 
 def start_over() -> None:
     """Forget the conversation; the last run stays for the Wafer page."""
+    if session.running:
+        session.running.stop()
     session.turns.clear()
 
 
@@ -67,8 +104,8 @@ def draw_save() -> None:
             on_click="ignore",
         )
         st.download_button(
-            "JSON, to process",
-            saved.to_json,
+            "JSON, with every agent's text and times",
+            lambda: to_json(session.turns),
             "conversation.json",
             "application/json",
             key="chat_save_json",
@@ -85,43 +122,96 @@ def draw_welcome() -> None:
     st.pills("Or start with one of these", FIRST_QUESTIONS, key="chat_suggestion", on_change=ask_suggestion)
 
 
-def draw_question(turn: Turn) -> None:
-    with st.chat_message("user", avatar=USER_ICON):
-        st.markdown(as_markdown(turn.question))
+def draw_turn(turn: Turn, number: int) -> None:
+    """A question and what became of it, or what becomes of it right now."""
+    is_last = turn is session.turns[-1]
+    with st.container(key=f"chat_turn_{number}"):
+        with st.chat_message("user", avatar=USER_ICON):
+            st.markdown(as_markdown(turn.question))
+        with st.chat_message("assistant", avatar=ASSISTANT_ICON):
+            if turn.is_running:
+                scroll_to(f"chat_turn_{number}", "asked")
+                watch(turn)
+                st.rerun()
+            if is_last:
+                scroll_to(f"chat_turn_{number}", "answered", after="asked")
+            draw_answer(turn, number)
+            draw_actions(turn, number, is_last=is_last)
+            draw_turn_layers(turn, expanded=is_last, key=f"chat_layers_{number}")
+            if turn.records:
+                draw_measures(turn, number, is_last=is_last)
 
 
-def draw_turn(turn: Turn, number: int, *, is_last: bool) -> None:
-    """A turn that has ended."""
-    draw_question(turn)
-    with st.chat_message("assistant", avatar=ASSISTANT_ICON):
-        draw_turn_layers(turn, expanded=is_last)
-        if turn.answer:
-            st.caption(ANSWER_CAPTION)
-            st.markdown(as_markdown(turn.answer))
-        if turn.state == "stopped":
-            st.badge("Stopped", icon=":material/stop_circle:", color="gray")
-        if turn.error is not None:
-            show_problem(turn.error)
-        for note in turn.notes:
-            st.caption(f":material/info: {as_plain(note)}")
-        if is_last or turn.state == "failed":
-            with row():
-                st.button(
-                    "Try again" if turn.state == "failed" else "Ask again",
-                    icon=":material/refresh:",
-                    key=f"chat_again_{number}",
-                    on_click=ask_again,
-                    args=(turn,),
-                )
-                st.button(
-                    "Edit the question",
-                    icon=":material/edit:",
-                    key=f"chat_edit_{number}",
-                    on_click=edit_question,
-                    args=(turn.question,),
-                )
-        if turn.records:
-            draw_measures(turn, number, is_last=is_last)
+def draw_answer(turn: Turn, number: int) -> None:
+    """The answer, or why there is none; beside it what one model alone says, if it was asked."""
+    if turn.single is None:
+        draw_text(turn)
+        return
+    left, right = st.columns(2, gap="medium")
+    with left, st.container(border=True):
+        st.markdown(f"**The agents** :gray[· {took(turn)}]")
+        draw_text(turn)
+    with right, st.container(border=True):
+        title = st.empty()
+        if turn.single.is_running:
+            watch(turn.single)
+            st.rerun()
+        title.markdown(f"**One model alone** :gray[· {took(turn.single)}]")
+        draw_text(turn.single)
+
+
+def draw_text(turn: Turn) -> None:
+    """What a turn's answer is, whether it is whole, and what had to be said about it."""
+    if turn.answer:
+        st.markdown(as_markdown(turn.answer))
+    if turn.is_cut:
+        st.caption(CUT)
+    if turn.state == "stopped":
+        st.badge("Stopped", icon=":material/stop_circle:", color="gray")
+    if turn.error is not None:
+        show_problem(turn.error)
+    for note in turn.notes:
+        st.caption(f":material/info: {as_plain(note)}")
+
+
+def took(turn: Turn) -> str:
+    """ "34 s, 812 tokens in 7 calls"."""
+    tokens = sum(record.completion_tokens or 0 for record in turn.records)
+    calls = count(len(turn.records), "call")
+    return f"{seconds(turn.total_s)}, {count(tokens, 'token')} in {calls}"
+
+
+def draw_actions(turn: Turn, number: int, *, is_last: bool) -> None:
+    """What can be done with a question that was answered, or not."""
+    if not is_last and turn.state != "failed":
+        return
+    is_busy = session.running is not None
+    with row():
+        st.button(
+            "Try again" if turn.state == "failed" else "Ask again",
+            icon=":material/refresh:",
+            key=f"chat_again_{number}",
+            on_click=ask_again,
+            args=(turn,),
+            disabled=is_busy,
+        )
+        st.button(
+            "Edit the question",
+            icon=":material/edit:",
+            key=f"chat_edit_{number}",
+            on_click=edit_question,
+            args=(turn.question,),
+        )
+        if turn.state == "done" and turn.single is None and turn.layers:
+            st.button(
+                "Ask one model alone",
+                icon=":material/compare:",
+                key=f"chat_single_{number}",
+                on_click=ask_one_model,
+                args=(turn,),
+                disabled=is_busy,
+                help="The same question to the summarizer's model without the agents, side by side.",
+            )
 
 
 def draw_measures(turn: Turn, number: int, *, is_last: bool) -> None:
@@ -138,31 +228,28 @@ def draw_measures(turn: Turn, number: int, *, is_last: bool) -> None:
     with fold:
         if turn.state != "failed":
             show_totals(turn)
+            show_timeline(turn, key=f"chat_timeline_{number}")
         show_calls(turn)
-        if show_layer_charts(turn, key=f"chat_layers_{number}"):
+        if show_layer_charts(turn, key=f"chat_bars_{number}"):
             st.page_link(
                 "pages/wafer.py", label="See prefill and decode on the Wafer page", icon=":material/memory:"
             )
-        elif turn.state != "failed":
-            show_timeline(turn, key=f"chat_timeline_{number}")
 
 
-def answer(question: str) -> None:
-    """Run the agents on `question`, drawing as they write."""
-    earlier = list(session.turns)
-    turn = Turn(question)
-    session.turns.append(turn)
-    with suppress(*Shown), running(session, turn):
-        draw_question(turn)
-        tidy_after_stop(turn)
-        with st.chat_message("assistant", avatar=ASSISTANT_ICON):
-            play(turn, session.draft.to_config, conversation(earlier, question))
-    st.rerun()
-
-
-with st.bottom, st.container(horizontal_alignment="center"):
-    typed = st.chat_input("Ask your agents", key="chat_input", submit_mode="stop", width=PAGE_WIDTH_PX)
-question = typed or st.session_state.pop("chat_pending", None)
+running = session.running
+with (
+    st.bottom,
+    st.container(horizontal_alignment="center"),
+    row(width=PAGE_WIDTH_PX, vertical_alignment="bottom"),
+):
+    st.chat_input(
+        "Your agents are at work" if running else "Ask your agents",
+        key="chat_input",
+        on_submit=ask_typed,
+        disabled=running is not None,
+    )
+    if running:
+        stop_button(running, "chat_stop")
 
 with page_body():
     with row(horizontal_alignment="distribute", vertical_alignment="center"):
@@ -177,14 +264,9 @@ with page_body():
         st.caption(setup_line(session.draft), width="content")
         st.page_link("pages/agents.py", label="Change the agents", icon=":material/tune:")
 
-    welcome = st.empty()  # emptied at once when a question comes; otherwise it would fade only after the run
-    if not session.turns and not question:
-        with welcome.container():
-            draw_welcome()
-
+    if not session.turns:
+        draw_welcome()
     for number, turn in enumerate(session.turns):
-        draw_turn(turn, number, is_last=turn is session.turns[-1] and not question)
-    if question:
-        if not typed:
-            st.button("Stop", icon=":material/stop_circle:", key="chat_stop")
-        answer(question)
+        draw_turn(turn, number)
+    if running:
+        follow(running)

@@ -34,15 +34,14 @@ from pages.state.provenance import generation
 from pages.state.text import as_plain, capitalised, count
 
 session = init_session()
-SEATS = "competition_seats"  # round uid -> participant id: who this browser session is in each round
 CODE = "competition_code"  # (round uid, code) that still has to be shown
 LIVE_S, WAITING_S = 4, 1
 ANSWER_KEPT = "Your attempt is kept in this browser session: send it again."
 
 
 def seats() -> dict[str, int]:
-    found: dict[str, int] = st.session_state.setdefault(SEATS, {})
-    return found
+    """Round uid -> participant id: who this browser is in each round; kept with its session."""
+    return session.seats
 
 
 def join(found: Round) -> None:

@@ -55,7 +55,7 @@ def grade(
     work = _Work(task, used_seed, source, box)
     run = work.run_all()
     notes = tuple(f"line {line}: {reason}" for line, reason in run.notes)
-    refusal = _why_not_run(run, task, source)
+    refusal = why_not_run(run, task, source)
     if refusal:
         return refused(task, used_seed, refusal, run.isolation, notes)
     return work.report(run, notes)
@@ -68,7 +68,7 @@ def _grade_by_test(task: Challenge, seed: int, source: str, box: Sandbox) -> Rep
     offset = lead.count("\n")
     run.line = max(0, run.line - offset)
     run.findings = [(max(0, line - offset), reason) for line, reason in run.findings]
-    refusal = _why_not_run(run, task, source)
+    refusal = why_not_run(run, task, source)
     if refusal:
         return refused(task, seed, refusal, run.isolation)
     outcome, check = run.outcomes[0], task.checks[0]
@@ -104,7 +104,7 @@ def refused(
     return Report(task.name, seed, checks, reason, tuple(notes), tuple(isolation))
 
 
-def _why_not_run(run: SandboxRun, task: Challenge, source: str) -> str:
+def why_not_run(run: SandboxRun, task: Challenge, source: str) -> str:
     """Why no case was run, as a sentence for the student; "" when the cases were run."""
     if run.stopped == "syntax":
         lines = source.splitlines()

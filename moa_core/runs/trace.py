@@ -40,8 +40,8 @@ class CallRecord:
 
     layer: counted from 1; the summarizer's is one more than the last layer's. A count is None when the
     provider did not report it. timing: the provider's own object (for `Wafer` a `wse_backend.Timing`), None
-    elsewhere. raw: what the provider reported beside the text (`usage`, `time_info`). messages: what was sent,
-    before a JSON Schema was added to it.
+    elsewhere. raw: what the provider reported beside the text (`usage`, `time_info`). messages: what was
+    sent, before a JSON Schema was added to it.
     """
 
     layer: int

@@ -46,31 +46,29 @@ def layer_bars(
     return with_legend_below(figure)
 
 
-def call_timeline(rows: Sequence[Mapping[str, Any]], *, height_px: int | None = None) -> go.Figure:
-    """One horizontal bar per call, from its start to its first token and on to its end, in seconds.
-
-    rows: name (str), start_s, first_token_s (or None), end_s, all measured from the run's start.
-    """
-    names = [row["name"] for row in rows]
-    first_s = [row["end_s"] if row["first_token_s"] is None else row["first_token_s"] for row in rows]
-    waiting_s = [first - row["start_s"] for first, row in zip(first_s, rows, strict=True)]
-    writing_s = [row["end_s"] - first for first, row in zip(first_s, rows, strict=True)]
+def category_bars(names: Sequence[str], earned: Sequence[float], most: Sequence[float]) -> go.Figure:
+    """One horizontal bar per category: points earned, then points lost up to what it pays."""
     figure = go.Figure()
-    for label, base, width in (
-        ("Until the first token", [row["start_s"] for row in rows], waiting_s),
-        ("Writing", first_s, writing_s),
-    ):
-        figure.add_bar(
-            y=names,
-            x=width,
-            base=base,
-            name=label,
-            orientation="h",
-            customdata=width,
-            hovertemplate="%{customdata:.2f} s<extra>%{fullData.name}</extra>",
-        )
-    figure.update_layout(barmode="overlay", bargap=0.3, height=height_px or 90 + 34 * len(rows))
-    figure.update_xaxes(title="Seconds since the run started", rangemode="tozero")
+    lost = [of - got for got, of in zip(earned, most, strict=True)]
+    figure.add_bar(
+        y=list(names),
+        x=list(earned),
+        name="Earned",
+        orientation="h",
+        text=[f"{got:g} of {of:g}" for got, of in zip(earned, most, strict=True)],
+        textposition="auto",
+        hovertemplate="%{x:.1f} points earned<extra></extra>",
+    )
+    figure.add_bar(
+        y=list(names),
+        x=lost,
+        name="Lost",
+        orientation="h",
+        marker={"color": "rgba(128,128,128,0.28)"},
+        hovertemplate="%{x:.1f} points lost<extra></extra>",
+    )
+    figure.update_layout(barmode="stack", bargap=0.35, height=84 + 36 * len(names))
+    figure.update_xaxes(title="Points", rangemode="tozero")
     figure.update_yaxes(autorange="reversed", showgrid=False)
     return with_legend_below(figure)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from pages.parts.session import keep_key
 from pages.parts.settings import show_settings_problem
 
 PAGE_WIDTH_PX = 1120  # wide enough for three agents side by side, narrow enough to read
@@ -14,6 +15,7 @@ def page_body() -> DeltaGenerator:
     """A centred column of at most PAGE_WIDTH_PX; the page draws everything inside it."""
     body = st.container(horizontal_alignment="center").container(width=PAGE_WIDTH_PX)
     with body:
+        keep_key()
         show_settings_problem()
     return body
 

@@ -12,6 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from grader.grading.challenge import Challenge
+from pages.parts.charts import CHART_CONFIG, category_bars
 from pages.state.text import as_plain, count
 
 LETTER_COLOURS = {"A": "green", "B": "green", "C": "orange", "D": "orange", "F": "red"}
@@ -66,9 +67,28 @@ def show_report(report: Mapping[str, Any]) -> None:
     for note in report.get("notes", ()):
         st.caption(f":material/info: {as_plain(note)}")
     categories = list(dict.fromkeys(check["category"] for check in report["checks"]))
+    draw_categories(report, categories)
     with st.grid(2, min_column_width=CATEGORY_WIDTH_PX):
         for category in categories:
             show_category(category, [check for check in report["checks"] if check["category"] == category])
+
+
+def draw_categories(report: Mapping[str, Any], categories: Sequence[str]) -> None:
+    """Points per category, earned and lost, as bars."""
+    earned, most = [], []
+    for category in categories:
+        checks = [check for check in report["checks"] if check["category"] == category]
+        earned.append(sum(check["score"] for check in checks))
+        most.append(sum(check["max_score"] for check in checks))
+    st.plotly_chart(
+        category_bars([title_of(category) for category in categories], earned, most),
+        config=CHART_CONFIG,
+        alt="Points per category: "
+        + ", ".join(
+            f"{title_of(category)} {points(got)} of {points(of)}"
+            for category, got, of in zip(categories, earned, most, strict=True)
+        ),
+    )
 
 
 def show_category(category: str, checks: Sequence[Mapping[str, Any]]) -> None:

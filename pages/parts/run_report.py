@@ -6,6 +6,8 @@ import pandas as pd
 import streamlit as st
 
 from pages.parts import charts
+from pages.parts.lanes import draw_lanes
+from pages.state.lanes import lanes_of
 from pages.state.measured import PhaseTotal, call_rows, measured_models, phase_total, run_totals
 from pages.state.text import as_plain, count, seconds
 from pages.state.turn import Turn
@@ -62,25 +64,15 @@ def show_calls(turn: Turn) -> None:
 
 
 def show_timeline(turn: Turn, *, key: str) -> None:
-    """When each call waited and wrote; for runs whose calls carry no times per layer."""
-    rows = [
-        {
-            "name": record.agent + ("" if record.role == "summarizer" else f", layer {record.layer}"),
-            "start_s": record.start_s,
-            "first_token_s": record.first_token_s,
-            "end_s": record.end_s,
-        }
-        for record in turn.records
-    ]
-    st.plotly_chart(
-        charts.call_timeline(rows),
-        config=charts.CHART_CONFIG,
-        key=key,
-        alt="When each call of this run waited for its first token and when it wrote",
-    )
+    """A lane per agent: when each call waited and wrote."""
+    draw_lanes(lanes_of(turn), turn.total_s, key)
     st.caption(
-        "A layer starts when the slowest agent of the layer before it is done. Measured on this machine, the "
-        "way to the cloud and back included."
+        "A layer starts when the slowest agent of the layer before it is done. Measured on this machine"
+        + (
+            "."
+            if measured_models(turn.records)
+            else "; for models in the cloud, the way there and back included."
+        )
     )
 
 

@@ -1,41 +1,74 @@
-"""What one browser session holds. Every page calls `init_session()` first."""
+"""The session of this browser. Every page calls `init_session()` first."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from pathlib import Path
 
 import streamlit as st
 
-from moa_core import MoAConfig
 from pages.parts.navigation import enter
-from pages.state.attempts import Attempt
-from pages.state.draft import Draft
-from pages.state.turn import Turn
+from pages.parts.settings import secret
+from pages.state.session import Session
+from pages.state.session_store import SessionStore, is_key, new_key
 
-CANCEL_LIMIT_S = 6.0
+__all__ = ["Session", "forget_everything", "init_session", "keep_key", "sessions"]
+
+COOKIE = "moa_workshop"
+COOKIE_DAYS = 180
+KEY, SESSION, SAVED = "moa_key", "moa_session", "moa_saved"
+ROOT = Path(__file__).parents[2]
+
+# The browser keeps its key in a cookie of this app's own: a reload, a second tab and a restart send it before
+# the page is drawn. No network, nothing but these lines.
+_KEEPER_JS = """
+export default function ({ data }) {
+  const secure = location.protocol === "https:" ? "; Secure" : "";
+  document.cookie =
+    `${data.name}=${data.key}; Path=/; Max-Age=${data.days * 86400}; SameSite=Lax${secure}`;
+}
+"""
+_keeper = st.components.v2.component("moa_workshop_key", js=_KEEPER_JS)
 
 
-@dataclass
-class Session:
-    """Everything of one session that outlives a rerun and a page change."""
-
-    draft: Draft = field(default_factory=lambda: Draft(MoAConfig.default()))
-    turns: list[Turn] = field(default_factory=list)
-    attempts: list[Attempt] = field(default_factory=list)
-    last_run: Turn | None = None
+@st.cache_resource(show_spinner=False)
+def sessions() -> SessionStore:
+    """The one store of sessions."""
+    folder = secret("MOA_SESSIONS_DIR")
+    store = SessionStore(Path(folder).expanduser() if folder else ROOT / "data" / "sessions")
+    store.clean()
+    return store
 
 
 def init_session() -> Session:
-    """The session's own state, made on the first call; safe to call any number of times.
+    """The session of this browser, found again or made on the first call; safe to call any number of times.
 
-    Streamlit starts a new script run while the one it interrupts is still being cancelled, so this waits
-    until an interrupted run has told how it ended.
+    What was changed since the last rerun (callbacks ran before this) is written down.
     """
     enter()
-    if "moa_session" not in st.session_state:
-        st.session_state["moa_session"] = Session()
-    session: Session = st.session_state["moa_session"]
-    if session.last_run is not None and not session.last_run.ended.wait(CANCEL_LIMIT_S):
-        session.last_run.finish_early()
-        session.last_run.ended.set()
+    if SESSION not in st.session_state:
+        sent = st.context.cookies.get(COOKIE)
+        st.session_state[KEY] = sent if is_key(sent) else new_key()
+        st.session_state[SESSION] = sessions().get(st.session_state[KEY])
+    session: Session = st.session_state[SESSION]
+    mark = session.mark()
+    if st.session_state.get(SAVED) != mark:
+        st.session_state[SAVED] = mark
+        session.save()
     return session
+
+
+def keep_key() -> None:
+    """Have the browser keep its key, when it has not sent it yet."""
+    key = st.session_state.get(KEY)
+    if key is not None and st.context.cookies.get(COOKIE) != key:
+        _keeper(key="moa_keeper", data={"name": COOKIE, "key": key, "days": COOKIE_DAYS}, height=0)
+
+
+def forget_everything() -> None:
+    """Stop what runs, and take all of this browser off the server; from now on it has another key."""
+    sessions().forget(st.session_state[KEY])
+    for name in list(st.session_state):
+        if name != "moa_entered":
+            del st.session_state[name]
+    st.session_state[KEY] = new_key()
+    st.session_state[SESSION] = sessions().get(st.session_state[KEY])

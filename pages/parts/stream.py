@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Literal
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from moa_core import CallRecord, Event, MoAConfig, run
+from moa_core import CallRecord, MoAConfig, run
 from pages.parts import backend
-from pages.parts.session import Session
+from pages.parts.call_view import open_call
+from pages.parts.lanes import draw_lanes
+from pages.parts.problems import Shown
 from pages.parts.setup import MODEL_CHARS
+from pages.state.background import Stopped, start
+from pages.state.lanes import lanes_of
+from pages.state.session import Session
 from pages.state.text import as_markdown, as_plain, count, seconds, shortened, size
-from pages.state.ticking import ticking
-from pages.state.turn import CallView, LayerView, Turn
+from pages.state.turn import CallView, LayerView, Turn, is_cut
 
 CARD_HEIGHT_PX = 230
 MIN_CARD_WIDTH_PX = 260
 SHORT_CHARS = 300  # answers that need no scrolling
 MAX_CARDS_PER_ROW = 3
 REDRAW_S = 0.12  # a card is redrawn at most this often, however fast its tokens come
+LANES_S = 1.0
+FOLLOW_S = 0.5
+LOAD_POLL_S = 0.1
 
 ANSWER_CAPTION = "Summarizer"
 STAGE_NAMES = {
@@ -38,92 +43,119 @@ class LiveTurn:
 
     def __init__(self, turn: Turn) -> None:
         self._turn = turn
-        self._started = time.monotonic()
         self._line = st.empty()  # not st.status: it folds itself when it is updated many times a second
+        self._lanes = st.empty()
         self._frame = st.container()
         self._answer_head, self._answer = st.empty(), st.empty()
-        self._slots: dict[tuple[int, int], DeltaGenerator] = {}
-        self._feet: dict[tuple[int, int], DeltaGenerator] = {}
-        self._dirty: dict[tuple[int, int], CallView] = {}
-        self._drawn_at = 0.0
+        self._slots: dict[tuple[int, int], tuple[DeltaGenerator, DeltaGenerator]] = {}
+        self._drawn: dict[tuple[int, int], tuple[int, int, str, str]] = {}
         self._answer_drawn = ""
-
-    def take(self, event: Event | None) -> None:
-        """Apply an event (None: only time went by) and redraw what is due."""
-        if event is not None:
-            call = self._turn.apply(event)
-            if self._turn.layers and len(self._turn.layers[-1].calls) and self._is_new(self._turn.layers[-1]):
-                self._open_layer(self._turn.layers[-1])
-            if call is not None:
-                self._dirty[call.layer, call.index] = call
-        if time.monotonic() - self._drawn_at >= REDRAW_S:
-            self.redraw()
+        self._lanes_at = -LANES_S
 
     def redraw(self) -> None:
-        """Draw every changed card, the answer, and the time that went by."""
-        for key, call in self._dirty.items():
-            if key in self._slots:
-                draw_card_body(self._slots[key], self._feet[key], call, None)
-        self._dirty.clear()
+        """Draw every card that changed, the answer, the lanes, and the time that went by."""
+        for layer in list(self._turn.layers):
+            if layer.calls and (layer.number, layer.calls[0].index) not in self._slots:
+                self._open_layer(layer)
+            for call in layer.calls:
+                self._draw_call(call)
         if self._turn.answer != self._answer_drawn:
             self._answer_head.caption(ANSWER_CAPTION)
             self._answer.markdown(as_markdown(self._turn.answer))
             self._answer_drawn = self._turn.answer
-        elapsed_s = time.monotonic() - self._started
-        self._line.markdown(f":shimmer[{self._turn.progress}] :gray[· {elapsed_s:.1f} s]")
-        self._drawn_at = time.monotonic()
+        elapsed_s = self._turn.clock()
+        self._line.markdown(f":shimmer[{as_plain(self._turn.progress)}] :gray[· {elapsed_s:.1f} s]")
+        if elapsed_s - self._lanes_at >= LANES_S and (rows := lanes_of(self._turn)):
+            self._lanes_at = elapsed_s
+            with self._lanes.container():
+                draw_lanes(rows, elapsed_s)
 
-    def _is_new(self, layer: LayerView) -> bool:
-        return (layer.number, layer.calls[0].index) not in self._slots
+    def _draw_call(self, call: CallView) -> None:
+        place = (call.layer, call.index)
+        looks = (len(call.text), len(call.reasoning), call.state, call.note)
+        if place in self._slots and self._drawn.get(place) != looks:
+            draw_card_body(*self._slots[place], call, None)
+            self._drawn[place] = looks
 
     def _open_layer(self, layer: LayerView) -> None:
         with self._frame:
-            for call, (body, foot) in zip(
-                layer.calls, draw_layer_frame(layer, self._turn.n_layers, is_live=True), strict=True
-            ):
-                self._slots[call.layer, call.index] = body
-                self._feet[call.layer, call.index] = foot
-                draw_card_body(body, foot, call, None)
+            frames = draw_layer_frame(layer, self._turn.n_layers, is_live=True)
+            for call, frame in zip(layer.calls, frames, strict=True):
+                self._slots[call.layer, call.index] = frame
 
 
-@contextmanager
-def running(session: Session, turn: Turn) -> Iterator[None]:
-    """The time in which `turn` is the session's run. However the block ends, `turn` says how it ended.
+def begin(
+    session: Session,
+    turn: Turn,
+    make_config: Callable[[], MoAConfig],
+    messages: Sequence[dict[str, str]],
+    after: Callable[[], None] = lambda: None,
+) -> None:
+    """Start a run that belongs to the server: it goes on whoever looks at it, until `turn.stop()`.
 
-    An interrupted script (stop button, another question, another page) leaves it like any other exception.
+    Call it in a callback or in the script; what is wrong with the configuration is said by the turn.
+    after: what follows the answer, on the run's thread (no `st` calls).
     """
-    started = time.monotonic()
     session.last_run = turn
+    turn.activity = "Preparing"
     try:
-        yield
-    except Exception as exc:
+        config = backend.routed(make_config())
+    except Shown as exc:
         turn.finish_early(exc)
-        raise
-    finally:
-        turn.finish_early()
-        turn.elapsed_s = time.monotonic() - started
         turn.ended.set()
+        session.save()
+        return
+    providers = backend.providers()
+    loads = backend.loads()
+    here = [model for model in config.models if backend.is_in_process(model)]
+    start(
+        turn,
+        lambda: run(config, messages, providers),
+        before=lambda: wait_for_models(turn, loads, here),
+        after=after,
+        at_end=session.save,
+    )
 
 
-def play(turn: Turn, make_config: Callable[[], MoAConfig], messages: Sequence[dict[str, str]]) -> None:
-    """Run a configuration and draw it live; leaving early cancels every call before this ends.
+def wait_for_models(turn: Turn, loads: backend.Loads, models: Sequence[str]) -> None:
+    """Fetch and load the in-process models; `turn.activity` says how far. Raises what loading raised."""
+    for model in models:
+        load = loads.start(model)
+        while not load.finished.wait(LOAD_POLL_S):
+            share = f" {load.share:.0%}" if load.total else ""
+            turn.activity = f"{_loading_text(load)}{share}"
+            if turn.stop_wanted.is_set():
+                raise Stopped
+        if load.error is not None:
+            raise load.error
+    turn.activity = "Preparing"
 
-    Raises what fails before the run: the configuration, or loading a model.
-    """
+
+def watch(turn: Turn) -> None:
+    """Draw a run until it ends. Leaving early (another page, another click) leaves the run alone."""
     live = LiveTurn(turn)
-    config = backend.routed(make_config())
-    load_models(config)
-    with ticking(lambda: run(config, messages, backend.providers())) as items:
-        for event in items:
-            live.take(event)
+    live.redraw()
+    while not turn.ended.wait(REDRAW_S):
+        live.redraw()
     live.redraw()
 
 
-@st.fragment(run_every=0.5)
-def tidy_after_stop(turn: Turn) -> None:
-    """Draw the page anew once the run was stopped: a stopped script cannot do it itself."""
-    if turn.state != "running":
-        st.rerun()
+def follow(turn: Turn) -> None:
+    """Wait at the end of a page for a run that it was drawn with, then draw the page anew.
+
+    One line says what runs elsewhere; a run that ended meanwhile is not missed.
+    """
+    line = st.empty()
+    while not turn.ended.wait(FOLLOW_S):
+        line.caption(f":shimmer[{as_plain(turn.name)}: {as_plain(turn.progress)}] · {turn.clock():.0f} s")
+    st.rerun()
+
+
+def stop_button(turn: Turn, key: str) -> None:
+    """Ends the run; what was written so far stays."""
+    st.button(
+        "Stop", icon=":material/stop_circle:", key=key, on_click=turn.stop, disabled=turn.stop_wanted.is_set()
+    )
 
 
 def load_models(config: MoAConfig) -> None:
@@ -135,47 +167,63 @@ def load_models(config: MoAConfig) -> None:
         if not backend.is_in_process(model):
             continue
         load = backend.loads().start(model)
-        if not load.finished.wait(0.05):
+        if not load.finished.wait(LOAD_POLL_S):
             slot = st.empty()
-            while not load.finished.wait(0.1):
-                slot.progress(load.share, text=_loading_text(load))
+            while not load.finished.wait(LOAD_POLL_S):
+                slot.progress(load.share, text=as_plain(_loading_text(load)))
             slot.empty()
         if load.error is not None:
             raise load.error
 
 
 def _loading_text(load: backend.Load) -> str:
-    """What the progress bar stands for."""
+    """How far it is, in words. The fetcher's own sentences begin with a capital and name the model."""
     stage = STAGE_NAMES.get(load.stage, load.stage)
     amount = f" · {size(load.done)} of {size(load.total)}" if load.total > 1e6 else ""
-    name = (
-        "" if stage[:1].isupper() else f"{load.model}: "
-    )  # the fetcher's sentences name the model themselves
-    return f"{as_plain(name + stage)}{amount}"
+    name = "" if stage[:1].isupper() else f"{load.model}: "
+    return f"{name}{stage}{amount}"
 
 
-def draw_turn_layers(turn: Turn, *, expanded: bool) -> None:
-    """The layers of a turn that has ended, folded into one line."""
-    if not turn.layers:
+def draw_turn_layers(turn: Turn, *, expanded: bool, key: str) -> None:
+    """The layers of a turn that has ended, folded into one line; every call can be opened."""
+    if not turn.calls:
         return
-    n_calls = sum(len(layer.calls) for layer in turn.layers)
     total_s = f" · {seconds(turn.total_s)}" if turn.total_s else ""
-    label = f"{count(len(turn.layers), 'layer')} · {count(n_calls, 'call')}{total_s}"
+    label = f"{count(len(turn.layers), 'agent layer')} · {count(len(turn.calls), 'call')}{total_s}"
     icon = ":material/check:" if turn.state == "done" else ":material/error:"
-    with st.expander(label, type="compact", icon=icon, expanded=expanded):
+    fold = st.expander(
+        label, type="compact", icon=icon, expanded=expanded, key=f"{key}_fold", on_change="rerun"
+    )
+    if not fold.open:
+        return
+    with fold:
         for layer in turn.layers:
-            for call, (body, foot) in zip(
-                layer.calls, draw_layer_frame(layer, turn.n_layers, is_live=False), strict=True
-            ):
+            frames = draw_layer_frame(layer, turn.n_layers, is_live=False, key=key)
+            for call, (body, foot) in zip(layer.calls, frames, strict=True):
                 draw_card_body(body, foot, call, find_record(turn.records, call))
+        final = turn.summarizer
+        record = None if final is None else find_record(turn.records, final)
+        if record is not None and st.button(
+            "Open the summarizer's call", icon=":material/open_in_full:", key=f"{key}_open_final"
+        ):
+            open_call(record)
+        for call in turn.calls:
+            record = find_record(turn.records, call)
+            if record is not None and st.session_state.get(open_key(key, call)):
+                open_call(record)
+
+
+def open_key(key: str, call: CallView) -> str:
+    """The key of the button that opens a call."""
+    return f"{key}_open_{call.layer}_{call.index}"
 
 
 def draw_layer_frame(
-    layer: LayerView, n_layers: int, *, is_live: bool
+    layer: LayerView, n_layers: int, *, is_live: bool, key: str = ""
 ) -> Iterator[tuple[DeltaGenerator, DeltaGenerator]]:
     """A caption and one card per call; yields the places for its text and for the line under it."""
     title = f" · {as_plain(layer.title)}" if layer.title else ""
-    st.caption(f"Layer {layer.number} of {n_layers}{title}")
+    st.caption(f"Agent layer {layer.number} of {n_layers}{title}")
     columns = min(len(layer.calls), MAX_CARDS_PER_ROW)
     is_short = not is_live and all(
         call.state not in ("waiting", "writing") and len(call.text) < SHORT_CHARS for call in layer.calls
@@ -184,7 +232,16 @@ def draw_layer_frame(
     with st.grid(columns, min_column_width=MIN_CARD_WIDTH_PX):
         for call in layer.calls:
             with st.container(border=True, gap="xsmall", height="stretch"):
-                st.markdown(f"**{as_plain(call.agent)}**")
+                with st.container(horizontal=True, horizontal_alignment="distribute"):
+                    st.markdown(f"**{as_plain(call.agent)}**", width="content")
+                    if not is_live and call.end_s is not None:
+                        st.button(
+                            "Open",
+                            type="tertiary",
+                            icon=":material/open_in_full:",
+                            key=open_key(key, call),
+                            help=f"What {as_plain(call.agent)} was sent, wrote and took",
+                        )
                 height: Literal["content"] | int = "content" if is_short else CARD_HEIGHT_PX
                 body = st.container(height=height, border=False, autoscroll=is_live).empty()
                 frames.append((body, st.empty()))
@@ -217,6 +274,8 @@ def _foot(call: CallView, record: CallRecord | None) -> str:
         parts.append(
             f"{count(record.completion_tokens, 'token')} in {seconds(record.end_s - record.start_s)}"
         )
+    if record is not None and is_cut(record):
+        parts.append(":orange-badge[:material/content_cut: Cut at its token limit]")
     return f":small[{' '.join(parts)}]" if parts else "\u00a0"
 
 

@@ -7,11 +7,12 @@ Plain data, knows nothing of Streamlit. What the editor does not show (roles, op
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from moa_core import Agent, MoAConfig
+from moa_core.config.formats import FORMAT, VERSION
 from moa_core.config.values import Layer
 
 T = TypeVar("T")
@@ -20,6 +21,16 @@ NEW_AGENT_PROMPT = "You are a helpful assistant. Answer the question clearly and
 NEXT_LAYER_PROMPT = (
     "Write one better answer to the question. Keep what is correct in these answers:\n\n{helper_response}"
 )
+
+
+EDITED: Mapping[str, type] = {
+    "name": str,
+    "model": str,
+    "prompt": str,
+    "temperature": float,
+    "max_tokens": int,
+}
+"""What the editor shows of an agent."""
 
 
 @dataclass
@@ -33,6 +44,10 @@ class AgentDraft:
     temperature: float
     max_tokens: int
     origin: Agent
+
+    def to_plain(self) -> dict[str, Any]:
+        """The fields as JSON data, and the agent that they were edited from."""
+        return {name: getattr(self, name) for name in EDITED} | {"origin": self.origin.to_dict()}
 
     def to_agent(self) -> Agent:
         """Raises ConfigError where a value is not allowed."""
@@ -82,6 +97,34 @@ class Draft:
             cycles=self.cycles,
             notes=(),
         )
+
+    def to_plain(self) -> dict[str, Any]:
+        """The draft as JSON data, complete or not: what undo and the keeping of a session are made of."""
+        return {
+            "base": replace(self.base, notes=()).to_dict(),
+            "cycles": self.cycles,
+            "layers": [[agent.to_plain() for agent in layer.agents] for layer in self.layers],
+            "summarizer": self.summarizer.to_plain(),
+        }
+
+    def restore(self, plain: Mapping[str, Any]) -> None:
+        """Be what `to_plain` wrote; every agent gets a new id. Raises ConfigError, KeyError or TypeError."""
+        base = MoAConfig.from_json(plain["base"])
+        layers = [[self._restored(agent) for agent in layer] for layer in plain["layers"]]
+        summarizer, cycles = self._restored(plain["summarizer"]), int(plain["cycles"])
+        self.base, self.summarizer, self.cycles = base, summarizer, cycles
+        self.layers = [LayerDraft(next(self._uids), agents) for agents in layers]
+        self.version += 1
+
+    def _restored(self, plain: Mapping[str, Any]) -> AgentDraft:
+        shell = {"format": FORMAT, "version": VERSION, "layers": [], "summarizer": plain["origin"]}
+        values = {name: kind(plain[name]) for name, kind in EDITED.items()}
+        return AgentDraft(uid=next(self._uids), origin=MoAConfig.from_json(shell).summarizer, **values)
+
+    def use_model(self, model: str) -> None:
+        """Give every agent this model; new ids, so that their widgets show it."""
+        for agent in self.agents:
+            agent.model, agent.uid = model, next(self._uids)
 
     @property
     def agents(self) -> Iterator[AgentDraft]:

@@ -52,6 +52,15 @@ def seconds(value_s: float) -> str:
     return f"{int(value_s // 60)} min {int(value_s % 60):02d} s"
 
 
+def about(value_s: float) -> str:
+    """A rough time for a promise: "a few seconds", "20 s", "about 4 min"."""
+    if value_s < 5:
+        return "a few seconds"
+    if value_s < 55:
+        return f"{round(value_s / 5) * 5} s"
+    return f"about {max(1, round(value_s / 60))} min"
+
+
 def size(value_bytes: float) -> str:
     """A size for a label: "98 MB", "1.1 GB" (decimal units, as file listings and wheels use)."""
     if value_bytes >= 1e9:

@@ -30,7 +30,9 @@ def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("CEREBRAS_")}
-    log = (tmp_path_factory.mktemp("app") / "server.log").open("w+")
+    folder = tmp_path_factory.mktemp("app")
+    environment["MOA_SESSIONS_DIR"] = str(folder / "sessions")
+    log = (folder / "server.log").open("w+")
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "streamlit", "run", "streamlit_app.py"),

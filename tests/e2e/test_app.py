@@ -55,7 +55,7 @@ def test_a_question_is_answered_and_its_layers_are_charted(page: Page) -> None:
     page.get_by_test_id("stChatInputTextArea").fill("Why is the sky blue?")
     page.keyboard.press("Enter")
     expect(page.get_by_text("What this run took")).to_be_visible(timeout=FIRST_RUN_MS)
-    for words in ("Layer 1 of 2", "Layer 2 of 2", "Direct", "Example", "Careful", "Summarizer"):
+    for words in ("Agent layer 1 of 2", "Agent layer 2 of 2", "Direct", "Example", "Careful", "Summarizer"):
         expect(page.get_by_text(words, exact=True).first).to_be_visible()
     expect(page.get_by_test_id("stDataFrame")).to_be_visible()
     expect(page.locator(".js-plotly-plot .barlayer .point").first).to_be_visible()
@@ -65,7 +65,7 @@ def test_a_question_is_answered_and_its_layers_are_charted(page: Page) -> None:
     expect(page.get_by_text("Why is the sky blue?")).to_be_visible()
     page.get_by_role("button", name="Save").click()
     with page.expect_download() as started:
-        page.get_by_role("button", name="JSON, to process").click()
+        page.get_by_role("button", name="JSON, with every agent's text and times").click()
     saved = json.loads(started.value.path().read_text("utf-8"))
     assert saved["turns"][0]["question"] == "Why is the sky blue?"
 
@@ -74,8 +74,8 @@ def test_stop_ends_the_run_and_keeps_what_was_written(page: Page) -> None:
     page.goto("/")
     page.get_by_test_id("stChatInputTextArea").fill("Tell me a very long story.")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("Layer 1 of 2", exact=True)).to_be_visible(timeout=FIRST_RUN_MS)
-    page.get_by_test_id("stChatInputStopButton").click()
+    expect(page.get_by_text("Agent layer 1 of 2", exact=True)).to_be_visible(timeout=FIRST_RUN_MS)
+    page.get_by_role("button", name="Stop").click()
     expect(page.get_by_text("Stopped", exact=True).first).to_be_visible()
     expect(page.get_by_role("button", name="Edit the question")).to_be_visible()
 

@@ -55,6 +55,7 @@ def app_url(agents_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         "CEREBRAS_API_KEY": "csk-test-5f1d3c",
         "CEREBRAS_BASE_URL": agents_url,
         "HOST_PASSWORD": PASSWORD,
+        "MOA_SESSIONS_DIR": str(folder / "sessions"),
         "COMPETITION_URL": f"sqlite:///{folder / 'competition.sqlite3'}",
     }
     command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.headless=true"]

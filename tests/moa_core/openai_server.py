@@ -11,6 +11,7 @@ limited:N       429 when more than N requests run at once
 hang            nothing, ever                   hang-after:N  N words, then nothing
 keep-alive      comments, never a word          endless       words until the client leaves
 drop:N          N words, then the connection breaks
+cut:TEXT        the text, ended by the token limit
 early:N         N words, then a clean end without a finish
 garbage         an event that is no JSON        error:N       N words, then an error object
 empty           no text at all                  bytes         odd bytes: see `odd_bytes`
@@ -209,6 +210,12 @@ class Server:
         elif kind == "bytes":
             for byte in odd_bytes():
                 yield bytes([byte])
+            return
+        elif kind == "cut":
+            for piece in words(rest):
+                yield piece
+            yield {"choices": [{"index": 0, "delta": {}, "finish_reason": "length"}]}
+            yield b"data: [DONE]\n\n"
             return
         elif kind in ("think", "field", "ponder"):
             for piece in thinking(kind, rest, last):

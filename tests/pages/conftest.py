@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import streamlit as st
@@ -15,8 +16,9 @@ SERVER = ROOT / "tests" / "moa_core" / "openai_server.py"
 
 
 @pytest.fixture(autouse=True)
-def _no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A key of the machine's user never reaches a test."""
+    monkeypatch.setenv("MOA_SESSIONS_DIR", str(tmp_path / "sessions"))
     monkeypatch.delenv("CEREBRAS_API_KEY", raising=False)
     monkeypatch.delenv("CEREBRAS_BASE_URL", raising=False)
     st.cache_data.clear()

@@ -64,11 +64,49 @@ def test_a_failed_run_is_an_attempt_with_its_reason(challenge: App) -> None:
     assert challenge.session.attempts[0].turn.state == "failed"
 
 
-def test_earlier_attempts_stay_and_can_be_looked_at(challenge: App) -> None:
+def test_earlier_attempts_stay_and_a_new_one_is_shown_at_once(challenge: App) -> None:
     challenge.click("challenge_go")
     challenge.session.draft.summarizer.model = "say:Nothing."
     challenge.run().click("challenge_go")
     assert "Attempt 2" in challenge.text
     challenge.at.get("segmented_control")[-1].set_value(1)
     assert "Attempt 1" in challenge.run().text
-    assert "return {}" in challenge.at.code[-1].value
+    challenge.click("challenge_go")  # while the first one is looked at
+    assert "Attempt 3" in challenge.text
+    assert "Attempt 1" not in challenge.text
+
+
+def test_two_attempts_are_compared_by_setup_and_code(challenge: App) -> None:
+    challenge.click("challenge_go")
+    challenge.session.draft.summarizer.temperature = 1.25
+    challenge.run().click("challenge_go")
+    diff = next(block.value for block in challenge.at.code if block.language == "diff")
+    assert "+summarizer.temperature: 1.25" in diff
+    assert "The same code." in challenge.text
+
+
+def test_the_baselines_own_score_is_named_and_a_copy_of_it_called_that(challenge: App) -> None:
+    task = challenges()[0]
+    assert "It earns 9.82 of 120 points." in challenge.text
+    challenge.session.draft.summarizer.model = f"say:```python\n{task.baseline}\n```"
+    challenge.run().click("challenge_go")
+    assert "This is a copy of the baseline" in challenge.text
+
+
+def test_a_model_that_cannot_program_is_named_and_replaced_by_one_that_can(app: App) -> None:
+    app.open("challenge")
+    assert "it cannot program" in app.text
+    app.session.draft.use_model("qwen2.5-coder-0.5b")
+    assert "it cannot program" not in app.run().text
+
+
+def test_an_input_of_ones_own_runs_through_function_and_reference(challenge: App) -> None:
+    challenge.click("challenge_go")
+    attempt = challenge.session.attempts[0]
+    challenge.at.text_area(key=f"challenge_try_{attempt.key}").set_value(
+        '{"users": [], "start_date": "2024-01-01", "end_date": "2024-02-01"}'
+    )
+    challenge.click(f"challenge_try_go_{attempt.key}")
+    assert any("active_count" in block.value for block in challenge.at.code[-3:])
+    challenge.at.text_area(key=f"challenge_try_{attempt.key}").set_value("{")
+    assert "This cannot be tried" in challenge.click(f"challenge_try_go_{attempt.key}").text

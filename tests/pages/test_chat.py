@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from moa_core import MoAConfig
-from pages.state.turn import finished
+from pages.state.turn import finished, to_json
 from tests.pages.harness import App, Cloud, setup
 
 
@@ -21,7 +21,7 @@ def test_an_empty_chat_offers_first_questions(app: App) -> None:
 
 def test_every_agent_and_the_answer_are_shown(cloud: Cloud, app: App) -> None:
     app.use(setup("say:red", "say:green", "echo", summarizer="say:all colours")).ask("Which colour?")
-    for shown in ("Layer 1 of 1", "red", "green", "Which colour?", "all colours"):
+    for shown in ("Agent layer 1 of 1", "red", "green", "Which colour?", "all colours"):
         assert shown in app.text
     calls = app.at.dataframe[0].value
     assert list(calls["agent"]) == ["Agent 1", "Agent 2", "Agent 3", "Summarizer"]
@@ -60,12 +60,17 @@ def test_a_conversation_can_be_saved_once_it_has_an_answer(cloud: Cloud, app: Ap
     assert not app.at.get("download_button")
     app.ask("Which *number*?")
     buttons = app.at.get("download_button")
-    assert [button.label for button in buttons] == ["Markdown, to read", "JSON, to process"]
+    assert [button.label for button in buttons] == [
+        "Markdown, to read",
+        "JSON, with every agent's text and times",
+    ]
     # Made when asked for: a file made in advance is gone from the server as soon as the page runs again.
     assert all(button.proto.deferred_file_id and not button.proto.url for button in buttons)
-    saved = finished(app.session.turns)
-    assert "> Which *number*?" in saved.to_markdown()
-    assert json.loads(saved.to_json())["turns"][0]["answer"] == "forty-two"
+    assert "> Which *number*?" in finished(app.session.turns).to_markdown()
+    (saved,) = json.loads(to_json(app.session.turns))["turns"]
+    assert (saved["answer"], saved["model"]) == ("forty-two", "say:forty-two")
+    assert [call["text"] for call in saved["agents"]] == ["Which *number*?", "forty-two"]
+    assert [call["messages"][-1]["content"] for call in saved["trace"]["calls"]] == ["Which *number*?"] * 2
 
 
 def test_a_new_conversation_forgets_the_turns(cloud: Cloud, app: App) -> None:
@@ -160,10 +165,60 @@ def test_what_a_model_writes_has_no_power_over_the_page(cloud: Cloud, app: App) 
     assert not any(m.allow_html for m in app.at.markdown)
 
 
-def test_a_run_in_the_cloud_shows_when_each_call_waited_and_wrote(cloud: Cloud, app: App) -> None:
-    app.use(setup("echo", "say:two")).ask("Go")
+def test_a_lane_per_agent_shows_when_its_calls_waited_and_wrote(cloud: Cloud, app: App) -> None:
+    app.use(setup("echo", "say:two", n_layers=2)).ask("Go")
     figure = json.loads(app.at.get("plotly_chart")[0].proto.spec)
-    assert [list(bar["y"]) for bar in figure["data"]] == [
-        ["Agent 1, layer 1", "Agent 2, layer 1", "Summarizer"]
-    ] * 2
-    assert figure["layout"]["xaxis"]["title"]["text"] == "Seconds since the run started"
+    assert figure["layout"]["yaxis"]["categoryarray"] == ["Agent 1", "Agent 2", "Summarizer"]
+    written = [bar["name"] for bar in figure["data"][1:]]
+    assert written == ["Agent layer 1 writes", "Agent layer 2 writes", "Summarizer writes"]
+
+
+def test_a_call_opens_to_the_messages_it_was_sent(cloud: Cloud, app: App) -> None:
+    app.use(setup("say:my draft")).ask("Show me").click("chat_layers_0_open_final")
+    assert any("my draft" in block.value for block in app.at.code)
+    assert {metric.label: metric.value for metric in app.at.metric}["Tokens written"] == "7"
+
+
+def test_one_model_answers_beside_the_agents(cloud: Cloud, app: App) -> None:
+    app.use(setup("say:a", "say:b", summarizer="echo")).ask("Both?").click("chat_single_0")
+    assert [len(turn.records) for turn in (app.session.turns[0], app.session.turns[0].single)] == [3, 1]
+    assert "One model alone" in app.text
+    assert len(app.session.turns) == 1
+
+
+def test_an_answer_cut_at_its_limit_says_so(cloud: Cloud, app: App) -> None:
+    app.use(setup("echo", summarizer="cut:half of it")).ask("Long?")
+    assert "cut at the summarizer's token limit" in app.text
+
+
+def test_a_question_of_spaces_is_no_question(app: App) -> None:
+    app.ask("   ")
+    assert app.session.turns == []
+    assert "type some words first" in app.everything
+
+
+def test_leaving_the_page_leaves_the_run_alone(cloud: Cloud, app: App) -> None:
+    app.use(setup("slow:1.5", summarizer="say:still here"))
+    app.at.default_timeout = 1  # the reader leaves before the run is done
+    app.at.chat_input(key="chat_input").set_value("Stay")
+    with pytest.raises(RuntimeError, match="timed out"):
+        app.at.run()
+    turn = app.session.turns[0]
+    assert turn.is_running
+    app.at.default_timeout = 60
+    assert turn.ended.wait(30)
+    assert "still here" in app.open("chat").text
+
+
+def test_stop_ends_the_run_and_keeps_what_was_written(cloud: Cloud, app: App) -> None:
+    app.use(setup("say:whole", "hang"))
+    app.at.default_timeout = 2
+    app.at.chat_input(key="chat_input").set_value("Stop me")
+    with pytest.raises(RuntimeError, match="timed out"):
+        app.at.run()
+    turn = app.session.turns[0]
+    turn.stop()
+    assert turn.ended.wait(20)
+    app.at.default_timeout = 60
+    assert "Stopped" in app.run().everything
+    assert [call.state for call in turn.calls] == ["done", "stopped"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import pandas as pd
 import streamlit as st
 
@@ -13,10 +11,10 @@ from pages.parts.competition import backend as shared
 from pages.parts.competition.view import when
 from pages.parts.host.controls import act
 from pages.parts.layout import row
-from pages.parts.problems import Shown, show_problem
+from pages.parts.problems import show_problem
 from pages.parts.report import points, show_report
 from pages.parts.session import Session
-from pages.parts.stream import play, running
+from pages.parts.stream import begin, watch
 from pages.state.provenance import config_of, is_same_text
 from pages.state.text import as_plain, count
 from pages.state.turn import Turn
@@ -158,8 +156,9 @@ def draw_replay(session: Session, provenance: Provenance) -> None:
     """Run it again before the host's eyes and compare the texts."""
     turn = Turn("Replay")
     place = st.container()
-    with suppress(*Shown), running(session, turn), st.expander("The replay", expanded=True):
-        play(turn, lambda: config_of(provenance), provenance.messages)
+    begin(session, turn, lambda: config_of(provenance), provenance.messages)
+    with st.expander("The replay", expanded=True):
+        watch(turn)
     with place:
         if turn.error is not None:
             show_problem(turn.error)

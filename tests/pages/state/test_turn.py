@@ -60,7 +60,7 @@ def test_a_run_that_ended_cannot_be_ended_early() -> None:
 
 def test_progress_names_the_layer_and_then_the_summarizer() -> None:
     turn = started()
-    assert turn.progress == "Layer 1 of 2: 2 agents at work"
+    assert turn.progress == "Agent layer 1 of 2: 2 agents at work"
     turn.apply(events.LayerStarted(2, ("A0",)))
     turn.apply(events.AgentFinished(2, "A0", 0, "x", call(2, 0)))
     assert turn.progress == "The summarizer is reading"
