@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from moa_core.config.formats import FORMAT, VERSION, normalise
-from moa_core.config.model_names import ModelSuggestion, closest_model, misspelling_note
+from moa_core.config.model_names import ModelSuggestion, misspelling_note, replacement
 from moa_core.config.response_schema import check_response_schema
 from moa_core.config.sampling import Sampling, check_number
 from moa_core.errors import ConfigError
@@ -177,9 +177,9 @@ class MoAConfig:
         missing = [model for model in self.models if model not in names]
         return tuple(
             ModelSuggestion(
-                model=model,
-                agents=tuple(agent.name for agent in self.agents if agent.model == model),
-                replacement=closest_model(model, names),
+                model,
+                tuple(agent.name for agent in self.agents if agent.model == model),
+                *replacement(model, names),
             )
             for model in missing
         )
