@@ -16,6 +16,7 @@ MoAError                     may be shown to a user as it is
     ├── RequestRefused       the provider refuses the request (other 4xx)
     ├── ContextExceeded      the prompt does not fit into the model's context
     ├── ServerFailed         the provider failed (5xx, or an error object in the stream)
+    │   └── QueueExceeded    the provider has more requests than it can queue; soon it may not
     ├── ConnectFailed        no connection, or it broke before the first token
     ├── TimedOut             connecting, the first token or the next token took too long
     ├── IncompleteAnswer     the stream ended early; the text so far is no answer
@@ -120,6 +121,10 @@ class ServerFailed(CallFailed):
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status
+
+
+class QueueExceeded(ServerFailed):
+    """The provider has more requests, of everybody, than it can queue: one waits briefly and asks again."""
 
 
 class ConnectFailed(CallFailed):

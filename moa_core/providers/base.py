@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Protocol, runtime_checkable
 
 from moa_core.config.sampling import Sampling
+from moa_core.providers.model_info import ModelInfo
 from moa_core.runs.prompts import Message
 
 BYTES_PER_TOKEN = 3  # a careful estimate: English needs about 4 bytes per token, code and other scripts fewer
@@ -18,23 +19,29 @@ TOKENS_PER_MESSAGE = 8  # role and separators of a chat template, estimated
 
 @dataclass(frozen=True, slots=True)
 class CallRequest(Sampling):
-    """One call to one model. response_schema: the answer must be JSON that fits this JSON Schema."""
+    """One call to one model.
+
+    max_tokens: of the answer; thinking_tokens: that may come before it. Where one limit counts both, it is
+    their sum. response_schema: the answer must be JSON that fits this JSON Schema.
+    """
 
     model: str
     messages: tuple[Message, ...]
     temperature: float = 0.7
     max_tokens: int = 1024
+    thinking_tokens: int = 0
     response_schema: Mapping[str, Any] | None = field(default=None, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
 class TokenUsage:
-    """Tokens as the provider counted them; None where it did not say."""
+    """Tokens as the provider counted them, and what they cost; None where it did not say."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
+    cost_usd: float | None = None
 
     def __add__(self, other: "TokenUsage") -> "TokenUsage":
         """Both together; what only one of them knows counts as it is."""
@@ -65,7 +72,8 @@ class Wait:
 class Delta:
     """A piece of a stream: text, thinking, a reason to wait, or (in the last one) how it ended.
 
-    n_tokens: how many tokens the piece is, None where the provider does not say.
+    n_tokens: how many tokens the piece is, None where the provider does not say. note: what a reader of the
+    answer must know, such as a setting that the server refuses.
     """
 
     text: str = ""
@@ -73,6 +81,7 @@ class Delta:
     n_tokens: int | None = None
     wait: Wait | None = None
     finish: Finish | None = None
+    note: str = ""
 
 
 class Provider(Protocol):
@@ -96,12 +105,15 @@ class Provider(Protocol):
 class Context:
     """How much a model can take, and how its tokens are counted. n_ctx is None when nobody knows.
 
-    is_exact: counted by the model's own tokenizer and chat template, not estimated.
+    is_exact: counted by the model's own tokenizer and chat template, not estimated. info: what the server
+    says of the model. takes_effort: whether `reasoning_effort` is the server's business.
     """
 
     n_ctx: int | None
     is_exact: bool
     count: Callable[[Sequence[Message]], int]
+    info: ModelInfo | None = None
+    takes_effort: bool = False
 
 
 @runtime_checkable

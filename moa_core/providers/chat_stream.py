@@ -10,7 +10,8 @@ from moa_core.providers.http_errors import scrub, stream_error
 from moa_core.providers.sse import SSEParser
 
 DONE = "[DONE]"
-REASONING_FIELDS = ("reasoning", "reasoning_content")
+KEEP_ALIVES = ("", "null")  # as data of an event: some servers send them while they think
+REASONING_FIELDS = ("reasoning", "reasoning_content", "thinking", "reasoning_details")  # the first one counts
 
 
 class ChatStream:
@@ -68,6 +69,8 @@ class ChatStream:
     def _event(self, data: str) -> list[Delta]:
         if data.strip() == DONE:
             return [self._finished()]
+        if data.strip() in KEEP_ALIVES:
+            return []
         return self._chunk(self._json(data))
 
     def _json(self, data: str) -> Mapping[str, Any]:
@@ -102,8 +105,8 @@ class ChatStream:
             if choice.get("index", 0) != 0:
                 continue
             part = choice.get("delta") or choice.get("message") or {}
-            text = _text(part.get("content"))
-            reasoning = next((_text(part[name]) for name in REASONING_FIELDS if part.get(name)), "")
+            text, reasoning = _text(part.get("content")), _thinking_parts(part.get("content"))
+            reasoning += next((_thinking(part[name]) for name in REASONING_FIELDS if part.get(name)), "")
             if text or reasoning:
                 deltas.append(Delta(text, reasoning))
             self._finish_reason = choice.get("finish_reason") or self._finish_reason
@@ -119,6 +122,7 @@ class ChatStream:
             completion_tokens=_count(usage.get("completion_tokens")),
             cached_tokens=_count(prompt.get("cached_tokens")),
             reasoning_tokens=_count(completion.get("reasoning_tokens")),
+            cost_usd=_cost(usage.get("cost")),
         )
         return Delta(finish=Finish(self._finish_reason or "stop", counts, raw=self._raw))
 
@@ -129,11 +133,31 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, str):
         return value
-    return "".join(part.get("text") or "" for part in value)
+    return "".join(part.get("text") or "" for part in value if part.get("type") != "thinking")
+
+
+def _thinking_parts(content: Any) -> str:
+    """The thinking among the parts of a content (Mistral's servers send it so)."""
+    if content is None or isinstance(content, str):
+        return ""
+    return "".join(_thinking(part.get("thinking")) for part in content if part.get("type") == "thinking")
+
+
+def _thinking(value: Any) -> str:
+    """Thinking as text, or as a list of details: text of it, or a summary; signatures are left out."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    return "".join(part.get("text") or part.get("summary") or "" for part in value)
 
 
 def _count(value: Any) -> int | None:
     return value if isinstance(value, int) else None
+
+
+def _cost(value: Any) -> float | None:
+    """Dollars, where the server adds them to the usage (OpenRouter does)."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+    return float(value) if is_number else None
 
 
 def _is_json(text: str) -> bool:

@@ -13,15 +13,20 @@ from moa_core.errors import (
     ContextExceeded,
     MalformedAnswer,
     ModelNotFound,
+    QueueExceeded,
     RateLimited,
     RequestRefused,
     ServerFailed,
     TimedOut,
     WrongKey,
 )
-from moa_core.providers.retry import asked_wait_s
+from moa_core.providers.retry import asked_wait_s, span
 
 MAX_SHOWN = 300
+# Cerebras answers 429 or 503 with this code when all its customers together are too many, and 429 with
+# request_quota_exceeded or token_quota_exceeded when this key is (error texts in public issues, 2026).
+QUEUE_EXCEEDED = "queue_exceeded"
+LIMIT_WORDS = ("rate_limit", "quota_exceeded", "too_many_requests")
 CONTEXT_WORDS = ("context_length", "context length", "maximum context", "context window", "too many tokens")
 
 
@@ -59,10 +64,14 @@ def status_error(
         return WrongKey(f"{service} refuses the key ({status}){tail}. Check the API key")
     if status == 404:
         return ModelNotFound(f"{service} does not know {model!r} (404){tail}. Choose a model it lists")
+    if status in (429, 503) and _code(body) == QUEUE_EXCEEDED:
+        return QueueExceeded(f"{service}: too busy to queue more requests ({status}){tail}", status)
     if status == 429:
         wait_s = asked_wait_s(headers)
-        when = f"; it asks to wait {wait_s:.0f} s" if wait_s else ""
+        when = f"; it asks to wait {span(wait_s)}" if wait_s else ""
         return RateLimited(f"{service}: too many requests (429){when}{tail}", wait_s)
+    if status == 402:
+        return RequestRefused(f"{service} asks for payment (402){tail}. Check the account's balance", status)
     if status in (400, 413, 422) and any(word in lower for word in CONTEXT_WORDS):
         return ContextExceeded(f"{service}: the prompt does not fit into {model!r}'s context{tail}")
     if status in (408, 409) or status >= 500:
@@ -78,7 +87,9 @@ def stream_error(service: str, model: str, error: Any, secret: str) -> CallFaile
     code = error.get("code", error.get("status_code")) if isinstance(error, Mapping) else None
     if isinstance(code, str) and code.isdigit():
         code = int(code)
-    if code == 429 or "rate_limit" in str(code):
+    if code == QUEUE_EXCEEDED:
+        return QueueExceeded(f"{service}: too busy to queue more requests: {said}")
+    if code == 429 or any(word in str(code) for word in LIMIT_WORDS):
         return RateLimited(f"{service}: {said}")
     if code in (401, 403):
         return WrongKey(f"{service} refuses the key ({code}): {said}. Check the API key")
@@ -95,6 +106,16 @@ def scrub(text: str, secret: str) -> str:
         text = text.replace(secret, "***")
     text = " ".join(text.split())
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
+
+
+def _code(body: bytes) -> str:
+    """The machine-readable code of an error, empty when there is none."""
+    try:
+        data = json.loads(body)
+    except ValueError:
+        return ""
+    error = data.get("error", data) if isinstance(data, Mapping) else None
+    return str(error.get("code", "")) if isinstance(error, Mapping) else ""
 
 
 def _server_text(body: bytes) -> str:

@@ -12,10 +12,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from moa_core.errors import RateLimited
-from moa_core.providers.retry import rate_windows
+from moa_core.providers.retry import RateWindow, rate_windows, span
 
 FORGET_S = 60.0  # without a refusal for so long, the number at once is unlimited again
 POLL_S = 1.0  # a waiter looks again this often, should a wake-up be lost with its loop
@@ -42,6 +42,7 @@ class _Window:
 
     left: float
     reset_at: float
+    told: RateWindow
 
 
 @dataclass(eq=False)
@@ -113,12 +114,23 @@ class KeyLimiter:
         """Take over what a response's x-ratelimit headers say is left."""
         with self._lock:
             now = time.monotonic()
-            for name, left, reset_s in rate_windows(headers):
+            for told in rate_windows(headers):
+                name, left = told.name, told.left
                 known = self._requests.get(name)
                 is_same = known is not None and known.reset_at > now
                 if known is not None and is_same and name.startswith("requests"):
                     left = min(left, known.left)  # requests on their way are not in the server's count yet
-                self._requests[name] = _Window(left, now + reset_s)
+                self._requests[name] = _Window(left, now + told.reset_s, told)
+
+    def allowances(self) -> list[RateWindow]:
+        """What is known to be left of the key's allowances for this model, as of now."""
+        with self._lock:
+            now = time.monotonic()
+            return [
+                replace(window.told, left=window.left, reset_s=window.reset_at - now)
+                for window in self._requests.values()
+                if window.reset_at > now
+            ]
 
     def _try_take(self, ticket: _Ticket, max_wait_s: float) -> float:
         """0.0 when the turn was taken, else seconds after which to look again."""
@@ -128,7 +140,11 @@ class KeyLimiter:
                 return POLL_S
             closed_s = self._opens_at(now) - now
             if closed_s > max_wait_s:
-                raise RateLimited(f"the key's allowance is used up for another {closed_s:.0f} s", closed_s)
+                used_up = [w.told.label for w in self._requests.values() if w.left <= 0 and w.reset_at > now]
+                of_what = f" of {', '.join(used_up)}" if used_up else ""
+                raise RateLimited(
+                    f"the key's allowance{of_what} is used up for another {span(closed_s)}", closed_s
+                )
             delay_s = self._delay_s(now)
             if delay_s > 0.0:
                 return delay_s

@@ -3,12 +3,14 @@
 import asyncio
 import json
 import logging
+import math
 import ssl
 import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 from weakref import WeakKeyDictionary
@@ -30,7 +32,8 @@ from moa_core.providers.base import CallRequest, Context, Delta, Wait, estimate_
 from moa_core.providers.chat_stream import ChatStream
 from moa_core.providers.http_errors import scrub, status_error, translated
 from moa_core.providers.limiter import SHARED_LIMITERS, KeyLimiter, Limiters
-from moa_core.providers.retry import RetryPolicy
+from moa_core.providers.model_info import ModelInfo, read_models
+from moa_core.providers.retry import RateWindow, RetryPolicy
 from moa_core.providers.transport import open_transport
 
 CEREBRAS_URL = "https://api.cerebras.ai/v1"
@@ -39,8 +42,12 @@ DRAIN_S = 0.05
 USER_AGENT = "moa-workshop (httpx)"  # some services turn away requests that do not say who asks
 LIST_ATTEMPTS = 2  # somebody waits for the list in front of an empty page
 # Fields that some servers refuse by name; the request is then sent once more without them.
-DROPPABLE = ("response_format", "stream_options", *WIRE_NAMES.values())
-CONTEXT_FIELDS = ("context_window", "context_length", "max_context_length", "max_model_len")
+DROPPABLE = (
+    *("response_format", "stream_options", "service_tier", "prompt_cache_key"),
+    *WIRE_NAMES.values(),
+)
+INFO_TIMEOUT_S = 5.0  # a run does not wait longer to learn contexts and prices
+ASK_AGAIN_S = 60.0  # after a list that did not come
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +89,10 @@ class OpenAICompatible:
     """A server that speaks the OpenAI protocol. Thread-safe; each event loop gets a connection pool of its
     own.
 
-    base_url: with or without a path; without one, `/v1` is meant. limiters: who shares the queue of this key
-    (default: everyone in this process). context_tokens: the context of models whose server does not tell it.
+    base_url: with or without a path; without one, `/v1` is meant. name: what agents and messages call it;
+    None: after its host. limiters: who shares the queue of this key (default: everyone in this process).
+    context_tokens: the context of models whose server does not tell it. service_tier, prompt_cache_key: sent
+    with every request, to servers that know them.
     `async with provider:` keeps its connections over several runs; without it each run opens and closes its
     own.
     """
@@ -92,20 +101,28 @@ class OpenAICompatible:
         self,
         base_url: str = CEREBRAS_URL,
         api_key: str | None = None,
-        name: str = "cerebras",
+        name: str | None = None,
         timeouts: Timeouts | None = None,
         retry: RetryPolicy | None = None,
         limiters: Limiters | None = None,
         context_tokens: Mapping[str, int] | None = None,
+        service_tier: str | None = None,
+        prompt_cache_key: str | None = None,
     ) -> None:
-        self.name = name
         self.base_url = _checked_url(base_url)
+        self.name = name or name_of_server(self.base_url)
+        self.notices: dict[str, str] = {}  # by model: what the server announces about its end
+        wishes = {"service_tier": service_tier, "prompt_cache_key": prompt_cache_key}
+        self._extra_fields = {field: value for field, value in wishes.items() if value}
         self._chat_url = httpx.URL(f"{self.base_url}/chat/completions")
         self.timeouts = timeouts or Timeouts()
         self.retry = retry or RetryPolicy()
         self._key = _Secret(_checked_key(api_key))
         self._limiters = limiters or SHARED_LIMITERS
         self._context_tokens = dict(context_tokens or {})
+        self._infos: dict[str, ModelInfo] = {}
+        self._ask_infos_at = 0.0  # monotonic seconds; infinity once they are known
+        self._refused: dict[str, set[str]] = {}  # fields that the server refuses, by model
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, _Shared] = WeakKeyDictionary()
         self._lock = threading.Lock()
         self._ssl: ssl.SSLContext | None = None
@@ -149,7 +166,11 @@ class OpenAICompatible:
                 await shared.client.aclose()
 
     async def models(self) -> list[str]:
-        """What the server lists now (`GET /models`). Raises CallFailed."""
+        """What the server lists now (`GET /models`), and learns what it says of them. Raises CallFailed."""
+        return list(await self.model_infos())
+
+    async def model_infos(self) -> dict[str, ModelInfo]:
+        """What the server lists now, with context, prices and whether a model reasons. Raises CallFailed."""
         attempt = 0
         async with self.session() as client:
             while True:
@@ -163,12 +184,22 @@ class OpenAICompatible:
                 await asyncio.sleep(wait_s)
 
     async def context(self, model: str, on_wait: Callable[[Wait], None] | None = None) -> Context:
-        """The context as given or as the server's list told it, counted by a stated estimate; asks nobody."""
-        return Context(self._context_tokens.get(model), False, estimate_tokens)
+        """The context as given or as the server's list tells it, counted by a stated estimate.
+
+        The list is asked for once; without one nothing is known, and no harm done.
+        """
+        if time.monotonic() >= self._ask_infos_at:
+            self._ask_infos_at = time.monotonic() + ASK_AGAIN_S
+            with suppress(CallFailed, TimeoutError):
+                async with asyncio.timeout(INFO_TIMEOUT_S), self.session() as client:
+                    await self._list_models(client)
+        info = self._infos.get(model)
+        n_ctx = self._context_tokens.get(model) or (info.n_ctx if info else None)
+        return Context(n_ctx, False, estimate_tokens, info, takes_effort=True)
 
     async def stream(self, request: CallRequest) -> AsyncGenerator[Delta, None]:
         """The answer piece by piece; sent again after passing faults, but never after the first token."""
-        attempt, dropped = 0, set[str]()
+        attempt, dropped = 0, set(self._refused.get(request.model, ()))
         async with self.session() as client:
             while True:
                 expected_s = self._limiter(request.model).expected_wait_s()
@@ -180,13 +211,15 @@ class OpenAICompatible:
                     async with aclosing(self._attempt(client, request, dropped)) as deltas:
                         async for delta in deltas:
                             has_shown = has_shown or bool(delta.text or delta.reasoning)
-                            yield delta
+                            yield self._with_cost(request.model, delta)
                     return
                 except CallFailed as exc:
                     if has_shown and isinstance(exc, ConnectFailed):
                         raise IncompleteAnswer(f"{exc}; what came so far is incomplete") from exc
                     if not has_shown and (field := _refused_field(exc, self._body(request, dropped))):
                         dropped.add(field)
+                        self._refused.setdefault(request.model, set()).add(field)
+                        yield Delta(note=f"{self.name} refuses {field}; asked without it")
                         continue
                     wait_s = None if has_shown else self.retry.wait_s(exc, attempt)
                     if wait_s is None:
@@ -245,6 +278,8 @@ class OpenAICompatible:
     async def _check(self, response: httpx.Response, model: str) -> None:
         """Learn from the headers; raise for every status but 200."""
         self._limiter(model).learn(response.headers)
+        if (notice := deprecation_notice(model, response.headers)) is not None:
+            self.notices[model] = notice
         if response.status_code != 200:
             raise status_error(
                 self.name,
@@ -259,22 +294,47 @@ class OpenAICompatible:
                 f"{self.name} answers with a web page: is {self.base_url} the right address?"
             )
 
-    async def _list_models(self, client: httpx.AsyncClient) -> list[str]:
-        with translated(self.name, self.timeouts.connect_s):
-            response = await client.get("/models", timeout=self.timeouts.connect_s)
+    async def _list_models(self, client: httpx.AsyncClient) -> dict[str, ModelInfo]:
+        """Both lists at once; only the plain one must be there."""
+        detailed = asyncio.create_task(self._detailed_list(client))
+        try:
+            with translated(self.name, self.timeouts.connect_s):
+                response = await client.get("/models", timeout=self.timeouts.connect_s)
+            infos = self._read_list(response, await detailed)
+        finally:
+            detailed.cancel()
+        self._infos, self._ask_infos_at = infos, math.inf
+        return infos
+
+    async def _detailed_list(self, client: httpx.AsyncClient) -> Any:
+        """The list in OpenRouter's format, None where the server has none."""
+        params = {"format": "openrouter"}
+        try:
+            response = await client.get("/models", params=params, timeout=self.timeouts.connect_s)
+            return response.json() if response.status_code == 200 else None
+        except (httpx.HTTPError, ValueError):
+            return None
+
+    def _read_list(self, response: httpx.Response, detailed: Any) -> dict[str, ModelInfo]:
         if response.status_code != 200:
             body, key = response.content[:MAX_ERROR_BYTES], self._key.reveal()
             raise status_error(self.name, "its models", response.status_code, response.headers, body, key)
         try:
-            items = [item for item in response.json()["data"] if isinstance(item["id"], str)]
+            return read_models(response.json(), detailed)
         except (ValueError, KeyError, TypeError) as exc:
             said = scrub(response.text[:200], self._key.reveal())
             raise MalformedAnswer(f"{self.name}: the list of models cannot be read: {said}") from exc
-        for item in items:
-            known = [item[name] for name in CONTEXT_FIELDS if isinstance(item.get(name), int)]
-            if known:
-                self._context_tokens.setdefault(item["id"], known[0])
-        return [item["id"] for item in items]
+
+    def _with_cost(self, model: str, delta: Delta) -> Delta:
+        """The delta, a last one with what the request cost, if the model's price is known."""
+        info = self._infos.get(model)
+        if delta.finish is None or info is None or info.price is None:
+            return delta
+        usage = delta.finish.usage
+        if usage.cost_usd is not None or usage.prompt_tokens is None or usage.completion_tokens is None:
+            return delta  # the server said it itself, or does not say enough
+        cost = info.price.cost_usd(usage.prompt_tokens, usage.cached_tokens or 0, usage.completion_tokens)
+        return replace(delta, finish=replace(delta.finish, usage=replace(usage, cost_usd=cost)))
 
     def _body(self, request: CallRequest, dropped: set[str]) -> dict[str, Any]:
         limit = "max_completion_tokens" if self.base_url == CEREBRAS_URL else "max_tokens"
@@ -284,13 +344,25 @@ class OpenAICompatible:
             "stream": True,
             "stream_options": {"include_usage": True},
             "temperature": request.temperature,
-            limit: request.max_tokens,
+            limit: self._limit(request),
             **{WIRE_NAMES[name]: value for name, value in request.settings().items()},
+            **self._extra_fields,
         }
         if request.response_schema is not None:
             schema = {"name": "answer", "strict": True, "schema": dict(request.response_schema)}
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
         return {key: value for key, value in body.items() if key not in dropped}
+
+    def _limit(self, request: CallRequest) -> int:
+        """Tokens of answer and thinking together: servers count both into one limit."""
+        info = self._infos.get(request.model)
+        longest = info.max_output_tokens if info and info.max_output_tokens else None
+        wanted = request.max_tokens + request.thinking_tokens
+        return wanted if longest is None else max(request.max_tokens, min(wanted, longest))
+
+    def allowances(self, model: str) -> list[RateWindow]:
+        """What the server last said is left of the key's allowances for `model`."""
+        return self._limiter(model).allowances()
 
     def _limiter(self, model: str) -> KeyLimiter:
         return self._limiters.for_key(self.base_url, self._key.reveal(), model)
@@ -373,6 +445,30 @@ def _refused_field(error: CallFailed, body: Mapping[str, Any]) -> str | None:
     if not isinstance(error, RequestRefused) or error.status not in (400, 422):
         return None
     return next((name for name in DROPPABLE if name in body and name in str(error)), None)
+
+
+def name_of_server(base_url: str) -> str:
+    """What to call a server that nobody named: `api.cerebras.ai` is cerebras, `localhost:8080` is that."""
+    url = httpx.URL(base_url)
+    parts = url.host.split(".")
+    is_address = url.host.replace(".", "").isdigit() or ":" in url.host or len(parts) == 1
+    if is_address:
+        return f"{url.host}:{url.port}" if url.port else url.host
+    return parts[-2]
+
+
+def deprecation_notice(model: str, headers: Mapping[str, str]) -> str | None:
+    """What a response says of the end of a model or an interface (RFC 9745, RFC 8594), None for nothing."""
+    found = [(name, headers.get(name, "").strip()) for name in ("deprecation", "sunset")]
+    told = [f"{name} {_shown_date(value)}" for name, value in found if value]
+    return f"{model}: the server announces its end ({', '.join(told)})" if told else None
+
+
+def _shown_date(value: str) -> str:
+    """A date of these headers as it is, a Unix time (`@1779840000`) as a day."""
+    if value.startswith("@") and value[1:].isdigit() and len(value) < 14:
+        return datetime.fromtimestamp(int(value[1:]), UTC).date().isoformat()
+    return value[:60]
 
 
 def _checked_url(base_url: str) -> str:

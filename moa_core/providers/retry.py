@@ -40,6 +40,22 @@ class RetryPolicy:
         return max(backoff_s, asked_s or 0.0)
 
 
+@dataclass(frozen=True, slots=True)
+class RateWindow:
+    """An allowance as a response tells it: `left` of `limit` until it is full again in `reset_s` seconds."""
+
+    name: str
+    left: float
+    reset_s: float
+    limit: float | None = None
+
+    @property
+    def label(self) -> str:
+        """ "tokens-minute" is "tokens of the minute"."""
+        what, _, span_name = self.name.partition("-")
+        return f"{what} of the {span_name}" if span_name else what
+
+
 def is_passing(error: CallFailed) -> bool:
     """Whether the fault may be gone next time. A slow answer may not: asking again doubles the silence."""
     if isinstance(error, TimedOut):
@@ -64,19 +80,28 @@ def asked_wait_s(headers: Mapping[str, str], now: datetime | None = None) -> flo
             return None
         date = date if date.tzinfo else date.replace(tzinfo=UTC)
         return max(0.0, (date - (now or datetime.now(UTC))).total_seconds())
-    waits = [reset_s for _, left, reset_s in rate_windows(headers) if left <= 0]
+    waits = [window.reset_s for window in rate_windows(headers) if window.left <= 0]
     return max(waits, default=None)
 
 
-def rate_windows(headers: Mapping[str, str]) -> list[tuple[str, float, float]]:
-    """Each x-ratelimit window of a response: its name, what is left in it, seconds until it is full again."""
+def rate_windows(headers: Mapping[str, str]) -> list[RateWindow]:
+    """Each x-ratelimit window of a response, such as the requests of the day or the tokens of the minute."""
     windows = []
     for key, value in headers.items():
         _, found, name = key.lower().partition("x-ratelimit-remaining-")
         reset_s = parse_duration_s(headers.get(f"x-ratelimit-reset-{name}", "")) if found else None
         if reset_s is not None and _is_number(value.strip()):
-            windows.append((name, float(value), reset_s))
+            told = headers.get(f"x-ratelimit-limit-{name}", "").strip()
+            limit = float(told) if _is_number(told) else None
+            windows.append(RateWindow(name, float(value), reset_s, limit))
     return windows
+
+
+def span(seconds: float) -> str:
+    """A wait in words: 40 s, 12 min, 11 h."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.0f} h"
 
 
 def parse_duration_s(text: str) -> float | None:

@@ -211,7 +211,8 @@ def _params(request: CallRequest) -> Any:
         settings["seed"] = request.seed % 2**64
     if request.response_schema is not None:
         settings["json_schema"] = json.dumps(request.response_schema)
-    return SamplingParams(temperature=request.temperature, max_tokens=request.max_tokens, **settings)
+    n_tokens = request.max_tokens + request.thinking_tokens  # the engine counts both
+    return SamplingParams(temperature=request.temperature, max_tokens=n_tokens, **settings)
 
 
 def _finish(completion: "Completion") -> Finish:

@@ -1,17 +1,18 @@
 """One call of a run: stream it, keep thinking apart, hold it to its schema and to its thinking budget."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from moa_core.config.values import Agent
 from moa_core.errors import CallFailed, EmptyAnswer, IncompleteAnswer, ThinkingBudgetSpent
-from moa_core.providers.base import CallRequest, Delta, Finish, Provider, Wait
+from moa_core.providers.base import CallRequest, Context, Delta, Finish, Provider, Wait
 from moa_core.runs.field_by_field import ask_field_by_field
 from moa_core.runs.prompts import Message
 from moa_core.runs.reasoning import ThinkSplitter
 from moa_core.runs.structured import explain_schema, parse_structured
+from moa_core.runs.thinking import BUDGETS, USUAL_EFFORT, enforced_budget, lowered, thinking_tokens
 from moa_core.runs.trace import CallRecord
 
 STRUCTURE_ATTEMPTS = 2
@@ -27,7 +28,8 @@ def nobody_hears(*_: object) -> None:
 class AgentCall:
     """A call of a run from its first request to its last: who is asked, how far it has come, who hears of it.
 
-    layer, index: where it stands in the run; role: the part the agent plays; seed: of a seeded run.
+    layer, index: where it stands in the run; role: the part the agent plays; seed: of a seeded run;
+    context: what is known of the model.
     clock: seconds since the run began. show(text, reasoning) and show_wait hear every piece as it comes.
     """
 
@@ -40,6 +42,7 @@ class AgentCall:
     show: Callable[[str, str], None]
     show_wait: Callable[[Wait], None]
     provider: Provider | None = None
+    context: Context | None = None
     start_s: float = 0.0
     first_token_s: float | None = None
     text: str = ""
@@ -81,6 +84,8 @@ class AgentCall:
         agent = agent or self.agent
         if not await self._stream(messages, agent):
             await self._ask_for_the_answer_alone(messages, agent)
+        elif not self.text.strip() and self.reasoning.strip():
+            await self._ask_with_less_thinking(messages, agent)
         if not self.text.strip():
             raise EmptyAnswer(_empty_reason(self.reasoning))
 
@@ -97,7 +102,7 @@ class AgentCall:
 
     async def _ask_for_the_answer_alone(self, messages: tuple[Message, ...], agent: Agent) -> None:
         """A model that thought past its budget is shown its thoughts, and asked once for the answer."""
-        budget = agent.thinking_budget
+        budget = enforced_budget(agent, self.context)
         self.attempts += 1
         self.notes.append(f"stopped thinking after its budget of {budget} tokens and asked for the answer")
         self.show_wait(Wait(f"its thinking budget of {budget} tokens is spent; asked for the answer"))
@@ -107,29 +112,55 @@ class AgentCall:
                 f"kept thinking past its budget of {budget} tokens, twice, without an answer"
             )
 
-    async def _stream(self, messages: tuple[Message, ...], agent: Agent) -> bool:
-        """Stream one request; False when it was cut off because of its thinking budget."""
+    async def _ask_with_less_thinking(self, messages: tuple[Message, ...], agent: Agent) -> None:
+        """A model that spent all its tokens on thinking is asked once more: for less of it, in more room."""
+        if self.context is None or not self.context.takes_effort:
+            self.notes.append("thought until its tokens were spent; asked for the answer alone")
+            self.attempts += 1
+            asked = (*messages, _said(self.reasoning), {"role": "user", "content": ENOUGH_THINKING})
+            await self._stream(asked, agent)
+            return
+        effort = lowered(agent)
+        spent = f"thought until its {self._room(agent)} tokens were spent"
+        told = f"{spent}; asked again with the effort {effort}"
+        self.notes.append(told)
+        self.show_wait(Wait(told))
+        self.attempts += 1
+        more = max(2 * self._room(agent), BUDGETS[USUAL_EFFORT])
+        await self._stream(messages, replace(agent, reasoning_effort=effort, thinking_budget=None), more)
+
+    def _room(self, agent: Agent) -> int:
+        """Tokens of answer and thinking together."""
+        return agent.max_tokens + thinking_tokens(agent, self.context)
+
+    async def _stream(self, messages: tuple[Message, ...], agent: Agent, thinking: int | None = None) -> bool:
+        """Stream one request; False when it was cut off because of its thinking budget.
+
+        thinking: tokens for it, other than those that the agent's settings give.
+        """
         assert self.provider is not None
-        budget = agent.thinking_budget
+        budget = enforced_budget(agent, self.context)
         reader = _Reader(self)
         n_attempts = 0
-        async with aclosing(_as_generator(self.provider, self._request(messages, agent))) as deltas:
+        async with aclosing(_as_generator(self.provider, self._request(messages, agent, thinking))) as deltas:
             async for delta in deltas:
                 if delta.wait is not None:
                     self.attempts += max(0, delta.wait.attempts - n_attempts)
                     n_attempts = max(n_attempts, delta.wait.attempts)
                     self.show_wait(delta.wait)
                     continue
-                answer, thinking = reader.take(delta)
-                if answer or thinking:
-                    self.show(answer, thinking)
+                if delta.note:
+                    self.notes.append(delta.note)
+                answer, thought = reader.take(delta)
+                if answer or thought:
+                    self.show(answer, thought)
                 if delta.finish is not None:
                     return True
                 if budget is not None and self.n_thinking > budget and not self.text.strip():
                     return False
         raise IncompleteAnswer("the stream ended early; what came so far is incomplete")
 
-    def _request(self, messages: tuple[Message, ...], agent: Agent) -> CallRequest:
+    def _request(self, messages: tuple[Message, ...], agent: Agent, thinking: int | None) -> CallRequest:
         settings = agent.settings()
         if self.seed is not None:
             settings.setdefault("seed", self.seed)
@@ -138,9 +169,17 @@ class AgentCall:
             messages=messages,
             temperature=agent.temperature,
             max_tokens=agent.max_tokens,
+            thinking_tokens=self._thinking_room(messages, agent) if thinking is None else thinking,
             response_schema=agent.response_schema,
             **settings,
         )
+
+    def _thinking_room(self, messages: tuple[Message, ...], agent: Agent) -> int:
+        """Tokens for thinking, as far as they fit into the context."""
+        wanted, context = thinking_tokens(agent, self.context), self.context
+        if not wanted or context is None or context.n_ctx is None:
+            return wanted
+        return max(0, min(wanted, context.n_ctx - agent.max_tokens - context.count(messages)))
 
     def record(self, error: CallFailed | None = None) -> CallRecord:
         """The call as it stands, for the trace."""
@@ -160,6 +199,10 @@ class AgentCall:
             cached_tokens=usage.cached_tokens,
             completion_tokens=usage.completion_tokens,
             reasoning_tokens=thought if thought is not None else self.n_thinking,
+            cost_usd=usage.cost_usd,
+            queue_s=server_seconds(self.finish.raw, "queue_time"),
+            prompt_s=server_seconds(self.finish.raw, "prompt_time"),
+            completion_s=server_seconds(self.finish.raw, "completion_time"),
             attempts=self.attempts,
             finish_reason=self.finish.reason or None,
             error=str(error) if error else None,
@@ -212,6 +255,13 @@ async def _as_generator(provider: Provider, request: CallRequest) -> Any:
         close = getattr(stream, "aclose", None)
         if close is not None:
             await close()
+
+
+def server_seconds(raw: Mapping[str, Any], name: str) -> float | None:
+    """One of the times that a server reports beside its answer (`time_info`), in seconds."""
+    times = raw.get("time_info")
+    value = times.get(name) if isinstance(times, Mapping) else None
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _said(text: str) -> Message:

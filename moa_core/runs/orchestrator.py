@@ -226,6 +226,7 @@ class LiveRun:
             if task.role != SUMMARIZER:
                 place = (layer, task.agent.name, index)
                 self.emit(AgentStarted(*place, task.agent.model, call.provider.name, task.role))
+            call.context = await self.contexts.of(task.agent)
             task = await self._trimmed(task, call)
             value = await call.perform(task.filled(self.config, self.messages))
         except CallFailed as exc:

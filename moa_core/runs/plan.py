@@ -20,6 +20,7 @@ from moa_core.runs.prompts import Message, check_messages
 from moa_core.runs.routing import Router
 from moa_core.runs.strategy_context import MAX_FEEDBACK_CHARS, SUMMARIZER, AgentResult, AgentTask, Checked
 from moa_core.runs.structured import explain_schema
+from moa_core.runs.thinking import thinking_tokens
 from moa_core.strategies import find_strategy
 
 if TYPE_CHECKING:
@@ -33,8 +34,9 @@ _MARK = re.compile("\x02(\\d+)\x03")
 class PlannedCall:
     """One call to come. prompt_tokens: what is known now; helper_tokens: earlier answers at most.
 
-    total_tokens includes max_tokens. n_ctx is None when nobody knows it; fits is then None too. is_exact:
-    counted by the model's own tokenizer.
+    thinking_tokens: what it may think beside its answer, as far as it fits. cost_usd: at most, None where no
+    price is known. total_tokens includes max_tokens, not thinking. n_ctx is None when nobody knows it; fits
+    is then None too. is_exact: counted by the model's own tokenizer.
     """
 
     layer: int
@@ -49,6 +51,8 @@ class PlannedCall:
     is_exact: bool
     may_trim: bool = False
     n_helpers: int = 0
+    thinking_tokens: int = 0
+    cost_usd: float | None = None
 
     @property
     def total_tokens(self) -> int:
@@ -86,6 +90,12 @@ class Plan:
     def fits(self) -> bool:
         """Whether no call is known not to fit."""
         return all(call.fits is not False for call in self.calls)
+
+    @property
+    def cost_usd(self) -> float | None:
+        """US dollars at most, of the calls whose price is known; None when no price is."""
+        costs = [call.cost_usd for call in self.calls if call.cost_usd is not None]
+        return sum(costs) if costs else None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -129,9 +139,11 @@ class Plan:
             "helper_tokens",
             "max_tokens",
         )
-        more = ("total_tokens", "n_ctx", "fits", "is_exact")
+        more = ("thinking_tokens", "total_tokens", "n_ctx", "fits", "is_exact", "cost_usd")
         rows = [{name: getattr(call, name) for name in (*names, *more)} for call in self.calls]
-        return pd.DataFrame(rows, columns=[*names, *more]).astype({"n_ctx": "Int64", "fits": "boolean"})
+        return pd.DataFrame(rows, columns=[*names, *more]).astype(
+            {"n_ctx": "Int64", "fits": "boolean", "cost_usd": "float64"}
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,19 +291,26 @@ async def _planned(call: DryCall, config: MoAConfig, router: Router, context: Co
     text = "".join(message["content"] for message in call.messages)
     sizes = [int(size) for size in _MARK.findall(text)]
     plain = [{**message, "content": _MARK.sub("", message["content"])} for message in call.messages]
+    prompt, helpers = (context.count if context else estimate_tokens)(plain), sum(sizes)
+    thinking = thinking_tokens(agent, context)
+    if context is not None and context.n_ctx is not None:
+        thinking = max(0, min(thinking, context.n_ctx - prompt - helpers - agent.max_tokens))
+    price = context.info.price if context and context.info else None
     return PlannedCall(
         layer=call.layer,
         agent=agent.name,
         role=task.role,
         provider=await router.name_for(agent),
         model=agent.model,
-        prompt_tokens=(context.count if context else estimate_tokens)(plain),
-        helper_tokens=sum(sizes),
+        prompt_tokens=prompt,
+        helper_tokens=helpers,
         max_tokens=agent.max_tokens,
         n_ctx=context.n_ctx if context else None,
         is_exact=bool(context and context.is_exact),
         may_trim=config.trim_helpers and bool(task.responses),
         n_helpers=len(sizes),
+        thinking_tokens=thinking,
+        cost_usd=price.cost_usd(prompt + helpers, 0, agent.max_tokens + thinking) if price else None,
     )
 
 

@@ -20,6 +20,10 @@ COLUMNS = (
     "cached_tokens",
     "completion_tokens",
     "reasoning_tokens",
+    "cost_usd",
+    "queue_s",
+    "prompt_s",
+    "completion_s",
     "attempts",
     "finish_reason",
     "error",
@@ -32,6 +36,7 @@ INTEGER_COLUMNS = (
     "reasoning_tokens",
     "attempts",
 )
+FLOAT_COLUMNS = ("start_s", "first_token_s", "end_s", "cost_usd", "queue_s", "prompt_s", "completion_s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +44,11 @@ class CallRecord:
     """One call: who, which model, when (seconds since the run began), how many tokens, and what came of it.
 
     layer: counted from 1; the summarizer's is one more than the last layer's. A count is None when the
-    provider did not report it. timing: the provider's own object (for `Wafer` a `wse_backend.Timing`), None
-    elsewhere. raw: what the provider reported beside the text (`usage`, `time_info`). messages: what was
-    sent, before a JSON Schema was added to it.
+    provider did not report it. cost_usd: US dollars, where prices are known; cached tokens at their price.
+    queue_s, prompt_s, completion_s: how long the server says that it queued, read and wrote.
+    timing: the provider's own object (for `Wafer` a `wse_backend.Timing`), None elsewhere. raw: what the
+    provider reported beside the text (`usage`, `time_info`). messages: what was sent, before a JSON Schema
+    was added to it.
     """
 
     layer: int
@@ -57,6 +64,10 @@ class CallRecord:
     cached_tokens: int | None = None
     completion_tokens: int | None = None
     reasoning_tokens: int | None = None
+    cost_usd: float | None = None
+    queue_s: float | None = None
+    prompt_s: float | None = None
+    completion_s: float | None = None
     attempts: int = 1
     finish_reason: str | None = None
     error: str | None = None
@@ -92,6 +103,12 @@ class Trace:
     seed: int | None = None
     checks: tuple[CheckRecord, ...] = ()
 
+    @property
+    def cost_usd(self) -> float | None:
+        """US dollars of all calls whose price is known; None when no price is."""
+        costs = [call.cost_usd for call in self.calls if call.cost_usd is not None]
+        return sum(costs) if costs else None
+
     def to_dataframe(self) -> "pd.DataFrame":
         """One row per call, `COLUMNS` as columns; counts are nullable integers, times are seconds."""
         import pandas as pd
@@ -99,14 +116,20 @@ class Trace:
         rows = [{name: getattr(call, name) for name in COLUMNS} for call in self.calls]
         frame = pd.DataFrame(rows, columns=list(COLUMNS))
         kinds: dict[str, str] = dict.fromkeys(INTEGER_COLUMNS, "Int64")
-        kinds.update(dict.fromkeys(("start_s", "first_token_s", "end_s"), "float64"))
+        kinds.update(dict.fromkeys(FLOAT_COLUMNS, "float64"))
         return frame.astype(kinds)
 
     def to_dict(self) -> dict[str, Any]:
         """The trace as plain JSON data, texts included, provider timing objects left out."""
         names = (*COLUMNS, "index", "text", "reasoning", "notes", "raw", "messages")
         calls = [{name: _plain(getattr(call, name)) for name in names} for call in self.calls]
-        data = {"total_s": self.total_s, "seed": self.seed, "notes": list(self.notes), "calls": calls}
+        data = {
+            "total_s": self.total_s,
+            "cost_usd": self.cost_usd,
+            "seed": self.seed,
+            "notes": list(self.notes),
+            "calls": calls,
+        }
         if self.checks:
             data["checks"] = [asdict(check) for check in self.checks]
         return data

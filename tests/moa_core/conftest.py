@@ -82,8 +82,8 @@ class LocalServer:
 
 
 @contextmanager
-def server_process() -> Iterator[LocalServer]:
-    script = Path(__file__).with_name("openai_server.py")
+def server_process(name: str = "openai_server.py") -> Iterator[LocalServer]:
+    script = Path(__file__).with_name(name)
     process = subprocess.Popen(
         [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -101,6 +101,13 @@ def server_process() -> Iterator[LocalServer]:
 @pytest.fixture
 def server() -> Iterator[LocalServer]:
     with server_process() as started:
+        yield started
+
+
+@pytest.fixture
+def cerebras() -> Iterator[LocalServer]:
+    """A server that behaves as Cerebras' API does."""
+    with server_process("cerebras_server.py") as started:
         yield started
 
 

@@ -47,6 +47,12 @@ class Refusal(Exception):
         self.headers = headers or {}
         self.is_html = is_html
 
+    @property
+    def body(self) -> Any:
+        """The message as it is when it is JSON, else inside of an error object."""
+        text = str(self)
+        return json.loads(text) if text.startswith("{") else {"error": {"message": text}}
+
 
 class Broken(Exception):
     """The connection is to be cut."""
@@ -132,11 +138,7 @@ class Server:
             pieces = self.behave(request, entry)
             first = await anext(pieces, None)
         except Refusal as refusal:
-            content: Any = (
-                "<html><body>Bad gateway</body></html>"
-                if refusal.is_html
-                else {"error": {"message": str(refusal)}}
-            )
+            content: Any = "<html><body>Bad gateway</body></html>" if refusal.is_html else refusal.body
             return await reply(writer, refusal.status, content, refusal.headers)
         if first == b"<html>":
             return await reply(writer, 200, "<html><body>Welcome</body></html>")
