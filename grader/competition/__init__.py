@@ -23,17 +23,24 @@ from grader.competition.errors import (
     TooSoon,
     WrongCode,
 )
+from grader.competition.final_board import FinalBoards, Standing, mean_interval
+from grader.competition.final_runner import FinalRunner, RunSetup
+from grader.competition.finals import Estimate, Finals, Progress
 from grader.competition.grading_queue import GradingQueue, grade_text
 from grader.competition.limits import Limits
 from grader.competition.nicknames import clean_nickname, skeleton
 from grader.competition.password import AttemptLimiter, Source, browser_token, is_same_password, sources
 from grader.competition.records import (
     VISIBILITIES,
+    Final,
+    FinalJob,
+    FinalState,
     Generation,
     GradingJob,
     Participant,
     Provenance,
     Round,
+    SetupRun,
     Submission,
     Visibility,
     now_ms,
@@ -53,6 +60,13 @@ __all__ = [
     "CompetitionError",
     "Database",
     "Disqualified",
+    "Estimate",
+    "Final",
+    "FinalBoards",
+    "FinalJob",
+    "FinalRunner",
+    "FinalState",
+    "Finals",
     "Generation",
     "GradingJob",
     "GradingQueue",
@@ -63,11 +77,15 @@ __all__ = [
     "NotFound",
     "NotOpen",
     "Participant",
+    "Progress",
     "Provenance",
     "Refused",
     "Round",
     "RoundFull",
+    "RunSetup",
+    "SetupRun",
     "Source",
+    "Standing",
     "Store",
     "StoreError",
     "StoreFull",
@@ -83,6 +101,7 @@ __all__ = [
     "clean_nickname",
     "grade_text",
     "is_same_password",
+    "mean_interval",
     "now_ms",
     "restore",
     "skeleton",

@@ -21,7 +21,17 @@ from sqlalchemy.exc import IntegrityError
 
 from grader.competition.backup_checks import check_row
 from grader.competition.errors import AlreadyThere, BadBackup
-from grader.competition.models import Base, GradeRow, ParticipantRow, RoundRow, SubmissionRow
+from grader.competition.models import (
+    Base,
+    FinalEntryRow,
+    FinalRow,
+    FinalRunRow,
+    GradeRow,
+    ParticipantRow,
+    PickRow,
+    RoundRow,
+    SubmissionRow,
+)
 from grader.competition.records import Round
 from grader.competition.rounds import find_round
 from grader.competition.store import Store
@@ -36,7 +46,16 @@ _PARTS: tuple[tuple[str, type[Base], dict[str, str]], ...] = (
     ("participants", ParticipantRow, {"round_id": "rounds"}),
     ("submissions", SubmissionRow, {"round_id": "rounds", "participant_id": "participants"}),
     ("grades", GradeRow, {"submission_id": "submissions", "supersedes_id": "grades"}),
+    ("picks", PickRow, {"participant_id": "participants", "submission_id": "submissions"}),
+    ("finals", FinalRow, {"round_id": "rounds"}),
+    (
+        "final_entries",
+        FinalEntryRow,
+        {"final_id": "finals", "participant_id": "participants", "submission_id": "submissions"},
+    ),
+    ("final_runs", FinalRunRow, {"entry_id": "final_entries"}),
 )
+_FIRST_PARTS = {"round", "participants", "submissions", "grades"}
 """What a round has beside itself, parents first, and which of its columns name a row of which part."""
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -61,10 +80,11 @@ def backup(store: Store, round_id: int) -> bytes:
     with store.database.reading() as connection:
         found = find_round(connection, round_id)
         data: dict[str, Any] = {"round": _rows(connection, RoundRow, RoundRow.id == found.id)[0]}
-        data["participants"] = _rows(connection, ParticipantRow, ParticipantRow.round_id == found.id)
-        data["submissions"] = _rows(connection, SubmissionRow, SubmissionRow.round_id == found.id)
-        ids = sa.select(SubmissionRow.id).where(SubmissionRow.round_id == found.id)
-        data["grades"] = _rows(connection, GradeRow, GradeRow.submission_id.in_(ids))
+        keys: dict[str, list[int]] = {"rounds": [found.id]}
+        for name, model, parents in _PARTS:
+            column, parent = next(iter(parents.items()))
+            data[name] = _rows(connection, model, model.__table__.c[column].in_(keys[parent]))
+            keys[name] = [each["id"] for each in data[name]]
     payload = json.dumps(data, ensure_ascii=False, sort_keys=True)
     head = {"format": FORMAT, "version": VERSION, "sha256": hashlib.sha256(payload.encode()).hexdigest()}
     return gzip.compress(f"{json.dumps(head)}\n{payload}".encode(), 6)
@@ -118,13 +138,14 @@ def _read(file: bytes) -> Mapping[str, Any]:
 def _check(data: object) -> None:
     """Every row by itself; that they belong together, the database checks when they are inserted."""
     names = {"round", *(name for name, _, _ in _PARTS)}
-    if not isinstance(data, dict) or set(data) != names:
+    if not isinstance(data, dict) or not _FIRST_PARTS <= set(data) <= names:
         raise BadBackup(f"a backup of a round has {', '.join(sorted(names))}")
-    if not all(isinstance(data[name], list) for name, _, _ in _PARTS):
-        raise BadBackup("the rows of a backup are in lists")
     check_row(RoundRow, data["round"])
     for name, model, _ in _PARTS:
-        for each in data[name]:
+        rows = data.get(name, [])
+        if not isinstance(rows, list):
+            raise BadBackup("the rows of a backup are in lists")
+        for each in rows:
             check_row(model, each)
 
 
@@ -137,7 +158,7 @@ def _insert(connection: sa.Connection, data: Mapping[str, Any]) -> Round:
     ids: dict[str, dict[int | None, int | None]] = {"rounds": {data["round"]["id"]: found.id}}
     for name, model, parents in _PARTS:
         ids[name] = {None: None}
-        for each in data[name]:
+        for each in data.get(name, ()):
             columns = _without_id(each)
             columns |= {column: ids[parent][each[column]] for column, parent in parents.items()}
             statement: sa.Insert = sa.insert(model).values(columns).returning(sa.literal_column("id"))

@@ -6,14 +6,22 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import sqlalchemy as sa
 
 from grader.competition.errors import BadBackup
-from grader.competition.models import Base, GradeRow, ParticipantRow, RoundRow, SubmissionRow
+from grader.competition.models import (
+    Base,
+    FinalRow,
+    FinalRunRow,
+    GradeRow,
+    ParticipantRow,
+    RoundRow,
+    SubmissionRow,
+)
 from grader.competition.nicknames import clean_nickname, skeleton
-from grader.competition.records import Generation, storable
+from grader.competition.records import FinalState, Generation, storable
 from grader.competition.rounds import check_rules
 from grader.errors import GraderError
 from grader.grading.report import Report
@@ -104,11 +112,22 @@ def _check_submission(row: Mapping[str, Any]) -> None:
         row["code"],
         row["tokens"],
         row["duration_ms"] / 1000,
+        row.get("prompt_tokens"),
+        row.get("n_calls"),
+        row.get("strategy"),
     ).to_columns()
 
 
 def _is_text_map(message: object) -> bool:
     return isinstance(message, dict) and all(isinstance(value, str) for value in message.values())
+
+
+def _check_final(row: Mapping[str, Any]) -> None:
+    seeds = json.loads(row["seeds"])
+    if not isinstance(seeds, list) or not all(_fits(sa.BigInteger(), seed) for seed in seeds) or not seeds:
+        raise BadBackup("the backup does not fit together: a final has a list of seeds")
+    if row["state"] not in get_args(FinalState):
+        raise BadBackup("the backup does not fit together: a final is running, cancelled, capped or done")
 
 
 def _check_grade(row: Mapping[str, Any]) -> None:
@@ -132,4 +151,6 @@ _MEANING: dict[type[Base], Callable[[Mapping[str, Any]], None]] = {
     ParticipantRow: _check_participant,
     SubmissionRow: _check_submission,
     GradeRow: _check_grade,
+    FinalRow: _check_final,
+    FinalRunRow: _check_grade,
 }

@@ -52,6 +52,11 @@ class Boards:
             return [BoardRow(**row._mapping) for row in connection.execute(_query(round_id, kind, until_ms))]
 
 
+def best_submissions(round_id: int) -> sa.Select[Any]:
+    """A query for the best board of a round, for whoever has a connection already."""
+    return _query(round_id, "best", None)
+
+
 def _query(round_id: int, kind: Kind, until_ms: int | None) -> sa.Select[Any]:
     graded = _graded(round_id, until_ms).cte("graded")
     value, condition = _value(graded, kind)

@@ -11,6 +11,10 @@ CODE_BYTES = 400_000
 REASON_CHARS = 300
 TITLE_CHARS = 80
 KEY_CHARS = 64
+PICKS = 2
+"""Submissions that a participant may pick for the final."""
+FINAL_RUNS, MAX_FINAL_RUNS = 5, 20
+"""Seeds of a final: usually, and at most."""
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,8 @@ class SubmissionRow(Base):
     """A generation that was submitted, with all that is needed to make it again. Never changed.
 
     attempt_key: made with the generation; sending it twice stores it once. config, messages, models: JSON.
-    generation_seed: the seed the run was made with. tokens: generated in all calls of the run.
+    generation_seed: the seed the run was made with. tokens: generated in all calls of the run. prompt_tokens,
+    n_calls, strategy: None for what was submitted before they were kept.
     """
 
     __tablename__ = "submissions"
@@ -111,6 +112,9 @@ class SubmissionRow(Base):
     code: Mapped[str] = mapped_column(Text)
     tokens: Mapped[int] = mapped_column(Integer)
     duration_ms: Mapped[int] = mapped_column(Integer)
+    prompt_tokens: Mapped[int | None] = mapped_column(Integer)
+    n_calls: Mapped[int | None] = mapped_column(Integer)
+    strategy: Mapped[str | None] = mapped_column(String(80))
 
 
 class GradeRow(Base):
@@ -137,4 +141,81 @@ class GradeRow(Base):
     score: Mapped[float] = mapped_column(Double)
     max_score: Mapped[float] = mapped_column(Double)
     report: Mapped[str] = mapped_column(Text)
+    duration_ms: Mapped[int] = mapped_column(Integer)
+
+
+class PickRow(Base):
+    """A submission that its participant wants in the final, instead of their best one."""
+
+    __tablename__ = "picks"
+    __table_args__ = (
+        Index("uq_picks_submission_id", "submission_id", unique=True),
+        Index("ix_picks_participant_id", "participant_id"),
+    )
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    participant_id: Mapped[int] = mapped_column(ForeignKey("participants.id", ondelete="CASCADE"))
+    submission_id: Mapped[int] = mapped_column(ForeignKey("submissions.id", ondelete="CASCADE"))
+
+
+class FinalRow(Base):
+    """A final: every entry runs on every seed. seeds: JSON list. state: see `records.FinalState`.
+
+    prompt_price, completion_price: dollars per million tokens; None: they cost nothing. cost_cap: dollars.
+    released_ms: since when everybody sees it. lease_owner: the process that runs it, until lease_until_ms.
+    """
+
+    __tablename__ = "finals"
+    __table_args__ = (Index("ix_finals_round_id", "round_id"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    round_id: Mapped[int] = mapped_column(ForeignKey("rounds.id", ondelete="CASCADE"))
+    seeds: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(10))
+    prompt_price: Mapped[float | None] = mapped_column(Double)
+    completion_price: Mapped[float | None] = mapped_column(Double)
+    cost_cap: Mapped[float | None] = mapped_column(Double)
+    created_ms: Mapped[int] = mapped_column(BigInteger)
+    ended_ms: Mapped[int | None] = mapped_column(BigInteger)
+    released_ms: Mapped[int | None] = mapped_column(BigInteger)
+    lease_owner: Mapped[str | None] = mapped_column(String(32))
+    lease_until_ms: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class FinalEntryRow(Base):
+    """A setup in a final, fixed when the final was started."""
+
+    __tablename__ = "final_entries"
+    __table_args__ = (
+        Index("uq_final_entries_final_id_submission_id", "final_id", "submission_id", unique=True),
+    )
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    final_id: Mapped[int] = mapped_column(ForeignKey("finals.id", ondelete="CASCADE"))
+    participant_id: Mapped[int] = mapped_column(ForeignKey("participants.id", ondelete="CASCADE"))
+    submission_id: Mapped[int] = mapped_column(ForeignKey("submissions.id", ondelete="CASCADE"))
+
+
+class FinalRunRow(Base):
+    """An entry's run on the seed with this number (from 0), and its grade. Never changed.
+
+    problem: why there is no answer to grade; "" when there is one. A run with a problem has 0 points.
+    """
+
+    __tablename__ = "final_runs"
+    __table_args__ = (Index("uq_final_runs_entry_id_number", "entry_id", "number", unique=True),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    entry_id: Mapped[int] = mapped_column(ForeignKey("final_entries.id", ondelete="CASCADE"))
+    number: Mapped[int] = mapped_column(Integer)
+    seed: Mapped[int] = mapped_column(BigInteger)
+    created_ms: Mapped[int] = mapped_column(BigInteger)
+    reply: Mapped[str] = mapped_column(Text)
+    code: Mapped[str] = mapped_column(Text)
+    score: Mapped[float] = mapped_column(Double)
+    max_score: Mapped[float] = mapped_column(Double)
+    report: Mapped[str] = mapped_column(Text)
+    problem: Mapped[str] = mapped_column(String(500))
+    prompt_tokens: Mapped[int] = mapped_column(Integer)
+    tokens: Mapped[int] = mapped_column(Integer)
     duration_ms: Mapped[int] = mapped_column(Integer)

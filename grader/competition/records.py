@@ -81,6 +81,7 @@ class Generation:
 
     attempt_key: made with the generation, so that sending it again stores nothing twice. config: JSON of the
     whole setup. seed: what the run was made with. backend: who ran the models. tokens: generated in all.
+    prompt_tokens, n_calls: read in all, and by how many calls.
     """
 
     attempt_key: str
@@ -93,6 +94,9 @@ class Generation:
     code: str
     tokens: int
     duration_s: float
+    prompt_tokens: int | None = None
+    n_calls: int | None = None
+    strategy: str | None = None
 
     def to_columns(self) -> dict[str, Any]:
         """The columns of `SubmissionRow`. Raises TooLarge or NotASubmission."""
@@ -111,7 +115,8 @@ class Generation:
             raise NotASubmission(f"an attempt's key has 1 to {KEY_CHARS} letters and digits")
         if not self.code.strip():
             raise NotASubmission("there is no code in this attempt")
-        if self.tokens < 0 or self.duration_s < 0 or abs(self.seed or 0) > _MAX_INTEGER:
+        counts = (self.tokens, self.duration_s, self.prompt_tokens or 0, self.n_calls or 0)
+        if min(counts) < 0 or abs(self.seed or 0) > _MAX_INTEGER:
             raise NotASubmission("tokens and duration are not negative, and a seed has at most 63 bits")
         return {
             "attempt_key": self.attempt_key,
@@ -124,6 +129,9 @@ class Generation:
             "code": storable(self.code),
             "tokens": min(self.tokens, 2**31 - 1),
             "duration_ms": min(round(self.duration_s * 1000), 2**31 - 1),
+            "prompt_tokens": None if self.prompt_tokens is None else min(self.prompt_tokens, 2**31 - 1),
+            "n_calls": None if self.n_calls is None else min(self.n_calls, 2**31 - 1),
+            "strategy": None if self.strategy is None else storable(self.strategy)[:80],
         }
 
 
@@ -188,3 +196,54 @@ class GradingJob:
     challenge: str
     seed: int
     supersedes_id: int | None
+
+
+FinalState = Literal["running", "cancelled", "capped", "done"]
+"""cancelled: by the host; capped: the next runs would cost more than the cap. Both can go on."""
+
+
+@dataclass(frozen=True)
+class Final:
+    """A final of a round; see `models.FinalRow` for the fields."""
+
+    id: int
+    round_id: int
+    seeds: tuple[int, ...]
+    state: FinalState
+    prompt_price: float | None
+    completion_price: float | None
+    cost_cap: float | None
+    created_ms: int
+    ended_ms: int | None
+    released_ms: int | None
+
+    def cost(self, prompt_tokens: int, tokens: int) -> float:
+        """What so many tokens cost, in dollars."""
+        dollars = prompt_tokens * (self.prompt_price or 0.0) + tokens * (self.completion_price or 0.0)
+        return dollars / 1_000_000
+
+
+@dataclass(frozen=True)
+class FinalJob:
+    """One entry to run on one seed. expected_prompt_tokens, expected_tokens: what its submission took."""
+
+    final_id: int
+    entry_id: int
+    number: int
+    seed: int
+    challenge: str
+    config: str
+    messages: tuple[dict[str, str], ...]
+    expected_prompt_tokens: int
+    expected_tokens: int
+
+
+@dataclass(frozen=True)
+class SetupRun:
+    """What a setup wrote on a seed. problem: why it wrote nothing; "" when it did."""
+
+    reply: str
+    prompt_tokens: int
+    tokens: int
+    duration_s: float
+    problem: str = ""

@@ -12,7 +12,16 @@ import sqlalchemy as sa
 from grader.competition.database import Database
 from grader.competition.errors import NotFound, Refused
 from grader.competition.limits import TITLE_CHARS
-from grader.competition.models import GradeRow, ParticipantRow, RoundRow, SubmissionRow
+from grader.competition.models import (
+    FinalEntryRow,
+    FinalRow,
+    FinalRunRow,
+    GradeRow,
+    ParticipantRow,
+    PickRow,
+    RoundRow,
+    SubmissionRow,
+)
 from grader.competition.records import VISIBILITIES, Round, Visibility
 from grader.errors import GraderError
 from grader.grading.registry import challenge as find_challenge
@@ -90,7 +99,9 @@ class Rounds:
     def close(self, round_id: int) -> Round:
         """Close it now."""
         now = self._clock()
-        return self._change(round_id, lambda found: {"closes_ms": now, "opens_ms": found.opens_ms or now})
+        return self._change(
+            round_id, lambda found: {"closes_ms": now, "opens_ms": min(found.opens_ms or now, now)}
+        )
 
     def extend(self, round_id: int, seconds: int) -> Round:
         """Let it run `seconds` longer; counted from now when it is closed or has no end."""
@@ -123,6 +134,12 @@ class Rounds:
         with self._database.writing() as connection:
             found = find_round(connection, round_id)
             of_round = sa.select(SubmissionRow.id).where(SubmissionRow.round_id == found.id)
+            finals = sa.select(FinalRow.id).where(FinalRow.round_id == found.id)
+            entries = sa.select(FinalEntryRow.id).where(FinalEntryRow.final_id.in_(finals))
+            connection.execute(sa.delete(FinalRunRow).where(FinalRunRow.entry_id.in_(entries)))
+            connection.execute(sa.delete(FinalEntryRow).where(FinalEntryRow.final_id.in_(finals)))
+            connection.execute(sa.delete(FinalRow).where(FinalRow.round_id == found.id))
+            connection.execute(sa.delete(PickRow).where(PickRow.submission_id.in_(of_round)))
             # Grades first, newest first where one names another: cascades would do one row at a time.
             connection.execute(sa.delete(GradeRow).where(GradeRow.submission_id.in_(of_round)))
             connection.execute(sa.delete(SubmissionRow).where(SubmissionRow.round_id == found.id))
@@ -147,8 +164,8 @@ def check_rules(values: Mapping[str, Any]) -> dict[str, Any]:
     limit, cooldown_s, seed = values["submission_limit"], values["cooldown_s"], values["seed"]
     if not 0 < len(title) <= TITLE_CHARS:
         raise Refused(f"a round's title has 1 to {TITLE_CHARS} characters; this one has {len(title)}")
-    if opens_ms is not None and closes_ms is not None and closes_ms <= opens_ms:
-        raise Refused("a round closes after it opens")
+    if opens_ms is not None and closes_ms is not None and closes_ms < opens_ms:
+        raise Refused("a round does not close before it opens")
     if not all(at_ms is None or 0 <= at_ms <= LATEST_MS for at_ms in (opens_ms, closes_ms)):
         raise Refused("a round opens and closes between the years 1970 and 9999")
     if limit is not None and limit < 1:

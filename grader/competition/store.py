@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from grader.competition.boards import Boards
 from grader.competition.database import Database
+from grader.competition.final_board import FinalBoards
+from grader.competition.finals import Finals
 from grader.competition.limits import Limits
 from grader.competition.participants import Participants
 from grader.competition.records import now_ms
@@ -14,7 +16,7 @@ from grader.competition.submissions import Submissions
 
 
 class Store:
-    """Rounds, participants, submissions and boards of one database. Thread-safe; one per process and URL."""
+    """Everything that one database keeps of the competition. Thread-safe; one per process and URL."""
 
     def __init__(
         self, database: Database, limits: Limits | None = None, clock: Callable[[], int] = now_ms
@@ -26,6 +28,8 @@ class Store:
         self.participants = Participants(database, limits, clock)
         self.submissions = Submissions(database, limits, clock)
         self.boards = Boards(database)
+        self.finals = Finals(database, clock)
+        self.final_boards = FinalBoards(database)
 
     @classmethod
     def open(cls, url: str, limits: Limits | None = None) -> Store:

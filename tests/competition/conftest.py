@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from grader.competition import Database, Limits, Store
+from grader.competition.models import Base
 from tests.competition.postgres import NoServer, Postgres
 
 DATABASES = ("sqlite", "postgresql")
@@ -71,8 +72,9 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         shutil.copy(request.getfixturevalue("migrated_file"), file)
         return f"sqlite:///{file}"
     shared: str = request.getfixturevalue("migrated_url")
+    names = ", ".join(table.name for table in Base.metadata.sorted_tables)
     with psycopg.connect(shared) as connection:
-        connection.execute("TRUNCATE rounds, participants, submissions, grades RESTART IDENTITY")
+        connection.execute(f"TRUNCATE {names} RESTART IDENTITY")
     return shared
 
 

@@ -13,6 +13,7 @@ from grader.competition import Store
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).parent / "arriving.py"
+FINAL_SCRIPT = Path(__file__).parent / "playing_final.py"
 
 
 def kill_while_arriving(url: str, participants: list[int], random: Random) -> dict[str, int]:
@@ -32,6 +33,27 @@ def kill_while_arriving(url: str, participants: list[int], random: Random) -> di
     process.wait(timeout=30)
     lines = [line.split() for line in said.decode().splitlines(keepends=True) if line.endswith("\n")]
     return {key: int(submission_id) for _, key, submission_id in lines}
+
+
+def start_final(url: str) -> subprocess.Popen[bytes]:
+    """A process that runs what finals the database has."""
+    return subprocess.Popen(
+        [sys.executable, str(FINAL_SCRIPT), url],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+    )
+
+
+def kill_while_playing(url: str, random: Random) -> None:
+    """Start a process that runs the final, and kill it at a random moment after its first run began."""
+    process = start_final(url)
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    time.sleep(random.uniform(0.0, 0.3))
+    process.kill()
+    process.stdout.close()
+    process.wait(timeout=30)
 
 
 def check_after_kill(url: str, acknowledged: dict[str, int]) -> tuple[int, int]:

@@ -9,7 +9,13 @@ import pytest
 import sqlalchemy as sa
 
 from grader.competition import Database, Limits, Store, StoreFull, StoreUnavailable
-from tests.competition.killing import check_after_kill, kill_while_arriving
+from tests.competition.final_samples import closed_round
+from tests.competition.killing import (
+    check_after_kill,
+    kill_while_arriving,
+    kill_while_playing,
+    start_final,
+)
 from tests.competition.postgres import NoServer, Postgres
 from tests.competition.samples import generation, join, open_round, scored
 
@@ -28,6 +34,25 @@ def test_killed_at_random_points_nothing_acknowledged_is_lost(url: str) -> None:
         acknowledged |= kill_while_arriving(url, people, random)
         assert check_after_kill(url, acknowledged) == (0, 0)
     assert len(acknowledged) > KILLS
+
+
+@pytest.mark.slow
+def test_killed_in_the_middle_of_a_final_no_seed_is_missing_or_double(url: str) -> None:
+    store = Store.open(url)
+    made = closed_round(store, {f"Person {letter}": 50 for letter in "ABCD"})
+    started = store.finals.start(made.id, n_seeds=10)
+    random = Random(11)
+    for _ in range(KILLS):
+        kill_while_playing(url, random)
+    n_done = store.finals.progress(started.id).n_done
+    assert 0 < n_done < 40
+    last = [start_final(url), start_final(url)]  # two processes at once finish it
+    began = [line for process in last for line in process.communicate(timeout=120)[0].splitlines()]
+    assert len(began) == len(set(began)) == 40 - n_done
+    assert store.finals.get(started.id).state == "done"
+    lines = store.final_boards.standings(started.id)
+    assert [line.scores for line in lines] == [tuple(seed % 100 for seed in started.seeds)] * 4
+    store.close()
 
 
 def test_what_was_not_graded_before_a_restart_is_found_waiting(url: str) -> None:
