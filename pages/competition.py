@@ -7,6 +7,7 @@ import streamlit as st
 from grader import challenge as find_challenge
 from grader.competition import (
     CompetitionError,
+    NotFound,
     Participant,
     Round,
     StoreError,
@@ -14,9 +15,11 @@ from grader.competition import (
     now_ms,
     why_unplayable,
 )
+from grader.competition.limits import PICKS
 from pages.parts.charts import CHART_CONFIG
 from pages.parts.competition import backend as shared
 from pages.parts.competition.charts import scores_over_time
+from pages.parts.competition.final_view import about_final, draw_progress, final_table
 from pages.parts.competition.view import (
     KIND_NAMES,
     board_table,
@@ -301,6 +304,54 @@ def draw_diff(ids: list[int], names: dict[int, str]) -> None:
         st.caption("The same configuration: what differs is chance, the agents were sampled anew.")
 
 
+def draw_picks(found: Round, who: Participant, mine: list[Submission]) -> None:
+    """Which of my submissions run in the final; until it is started."""
+    finals = shared.store().finals
+    if len(mine) < 2 or shared.latest_final(found) is not None:
+        return
+    names = {each.id: submission_name(number, each) for number, each in enumerate(mine, start=1)}
+    key = f"competition_picks_{who.id}"
+    if key not in st.session_state:
+        st.session_state[key] = finals.picks(who.id)
+
+    def pick() -> None:
+        try:
+            finals.pick(who.id, st.session_state[key])
+        except CompetitionError as exc:
+            st.session_state["competition_problem"] = exc
+
+    st.multiselect(
+        "For the final",
+        list(names),
+        format_func=names.__getitem__,
+        max_selections=PICKS,
+        placeholder="Your best one",
+        key=key,
+        on_change=pick,
+        help="The final runs your setup on seeds that nobody has seen. The better of two counts.",
+    )
+
+
+@st.fragment(run_every=LIVE_S)
+def draw_final_live(found: Round, mine: int | None) -> None:
+    """The final: how far it is, and the standings once the host has released them."""
+    try:
+        latest = shared.latest_final(found)
+    except CompetitionError as exc:
+        show_competition_problem(exc)
+        return
+    if latest is None:
+        return
+    final, progress, standings = latest
+    st.subheader("Final")
+    if final.released_ms is None:
+        draw_progress(final, progress)
+        st.caption("The host shows the standings when it is time.")
+        return
+    st.caption(about_final(final))
+    final_table(standings, found, max_score=find_challenge(found.challenge).max_score, mine=mine)
+
+
 @st.fragment(run_every=LIVE_S)
 def draw_board(found: Round, state: str, mine: int | None) -> None:
     """The board that everybody sees, live.
@@ -343,7 +394,16 @@ def draw_boards(found: Round, mine: int | None) -> None:
 def my_seat(found: Round) -> Participant | None:
     """Who this browser session is in the round; None when it has not joined, or was deleted with it."""
     participant_id = seats().get(found.uid)
-    return None if participant_id is None else shared.store().participants.get(participant_id)
+    if participant_id is None:
+        return None
+    try:
+        who = shared.store().participants.get(participant_id)
+    except NotFound:  # the round was restored: its people have other numbers now, and their codes
+        who = None
+    if who is None or who.round_id != found.id:
+        del seats()[found.uid]
+        return None
+    return who
 
 
 def draw_round(found: Round) -> None:
@@ -372,6 +432,8 @@ def draw_round(found: Round) -> None:
         live = st.fragment(draw_standing, run_every=WAITING_S if is_waiting else LIVE_S)
         live(found, who, sum(each.is_graded for each in mine))
         draw_submit(found, who, mine)
+        draw_picks(found, who, mine)
+    draw_final_live(found, who.id if who else None)
     draw_board(found, found.state(now_ms()), who.id if who else None)
     if mine and shared.is_own_score_shown(found):
         draw_attempts(found, mine)

@@ -15,7 +15,6 @@ from grader.competition import (
     sources,
     why_unplayable,
 )
-from pages.parts.browser_cookies import browser_address, draw_cookies, keep_in_browser, kept_in_browser
 from pages.parts.competition import backend as shared
 from pages.parts.competition.projector import draw_projector
 from pages.parts.competition.view import STATES, show_competition_problem
@@ -27,17 +26,19 @@ from pages.parts.host.controls import (
     new_round_form,
 )
 from pages.parts.host.entries import draw_participants, draw_submissions
+from pages.parts.host.final import draw_final
 from pages.parts.layout import page_body, row
 from pages.parts.session import init_session
 from pages.state.text import as_plain, capitalised
 
 session = init_session()
-KNOWN = "moa_host"  # the cookie of a browser in which the password was right
+KNOWN = "host"  # where the browser's session keeps that the password was right there once
 OPENED = "host_opened"  # a digest of the password that opened the page; another password closes it again
 SECTIONS = {
     "board": "Board",
     "participants": "Participants",
     "submissions": "Submissions",
+    "final": "Final",
     "files": "Files",
 }
 
@@ -49,7 +50,9 @@ def digest(password: str) -> str:
 def my_sources(password: str) -> tuple[Source, ...]:
     """What this browser's tries at the password are counted under."""
     session_id = st.session_state.setdefault("host_session", uuid.uuid4().hex)
-    return sources(session_id, browser_address(), kept_in_browser(KNOWN), password)
+    address = st.context.ip_address  # None on this machine
+    token = str(session.kept.get(KNOWN, ""))
+    return sources(session_id, address if isinstance(address, str) else None, token, password)
 
 
 def enter(password: str) -> None:
@@ -58,7 +61,8 @@ def enter(password: str) -> None:
     limiter = shared.password_limiter()
     if limiter.attempt(lambda: is_same_password(given, password), *my_sources(password)):
         st.session_state[OPENED] = digest(password)
-        keep_in_browser(KNOWN, browser_token(password))
+        session.kept[KNOWN] = browser_token(password)
+        session.save()
     else:
         st.session_state["host_is_wrong"] = True
     st.session_state["host_password"] = ""
@@ -152,6 +156,8 @@ def draw_round(found: Round) -> None:
         draw_participants(found)
     elif section == "submissions":
         draw_submissions(session, found)
+    elif section == "final":
+        draw_final(found)
     else:
         draw_files(found)
 
@@ -180,6 +186,9 @@ def draw_desk() -> None:
         draw_projector(shown if any(each.id == shown for each in rounds) else rounds[0].id)
         return
     problem = st.session_state.pop("host_problem", None)
+    if st.session_state.get("host_code_seen"):
+        st.session_state.pop("host_code", None)
+    st.session_state["host_code_seen"] = "host_code" in st.session_state
     if problem is not None:
         show_competition_problem(problem)
     said = st.session_state.pop("host_said", "")
@@ -207,4 +216,3 @@ with page_body():
             st.title("Host")
             show_competition_problem(exc)
             st.button("Try again", key="host_again", icon=":material/refresh:")
-    draw_cookies()

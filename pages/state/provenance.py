@@ -36,6 +36,9 @@ def generation(attempt: Attempt) -> Generation:
         code=attempt.code,
         tokens=sum(record.completion_tokens or 0 for record in records),
         duration_s=attempt.turn.total_s,
+        prompt_tokens=sum(record.prompt_tokens or 0 for record in records),
+        n_calls=len(records),
+        strategy=str(MoAConfig.from_json(attempt.config).strategy),
     )
 
 

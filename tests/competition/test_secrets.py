@@ -64,6 +64,15 @@ def test_the_code_brings_its_owner_back_and_nobody_else(store: Store) -> None:
             store.participants.come_back(made.id, nickname, wrong)
 
 
+def test_a_new_code_replaces_a_lost_one(store: Store) -> None:
+    made = open_round(store)
+    ada, lost = store.participants.join(made.id, "Ada")
+    code = store.participants.new_code(ada.id)
+    assert store.participants.come_back(made.id, "Ada", code) == ada
+    with pytest.raises(WrongCode):
+        store.participants.come_back(made.id, "Ada", lost)
+
+
 def test_guessing_a_code_has_to_wait(store: Store) -> None:
     made = open_round(store)
     code = store.participants.join(made.id, "Ada")[1]

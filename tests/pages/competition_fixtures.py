@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from grader.competition import GradingQueue, Round, Store
 from pages.parts.competition import backend as competition_backend
@@ -86,3 +87,10 @@ def host(password: str = PASSWORD) -> Browser:
     browser.at.text_input(key="host_password").set_value(password)
     submit_form(browser, "Enter")
     return browser
+
+
+def choose(browser: Browser, key: str, name: str) -> Browser:
+    """Choose a part of a segmented control."""
+    control: Any = next(c for c in browser.at.get("segmented_control") if c.key == key)
+    control.set_value(name)
+    return browser.run()

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from grader.competition import Generation, backup, now_ms, sources
+from grader.competition import Generation, backup, now_ms, restore, sources
 from moa_core import Agent, MoAConfig
 from moa_core.config.values import Layer
 from pages.parts.competition import backend as competition_backend
 from tests.pages.competition_fixtures import (
     PASSWORD,
     Browser,
+    choose,
     host,
     join,
     open_round,
@@ -163,14 +163,26 @@ def test_a_participant_is_disqualified_with_a_reason_and_reinstated() -> None:
     assert not store().participants.get(1).is_disqualified
 
 
+def test_a_lost_code_is_issued_again_and_shown_once() -> None:
+    made = open_round()
+    join("Ada")
+    browser = section(host(), "participants").click("host_new_code")
+    code = next(block.value for block in browser.at.code if len(block.value) == 14)
+    assert store().participants.come_back(made.id, "Ada", code).nickname == "Ada"
+    assert code not in browser.look_again().text
+
+
+def test_a_seat_of_a_restored_round_is_given_up_and_taken_again() -> None:
+    made = open_round()
+    ada = join("Ada")
+    file = backup(store(), made.id)
+    store().rounds.delete(made.id)
+    restore(store(), file)
+    assert "Come back from another browser" in ada.look_again().text
+
+
 def section(browser: Browser, name: str) -> Browser:
     return choose(browser, "host_section", name)
-
-
-def choose(browser: Browser, key: str, name: str) -> Browser:
-    control: Any = next(c for c in browser.at.get("segmented_control") if c.key == key)
-    control.set_value(name)
-    return browser.run()
 
 
 def test_a_regrade_adds_grades_and_keeps_the_old_ones() -> None:

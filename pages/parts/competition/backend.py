@@ -7,18 +7,36 @@ Boards, rounds and counts are kept for a second, as resources: tuples of frozen 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import streamlit as st
 
-from grader.competition import AttemptLimiter, BoardRow, GradingQueue, Kind, Round, Store, now_ms
+from grader.competition import (
+    AttemptLimiter,
+    BoardRow,
+    Final,
+    FinalJob,
+    FinalRunner,
+    GradingQueue,
+    Kind,
+    Progress,
+    Round,
+    SetupRun,
+    Standing,
+    Store,
+    now_ms,
+)
+from pages.parts import backend as agents
 from pages.parts.settings import secret, secrets_problem
+from pages.state.final_runs import run_setup
 
 ROOT = Path(__file__).parents[3]
 COMMUNITY_CLOUD_FOLDER = "/mount/src/"
 BOARD_TTL_S = 1.0
 GRADING_SLOTS = 2
+FINAL_SLOTS = 2
 
 
 def competition_url() -> str:
@@ -50,6 +68,21 @@ def _grading_queue(url: str) -> GradingQueue:
     pool = ThreadPoolExecutor(GRADING_SLOTS, thread_name_prefix="grading")
     made = GradingQueue(_store(url), pool, GRADING_SLOTS)
     made.pick_up()
+    return made
+
+
+def final_runner() -> FinalRunner:
+    """The one runner of finals; on its first use it goes on with what a restart interrupted."""
+    return _final_runner(competition_url())
+
+
+@st.cache_resource(show_spinner=False)
+def _final_runner(url: str) -> FinalRunner:
+    def run(job: FinalJob, should_stop: Callable[[], bool]) -> SetupRun:
+        return run_setup(job, should_stop, agents.providers(), agents.routed)
+
+    made = FinalRunner(_store(url), run, FINAL_SLOTS)
+    made.wake()
     return made
 
 
@@ -100,6 +133,22 @@ def _counts(url: str, round_id: int) -> tuple[int, int]:
     return len(opened.participants.of_round(round_id)), len(opened.submissions.of_round(round_id))
 
 
+@st.cache_resource(ttl=BOARD_TTL_S, max_entries=50, show_spinner=False)
+def _final(url: str, round_id: int) -> tuple[Final, Progress, tuple[Standing, ...]] | None:
+    opened = _store(url)
+    finals = opened.finals.of_round(round_id)
+    if not finals:
+        return None
+    latest = finals[0]
+    standings = tuple(opened.final_boards.standings(latest.id))
+    return latest, opened.finals.progress(latest.id), standings
+
+
+def latest_final(found: Round) -> tuple[Final, Progress, tuple[Standing, ...]] | None:
+    """The round's newest final, how far it is, and its standings so far; at most a second old."""
+    return _final(competition_url(), found.id)
+
+
 def rounds() -> tuple[Round, ...]:
     """All rounds, the newest first; at most a second old."""
     return _rounds(competition_url())
@@ -115,3 +164,4 @@ def forget() -> None:
     _board.clear()
     _rounds.clear()
     _counts.clear()
+    _final.clear()

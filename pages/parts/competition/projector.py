@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
 
 from grader import challenge as find_challenge
-from grader.competition import BoardRow, CompetitionError, Round, why_unplayable
+from grader.competition import BoardRow, CompetitionError, Final, Round, Standing, why_unplayable
 from pages.parts.charts import CHART_CONFIG
 from pages.parts.competition import backend as shared
 from pages.parts.competition.charts import distribution
+from pages.parts.competition.final_view import about_final, draw_progress, interval_text, standing_name
 from pages.parts.competition.view import (
     left_ms,
     show_competition_problem,
@@ -61,6 +63,14 @@ def _draw(found: Round) -> None:
     said = f"{count(n_people, 'participant')} · {count(n_submissions, 'submission')}"
     frozen = f" · :material/ac_unit: board frozen at {when(found.frozen_ms)}" if found.frozen_ms else ""
     st.markdown(f"#### {said}{frozen}")
+    latest = shared.latest_final(found)
+    if latest is not None:
+        final, progress, standings = latest
+        if final.state == "running":
+            draw_progress(final, progress)
+        if final.released_ms is not None and standings:
+            _draw_final(found, final, standings)
+            return
     is_public = shared.is_scores_public(found)
     rows = shared.public_board(found) if is_public else ()
     max_score = find_challenge(found.challenge).max_score
@@ -78,6 +88,23 @@ def _draw(found: Round) -> None:
         config=CHART_CONFIG,
         alt=f"Distribution of the best scores of {count(len(rows), 'participant')}",
     )
+
+
+def _draw_final(found: Round, final: Final, standings: Sequence[Standing]) -> None:
+    max_score = find_challenge(found.challenge).max_score
+    lines = [
+        {
+            "place": str(line.place),
+            "name": standing_name(line, found),
+            "score": f"{line.mean:.1f} ({interval_text(line)})"
+            if line.low is not None
+            else f"{line.mean:.1f}",
+            "share": max(0.0, min(1.0, line.mean / max_score)),
+        }
+        for line in standings[:SHOWN_PLACES]
+    ]
+    wall(data={"left_ms": None, "podium": lines[:3], "places": lines[3:]}, key=f"projector_final_{final.id}")
+    st.markdown(f"#### {about_final(final)}")
 
 
 def wall_line(row: BoardRow, found: Round, max_score: float) -> dict[str, str | float]:

@@ -56,6 +56,28 @@ def draw_participants(found: Round) -> None:
             width=260,
         )
         draw_disqualification(by_id[chosen])
+        draw_new_code(by_id[chosen])
+    shown_for, code = st.session_state.get("host_code", (0, ""))
+    if shown_for == chosen:
+        st.code(code, language=None, width="content")
+        st.caption(f"The new code of {as_plain(by_id[chosen].nickname)}: it is shown only now.")
+
+
+def draw_new_code(who: Participant) -> None:
+    """A code for somebody who has lost theirs."""
+
+    def issue() -> None:
+        code = shared.store().participants.new_code(who.id)
+        st.session_state["host_code"] = (who.id, code)
+
+    st.button(
+        "New code",
+        icon=":material/key:",
+        key="host_new_code",
+        help="The old one opens nothing any more.",
+        on_click=act,
+        args=(f"{who.nickname} has a new code.", issue),
+    )
 
 
 def draw_disqualification(who: Participant) -> None:
