@@ -178,11 +178,22 @@ class Verdict:
         return "excused" if self.excuse else "failed"
 
 
+@dataclass(frozen=True)
+class Cap:
+    """The most a check pays, whatever its families earned.
+
+    share: of its points, 0 to 1. reason: a sentence for the student.
+    """
+
+    share: float
+    reason: str
+
+
 Plan = Mapping[str, tuple[Family, ...]]
-Settle = Callable[[Mapping[str, list[Verdict]]], Mapping[str, float]]
+Settle = Callable[[Mapping[str, list[Verdict]]], Mapping[str, Cap]]
 
 
-def settle_nothing(verdicts: Mapping[str, list[Verdict]]) -> Mapping[str, float]:
+def settle_nothing(verdicts: Mapping[str, list[Verdict]]) -> Mapping[str, Cap]:
     """Every fault counts, every check pays in full what its families earned."""
     return {}
 
@@ -192,7 +203,7 @@ class Challenge:
     """A task for the agents and everything needed to score an answer to it.
 
     plan(seed): the families of each check, by check name. settle(verdicts): marks excused faults and
-    returns a cap (0 to 1) for the checks that must not pay in full.
+    returns a cap for the checks that must not pay in full.
 
     Tasks of an imported pack have no folder of their own: test is the source of a `check(candidate)` that
     decides alone, preamble what must stand before the submission, and texts holds "brief" and "baseline".

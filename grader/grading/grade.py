@@ -10,6 +10,7 @@ from grader.grading.challenge import (
     DEFAULT_SEED,
     Args,
     Call,
+    Cap,
     Challenge,
     Check,
     Family,
@@ -198,7 +199,7 @@ class _Work:
         caps = self.task.settle(verdicts)
         shrunk = self.shrink(verdicts, run)
         checks = tuple(
-            self.settle_check(check, verdicts[check.name], caps.get(check.name, 1.0), shrunk)
+            self.settle_check(check, verdicts[check.name], caps.get(check.name), shrunk)
             for check in self.task.checks
         )
         if run.problem:
@@ -222,22 +223,23 @@ class _Work:
                             judge.faults.append((Input(args), fault))
 
     def settle_check(
-        self, check: Check, verdicts: Sequence[Verdict], cap: float, shrunk: Mapping[int, tuple[Input, Fault]]
+        self,
+        check: Check,
+        verdicts: Sequence[Verdict],
+        cap: Cap | None,
+        shrunk: Mapping[int, tuple[Input, Fault]],
     ) -> CheckResult:
         """Points by weight over the families; one that is excused counts as passed."""
         failed = next((verdict for verdict in verdicts if verdict.status == "failed"), None)
-        score = round(check.points * min(_share(verdicts), cap), 2)
+        score = round(check.points * min(_share(verdicts), cap.share if cap else 1.0), 2)
         if failed is not None:
             each, fault = shrunk.get(id(failed), failed.faults[0])
             message = (
                 f"{failed.family.name}: {self.show_input(each.args)}: {fault.got}. "
                 f"Expected: {fault.expected}. {check.hint}"
             )
-        elif cap < 1.0:
-            message = (
-                "Pays at most a third: on plain data none of the result's fields is right, "
-                "so doing nothing wrong here says little."
-            )
+        elif cap is not None:
+            message = cap.reason
         else:
             message = _passed_message(verdicts)
         return CheckResult(

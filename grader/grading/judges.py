@@ -7,7 +7,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import isclose, isfinite
 from typing import Any
 
-from grader.grading.challenge import Args, Call, Family, Fault, Input, Judge, Outcome, Verdict, no_shrink
+from grader.grading.challenge import (
+    Args,
+    Call,
+    Cap,
+    Family,
+    Fault,
+    Input,
+    Judge,
+    Outcome,
+    Settle,
+    Verdict,
+    no_shrink,
+)
 from grader.grading.display import show
 
 GROWTH = 6.0
@@ -110,12 +122,15 @@ def fixed_and_drawn(
     return tuple(families)
 
 
-def cap_idle(checks: Sequence[str]) -> Callable[[Mapping[str, list[Verdict]]], Mapping[str, float]]:
+IDLE = "Pays little: none of the other checks passes, so doing nothing wrong here says little."
+
+
+def cap_idle(checks: Sequence[str]) -> Settle:
     """A `settle` under which the named checks pay at most a third unless some other check passes."""
 
-    def settle(verdicts: Mapping[str, list[Verdict]]) -> Mapping[str, float]:
+    def settle(verdicts: Mapping[str, list[Verdict]]) -> Mapping[str, Cap]:
         others = [group for name, group in verdicts.items() if name not in checks]
         works = any(all(verdict.status != "failed" for verdict in group) for group in others)
-        return {} if works else dict.fromkeys(checks, 1 / 3)
+        return {} if works else dict.fromkeys(checks, Cap(1 / 3, IDLE))
 
     return settle

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from grader.challenges.user_metrics import judging
-from grader.challenges.user_metrics.draws import Range, User, draw_active, draw_range
+from grader.challenges.user_metrics.draws import Range, User, date_before, draw_active, draw_range
 from grader.challenges.user_metrics.inputs import ANNA, BEN, YEAR, make_args, smaller, some_left, user
 from grader.challenges.user_metrics.reference import KEYS
 from grader.grading.challenge import Args, Call, Family, Fault, Input, Outcome
@@ -54,36 +54,53 @@ def _bad_families(
     is_bad: IsBad,
     rounds: int,
     share: float = 1.0,
+    outside: Sequence[Spoil] = (),
     **options: bool,
 ) -> tuple[Family, ...]:
     """A fixed family per kind (bad user first, in the middle, last) and one of drawn inputs over all
-    kinds."""
+    kinds, each spoiler at least once.
+
+    outside: spoilers for bad users who are not active; they harm nobody either, and get half of the fixed
+    share.
+    """
     calls, judge, shrink = _alone(is_bad), _beside_judge(is_bad, **options), _keep_bad(is_bad)
     fixed_draws = Draws(0, purpose)
+    fixed_share = share / len(kinds) / (2 if outside else 1)
     families = []
     for name, spoilers in kinds.items():
         inputs = []
         for place in range(3):
-            spoil = spoilers[place % len(spoilers)]
-            users = _placed(fixed_draws, YEAR, [spoil], place)
+            users = _placed(fixed_draws, YEAR, [spoilers[place % len(spoilers)]], place)
             inputs.append(Input(make_args(users), public=place == 0, note=name))
-        families.append(Family(name, tuple(inputs), judge, share / len(kinds), calls, shrink))
+        families.append(Family(name, tuple(inputs), judge, fixed_share, calls, shrink))
+    if outside:
+        inputs = [
+            Input(make_args(_placed(fixed_draws, YEAR, [_made_inactive(each)], place % 3)), note="not active")
+            for place, each in enumerate(outside)
+        ]
+        families.append(Family("not active", tuple(inputs), judge, share / 2, calls, shrink))
     draws = Draws(seed, purpose)
     drawn = []
-    for number in range(rounds):
-        for name, spoilers in kinds.items():
+    for name, spoilers in kinds.items():
+        for number in range(max(rounds, len(spoilers))):
             dates = draw_range(draws)
-            chosen = [draws.choice(spoilers)] * (2 if draws.chance(0.3) else 1)
+            chosen = [spoilers[number % len(spoilers)]] * (2 if draws.chance(0.3) else 1)
             users = _placed(draws, dates, chosen, (number + draws.integer(0, 2)) % 3)
             drawn.append(Input(make_args(users, dates), drawn=True, note=name))
     return (*families, Family("drawn lists", tuple(drawn), judge, 2.0 * share, calls, shrink, joint="drawn"))
 
 
-def _set(key: str, *values: Any) -> Spoil:
-    def spoil(draws: Draws, healthy: User) -> User:
-        return {**healthy, key: draws.choice(values)}
+def _made_inactive(spoil: Spoil) -> Spoil:
+    return lambda draws, healthy: {**spoil(draws, healthy), "last_login": date_before(draws, YEAR)}
 
-    return spoil
+
+def _set(key: str, value: Any) -> Spoil:
+    return lambda draws, healthy: {**healthy, key: value}
+
+
+def _set_each(*values: Any) -> tuple[Spoil, ...]:
+    """Every value under every numeric key; neighbours differ in both."""
+    return tuple(_set(_NUMERIC[i % 4], values[(i // 4 + i) % len(values)]) for i in range(4 * len(values)))
 
 
 def _is_zero(each: Any) -> bool:
@@ -101,7 +118,8 @@ def division_families(seed: int) -> tuple[Family, ...]:
         "days_active 0": (_set("days_active", 0),),
         "days_active 0.0": (_set("days_active", 0.0),),
     }
-    families = _bad_families(seed, "division", kinds, _is_zero, 11, 0.75)
+    outside = [_set("days_active", 0), _set("days_active", 0.0)]
+    families = _bad_families(seed, "division", kinds, _is_zero, 11, 0.75, outside)
     nobody_else = [user("2024-05-10", 10, 20, 100, 0), user("2024-06-20", 0, 0, 0, 0)]
 
     draws = Draws(seed, "only zero")
@@ -141,7 +159,8 @@ def _fill(each: User) -> User:
 def missing_families(seed: int) -> tuple[Family, ...]:
     """Users lacking any one key."""
     kinds: dict[str, Sequence[Spoil]] = {key: (_without(key),) for key in KEYS}
-    families = _bad_families(seed, "missing", kinds, _is_incomplete, 5)
+    outside = [_without(key) for key in _NUMERIC]
+    families = _bad_families(seed, "missing", kinds, _is_incomplete, 5, outside=outside)
 
     def judge(args: Args, outcomes: Sequence[Outcome]) -> Fault | None:
         bad = [each for each in args[0] if _is_incomplete(each)]
@@ -151,7 +170,7 @@ def missing_families(seed: int) -> tuple[Family, ...]:
 
     return tuple(
         Family(
-            each.name if each.joint else f"no {each.name}",
+            f"no {each.name}" if each.name in KEYS else each.name,
             each.inputs,
             judge,
             each.weight,
@@ -215,10 +234,11 @@ def _thing(value: Any) -> Spoil:
 def robust_families(seed: int) -> tuple[Family, ...]:
     """Values of the wrong kind, and things that are no user at all."""
     kinds: dict[str, Sequence[Spoil]] = {
-        "None as a value": tuple(_set(key, None) for key in _NUMERIC),
-        "a negative number": tuple(_set(key, -1, -7, -2.5) for key in _NUMERIC),
-        "a number as text": tuple(_set(key, "12", "3", "2.5") for key in _NUMERIC),
-        "text instead of a number": tuple(_set(key, "many", "abc", "") for key in _NUMERIC),
+        "None as a value": _set_each(None),
+        "a negative number": _set_each(-1, -7, -2.5),
+        "a number as text": _set_each("12", "3", "2.5"),
+        "text instead of a number": _set_each("many", "abc", ""),
         "not a dict": tuple(map(_thing, (None, "user", 42, ["a"], 1.5))),
     }
-    return _bad_families(seed, "robust", kinds, _is_odd, 6)
+    outside = [spoil for name in list(kinds)[:-1] for spoil in kinds[name][:4]]
+    return _bad_families(seed, "robust", kinds, _is_odd, 6, outside=outside)

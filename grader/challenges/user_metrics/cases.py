@@ -21,14 +21,20 @@ from grader.challenges.user_metrics.draws import (
     date_after,
     date_before,
     date_inside,
+    day,
     draw_active,
     draw_range,
+    draw_range_of,
+    draw_user,
     draw_users,
+    draw_users_of,
+    every_month,
 )
 from grader.challenges.user_metrics.inputs import ANNA, BEN, CARL, YEAR, make_args, some_left, user
+from grader.challenges.user_metrics.reference import engagement
 from grader.grading.challenge import Args, Family, Fault, Input, Outcome, Plan, cached_plan
 from grader.grading.display import show
-from grader.grading.judges import growth_calls, judge_steps, judge_unchanged
+from grader.grading.judges import growth_calls, judge_steps
 from grader.grading.random_source import Draws
 
 SMALL, LARGE = 500, 2000
@@ -37,17 +43,44 @@ SMALL, LARGE = 500, 2000
 # the mean and the order
 
 
-def _average_users(draws: Draws, dates: Range) -> list[User]:
-    inside = [date_inside(draws, dates) for _ in range(draws.integer(5, 9))]
-    outside = [date_before(draws, dates) for _ in range(draws.integer(1, 3))]
-    outside += [date_after(draws, dates) for _ in range(draws.integer(1, 3))]
-    users = draw_users(draws, [dates.start, dates.end, *inside, *outside])
+def _average_users(draws: Draws, dates: Range, number: int) -> list[User]:
+    """Active users of one kind, some on both ends of the range, and inactive ones on the days beside it.
+
+    Every third list has a user in each month, so that no month is always inside or always outside.
+    """
+    inside = [dates.start, dates.end, *(date_inside(draws, dates) for _ in range(draws.integer(2, 6)))]
+    outside = [day(dates.first - 1), day(dates.last + 1)]
+    outside += [date_before(draws, dates) for _ in range(draws.integer(0, 2))]
+    outside += [date_after(draws, dates) for _ in range(draws.integer(0, 2))]
+    months = every_month(dates) if number % 3 == 0 else []
+    inside += [each for each in months if dates.start <= each <= dates.end]
+    outside += [each for each in months if not dates.start <= each <= dates.end]
+    users = [*draw_users_of(draws, number, inside), *(draw_user(draws, each) for each in outside)]
     draws.shuffle(users)
     return users
 
 
+def _crowd(draws: Draws, dates: Range, active: int, inactive: int) -> list[User]:
+    sides = (date_before, date_after)
+    logins = [date_inside(draws, dates) for _ in range(active)]
+    logins += [draws.choice(sides)(draws, dates) for _ in range(inactive)]
+    users = [draw_user(draws, login) for login in logins]
+    draws.shuffle(users)
+    return users
+
+
+FEW = "four active users"
+FOUR = [ANNA, BEN, CARL, user("2024-08-08", 21, 5, 620, 8)]
+SEVEN = [
+    *FOUR,
+    user("2024-04-17", 2, 9, 15, 1),
+    user("2024-05-05", 40, 40, 400, 4),
+    user("2024-06-02", 9, 12, 30, 9),
+]
+
+
 def average_families(seed: int) -> tuple[Family, ...]:
-    """Mean (four fifths) and number (one fifth) of the active users."""
+    """Mean and number of the active users."""
     draws = Draws(seed, "average")
     fixed = [
         ANNA,
@@ -61,17 +94,30 @@ def average_families(seed: int) -> tuple[Family, ...]:
         CARL,
     ]
     drawn = []
-    for _ in range(32):
-        dates = draw_range(draws)
-        drawn.append(Input(make_args(_average_users(draws, dates), dates), drawn=True))
+    for number in range(44):
+        dates = draw_range_of(draws, number)
+        drawn.append(Input(make_args(_average_users(draws, dates, number), dates), drawn=True))
+    for active, inactive in ((1, 0), (1, 5), (1000, 1100)):
+        dates = draw_range_of(draws, draws.integer(0, 20))
+        drawn.append(Input(make_args(_crowd(draws, dates, active, inactive), dates), drawn=True))
+    everybody = Input(make_args(SEVEN), public=True, note="everybody is active")
     shown = Input(
         make_args(fixed), public=True, note="active users on both boundary dates, inactive ones beside"
     )
+    judge = judging.judge_average
     return (
-        Family("the mean of a fixed list", (shown,), judging.judge_average, 0.8, shrink=some_left),
-        Family("the mean of drawn lists", tuple(drawn), judging.judge_average, 1.6, shrink=some_left),
-        Family("the number of active users", (shown, *drawn), judging.judge_count, 0.6, shrink=some_left),
+        Family("everybody is active", (everybody,), judge, 0.75, shrink=some_left),
+        Family("a fixed list", (shown,), judge, 0.25, shrink=some_left),
+        Family("drawn lists", tuple(drawn), judge, 2.0, shrink=some_left),
     )
+
+
+def _tied_at(draws: Draws, dates: Range, rank: int) -> list[User]:
+    """Eight users with scores apart, but two with the same numbers at this rank and the next one."""
+    users = sorted(draw_active(draws, dates, 8), key=engagement, reverse=True)
+    users[rank] = {**users[rank - 1], "last_login": date_inside(draws, dates)}
+    draws.shuffle(users)
+    return users
 
 
 def order_families(seed: int) -> tuple[Family, ...]:
@@ -87,12 +133,20 @@ def order_families(seed: int) -> tuple[Family, ...]:
         user("2024-06-02", 9, 12, 30, 9),
     ]
     drawn = []
-    for _ in range(26):
+    for number in range(22):
         dates = draw_range(draws)
-        drawn.append(Input(make_args(draw_active(draws, dates, draws.integer(6, 12)), dates), drawn=True))
+        logins = [date_inside(draws, dates) for _ in range(draws.integer(6, 12))]
+        users = draw_users_of(draws, number, logins)
+        draws.shuffle(users)
+        drawn.append(Input(make_args(users, dates), drawn=True))
+    for rank in range(1, 6):
+        dates = draw_range(draws)
+        drawn.append(Input(make_args(_tied_at(draws, dates, rank), dates), drawn=True))
+    members = Input(make_args(FOUR), public=True, note=FEW)
     shown = Input(make_args(fixed), public=True, note="seven active users in no order")
     return (
-        Family("a fixed list", (shown,), judging.judge_order, shrink=some_left),
+        Family("the right users and scores", (members,), judging.judge_members, 0.75, shrink=some_left),
+        Family("a fixed list", (shown,), judging.judge_order, 0.25, shrink=some_left),
         Family("drawn lists", tuple(drawn), judging.judge_order, 2.0, shrink=some_left),
     )
 
@@ -116,8 +170,8 @@ def nobody_families(seed: int) -> tuple[Family, ...]:
     before = make_args([user("2023-12-31", 4, 6, 80, 2), user("2024-02-29", 9, 3, 10, 3)])
     after = make_args([user("2024-10-01", 4, 6, 80, 2), user("2025-01-15", 9, 3, 10, 3)])
     drawn = []
-    for number in range(12):
-        dates = draw_range(draws)
+    for number in range(21):
+        dates = draw_range_of(draws, number)
         sides = (date_before, date_after) if number % 3 == 2 else ((date_before,), (date_after,))[number % 3]
         logins = [draws.choice(sides)(draws, dates) for _ in range(draws.integer(1, 6))]
         drawn.append(Input(make_args(draw_users(draws, logins), dates), drawn=True))
@@ -149,9 +203,10 @@ def few_families(seed: int) -> tuple[Family, ...]:
         for count in range(1, 6)
     )
     drawn = []
-    for number in range(15):
-        dates = draw_range(draws)
-        drawn.append(Input(make_args(draw_active(draws, dates, number % 5 + 1), dates), drawn=True))
+    for number in range(22):
+        dates, count = draw_range(draws), number % 5 + 1
+        users = draw_users_of(draws, number, [date_inside(draws, dates) for _ in range(count)])
+        drawn.append(Input(make_args(users[:count], dates), drawn=True))
     return (
         Family("one to five users", fixed, judging.judge_few, shrink=some_left),
         Family("drawn users", tuple(drawn), judging.judge_few, 2.0, shrink=some_left),
@@ -184,7 +239,12 @@ def mutation_families(seed: int) -> tuple[Family, ...]:
         inputs.append(Input(make_args(users, dates), drawn=True))
     return (
         Family(
-            "the caller's data", tuple(inputs), judge_unchanged, 1.0, shrink=some_left, judges_mutation=True
+            "the caller's data",
+            tuple(inputs),
+            judging.judge_kept,
+            1.0,
+            shrink=some_left,
+            judges_mutation=True,
         ),
     )
 

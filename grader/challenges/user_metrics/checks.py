@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from grader.challenges.user_metrics import judging
-from grader.challenges.user_metrics.cases import plan
-from grader.challenges.user_metrics.reference import FIELDS, calculate_user_metrics
-from grader.grading.challenge import Challenge, Check, Fault, Verdict
+from grader.challenges.user_metrics.cases import FEW, SMALL, plan
+from grader.challenges.user_metrics.reference import FIELDS, TOP, calculate_user_metrics
+from grader.grading.challenge import Cap, Challenge, Check, Fault, Verdict
 
 CHECKS = (
     Check(
@@ -101,15 +101,25 @@ _ABSENCE = (
     "doesnt_mutate_input",
     "handles_less_than_5_users",
 )
-_GATE = 1 / 3
+_IDLE = Cap(
+    0.2,
+    "Pays at most a fifth: on plain data none of the result's fields is right, so doing nothing wrong here "
+    "says little.",
+)
+_FORMLESS = Cap(0.0, "Pays nothing: on plain data what comes back is never a dict with the three fields.")
 
 _Where = Mapping[str, list[Verdict]]
 
 
-def settle(verdicts: _Where) -> Mapping[str, float]:
-    """Excuse faults that another check already charges; cap the absence checks of a useless function."""
+def settle(verdicts: _Where) -> Mapping[str, Cap]:
+    """Excuse faults that another check already charges; cap the absence checks of a useless function.
+
+    What never returns a result on plain data gets nothing at all.
+    """
+    if not _has_form(verdicts):
+        return {check.name: _FORMLESS for check in CHECKS}
     if not _is_useful(verdicts):
-        return dict.fromkeys(_ABSENCE, _GATE)
+        return dict.fromkeys(_ABSENCE, _IDLE)
     _excuse_division(verdicts)
     _excuse_dates(verdicts)
     _excuse_none(verdicts)
@@ -117,6 +127,7 @@ def settle(verdicts: _Where) -> Mapping[str, float]:
     _excuse_absent_fields(verdicts)
     _excuse_order(verdicts)
     _excuse_few(verdicts)
+    _excuse_work(verdicts)
     _excuse_count(verdicts)
     _excuse_attachment(verdicts)
     return {}
@@ -278,6 +289,27 @@ def _excuse_few(verdicts: _Where) -> None:
                 for index, (each, fault) in enumerate(verdict.faults)
             }
             _drop(verdict, flags, owner)
+    for verdict in verdicts["correct_sorting_direction"] if faults else ():
+        _drop(verdict, {i: each.note == FEW for i, (each, _) in enumerate(verdict.faults)}, owner)
+    for verdict in verdicts["correct_average_calculation"]:
+        flags = {
+            index: _mark(fault)[1] in lines and judging.right_answer(each.args)[judging.COUNT] < TOP
+            for index, (each, fault) in enumerate(verdict.faults)
+        }
+        _drop(verdict, flags, owner)
+
+
+def _excuse_work(verdicts: _Where) -> None:
+    """A mean of two thousand users that takes too long is the same matter as work that grows too fast."""
+    owner = "efficient_implementation"
+    if not any(verdict.faults for verdict in verdicts[owner]):
+        return
+    for verdict in verdicts["correct_average_calculation"]:
+        flags = {
+            index: fault.kind == "timeout" and len(each.args[0]) >= SMALL
+            for index, (each, fault) in enumerate(verdict.faults)
+        }
+        _drop(verdict, flags, owner)
 
 
 def _excuse_count(verdicts: _Where) -> None:
@@ -305,6 +337,12 @@ def _excuse_attachment(verdicts: _Where) -> None:
         for verdict in verdicts[name]:
             flags = {index: fault.about == "healthy" for index, (_, fault) in enumerate(verdict.faults)}
             _drop(verdict, flags, owner)
+
+
+def _has_form(verdicts: _Where) -> bool:
+    """Whether a result comes back from at least one plain list."""
+    seen = [outcomes[0] for family in verdicts["plain"] for _, outcomes in family.seen]
+    return any(outcome.ok and judging.read(outcome.value).has_form for outcome in seen)
 
 
 def _is_useful(verdicts: _Where) -> bool:

@@ -9,10 +9,10 @@ from functools import cached_property
 from math import isclose
 from typing import Any
 
-from grader.challenges.user_metrics.reference import FIELDS, KEYS, TOP, calculate_user_metrics
+from grader.challenges.user_metrics.reference import FIELDS, KEYS, TOP, ranked_users, summary
 from grader.grading.challenge import Args, Fault, Outcome
 from grader.grading.display import show
-from grader.grading.judges import crash, equal, is_number
+from grader.grading.judges import crash, equal, is_number, judge_unchanged
 
 AVERAGE, PERFORMERS, COUNT = FIELDS
 SCORE = "engagement_score"
@@ -26,14 +26,24 @@ class MetricsArgs(tuple[Any, ...]):
     """Arguments of one call that remember the right answer."""
 
     @cached_property
+    def ranked(self) -> list[dict[str, Any]]:
+        """The active users with their scores, highest first; not to be changed."""
+        return ranked_users(*self)
+
+    @cached_property
     def right(self) -> dict[str, Any]:
         """The reference's answer; not to be changed."""
-        return calculate_user_metrics(*self)
+        return summary(self.ranked)
+
+
+def metrics_args(args: Args) -> MetricsArgs:
+    """The same arguments as ones that remember the right answer."""
+    return args if isinstance(args, MetricsArgs) else MetricsArgs(args)
 
 
 def right_answer(args: Args) -> dict[str, Any]:
     """The reference's answer for these arguments."""
-    return args.right if isinstance(args, MetricsArgs) else calculate_user_metrics(*args)
+    return metrics_args(args).right
 
 
 def is_close(got: Any, expected: float) -> bool:
@@ -51,6 +61,15 @@ class Answer:
     performers: list[dict[str, Any]] = field(default_factory=list)
     count: int = 0
     problems: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def has_form(self) -> bool:
+        """Whether it is a result at all: a dict in which at most one of the three fields is ill-formed."""
+        return sum(name in self.problems for name in FIELDS) <= 1
+
+
+def _why_formless(answer: Answer) -> str:
+    return "; ".join(dict.fromkeys(answer.problems.values()))
 
 
 def read(value: Any) -> Answer:
@@ -106,57 +125,120 @@ def _read_performers(value: dict[str, Any], answer: Answer) -> None:
 
 
 def judge_average(args: Args, outcomes: Sequence[Outcome]) -> Fault | None:
-    """The mean over the active users."""
-    right = right_answer(args)[AVERAGE]
-    wanted = f"{AVERAGE} {show(right)}, the mean over the {right_answer(args)[COUNT]} active users"
-    return _judge_field(outcomes[0], AVERAGE, wanted, lambda answer: is_close(answer.average, right))
-
-
-def judge_count(args: Args, outcomes: Sequence[Outcome]) -> Fault | None:
-    """The number of active users."""
-    right = right_answer(args)[COUNT]
-    return _judge_field(outcomes[0], COUNT, f"{COUNT} {right}", lambda answer: answer.count == right)
-
-
-def _judge_field(outcome: Outcome, name: str, wanted: str, is_right: Any) -> Fault | None:
+    """The mean over the active users, and their number: a wrong count is as wrong as a wrong mean."""
+    outcome, right = outcomes[0], right_answer(args)
+    wanted = f"{AVERAGE} {show(right[AVERAGE])}, the mean over the {right[COUNT]} active users"
     fault = crash(outcome, wanted)
     if fault:
         return fault
     answer = read(outcome.value)
-    if name in answer.problems:
-        return Fault("shape", answer.problems[name], wanted, outcome, name)
-    if is_right(answer):
-        return None
-    got = {AVERAGE: answer.average, COUNT: answer.count}[name]
-    return Fault("wrong", f"{name} {show(got)}", wanted, outcome, name)
+    if AVERAGE in answer.problems:
+        return Fault("shape", answer.problems[AVERAGE], wanted, outcome, AVERAGE)
+    if not is_close(answer.average, right[AVERAGE]):
+        return Fault("wrong", f"{AVERAGE} {show(answer.average)}", wanted, outcome, AVERAGE)
+    wanted = f"{COUNT} {right[COUNT]}"
+    if COUNT in answer.problems:
+        return Fault("shape", answer.problems[COUNT], wanted, outcome, COUNT)
+    if answer.count != right[COUNT]:
+        return Fault("wrong", f"{COUNT} {answer.count}", wanted, outcome, COUNT)
+    return None
 
 
 def judge_order(args: Args, outcomes: Sequence[Outcome]) -> Fault | None:
-    """The five highest scores, highest first, each with the user it belongs to."""
-    outcome = outcomes[0]
-    right = right_answer(args)[PERFORMERS]
-    scores = ", ".join(show(round(each[SCORE], 4)) for each in right)
-    wanted = f"the {len(right)} highest scores first: {scores}, each with the user's own fields"
-    fault = crash(outcome, wanted)
+    """The five highest scores, highest first, each with the user it belongs to; equals in any order."""
+    outcome, ranked = outcomes[0], metrics_args(args).ranked
+    wanted = _wanted_performers(ranked[:TOP], "highest scores first")
+    fault, performers = _read_list(outcome, wanted)
     if fault:
         return fault
+    got = f"scores {_scores(performers)}"
+    if len(performers) != len(ranked[:TOP]):
+        return Fault("wrong", f"{len(performers)} performers with {got}", wanted, outcome, "length")
+    owners = find_owners(performers, _leaders(ranked))
+    for place, (theirs, owner) in enumerate(zip(performers, owners, strict=True)):
+        if not is_close(theirs[SCORE], ranked[place][SCORE]):
+            return Fault("wrong", got, wanted, outcome, "order")
+        if owner is None:
+            return Fault("wrong", _wrong_fields(theirs), wanted, outcome, "fields")
+        if not is_tied(owner[SCORE], ranked[place][SCORE]):
+            return Fault("wrong", got, wanted, outcome, "order")
+    return None
+
+
+def judge_members(args: Args, outcomes: Sequence[Outcome]) -> Fault | None:
+    """At most five active users: all of them with their scores and own fields, in any order."""
+    outcome, ranked = outcomes[0], metrics_args(args).ranked
+    wanted = _wanted_performers(ranked, "scores in any order")
+    fault, performers = _read_list(outcome, wanted)
+    if fault:
+        return fault
+    owners = find_owners(performers, ranked)
+    if len(performers) != len(ranked):
+        got = f"{len(performers)} performers with scores {_scores(performers)}"
+        return Fault("wrong", got, wanted, outcome, "length")
+    stranger = next((theirs for theirs, owner in zip(performers, owners, strict=True) if owner is None), None)
+    if stranger is not None:
+        return Fault("wrong", _wrong_fields(stranger), wanted, outcome, "fields")
+    return None
+
+
+def _wanted_performers(ranked: Sequence[dict[str, Any]], how: str) -> str:
+    return f"the {len(ranked)} {how}: {_scores(ranked)}, each with the user's own fields"
+
+
+def _scores(performers: Sequence[dict[str, Any]]) -> str:
+    return ", ".join(show(round(each[SCORE], 4)) for each in performers[:12])
+
+
+def _read_list(outcome: Outcome, wanted: str) -> tuple[Fault | None, list[dict[str, Any]]]:
+    """The performers, when they are a list of dicts with scores."""
+    fault = crash(outcome, wanted)
+    if fault:
+        return fault, []
     answer = read(outcome.value)
     for name in (PERFORMERS, SCORE):
         if name in answer.problems:
-            return Fault("shape", answer.problems[name], wanted, outcome, name)
-    got = f"scores {', '.join(show(round(each[SCORE], 4)) for each in answer.performers[:12])}"
-    if len(answer.performers) != len(right):
-        return Fault("wrong", f"{len(answer.performers)} performers with {got}", wanted, outcome, "length")
-    for mine, theirs in zip(right, answer.performers, strict=True):
-        if not is_close(theirs[SCORE], mine[SCORE]):
-            return Fault("wrong", got, wanted, outcome, "order")
-        if not has_fields(theirs, mine):
-            missing = [key for key in KEYS if key not in theirs]
-            what = (
-                f"performers without {', '.join(missing)}" if missing else "a score attached to another user"
-            )
-            return Fault("wrong", f"{what}: {show(theirs, 150)}", wanted, outcome, "fields")
-    return None
+            return Fault("shape", answer.problems[name], wanted, outcome, name), []
+    return None, answer.performers
+
+
+def _wrong_fields(performer: dict[str, Any]) -> str:
+    missing = [key for key in KEYS if key not in performer]
+    what = f"performers without {', '.join(missing)}" if missing else "a score attached to another user"
+    return f"{what}: {show(performer, 150)}"
+
+
+def is_tied(one: float, other: float) -> bool:
+    """Whether two right scores are too close to ask for an order: equal when rounded, or as floats go."""
+    return abs(one - other) <= ROUNDED or isclose(one, other, rel_tol=1e-13)
+
+
+def _leaders(ranked: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
+    """The five best and whoever is tied with the last of them."""
+    if len(ranked) <= TOP:
+        return ranked
+    last = ranked[TOP - 1][SCORE]
+    end = next((i for i in range(TOP, len(ranked)) if not is_tied(ranked[i][SCORE], last)), len(ranked))
+    return ranked[:end]
+
+
+def find_owners(
+    performers: Sequence[dict[str, Any]], users: Sequence[dict[str, Any]]
+) -> list[dict[str, Any] | None]:
+    """The user whose fields and score each performer carries, each user once; None where there is none."""
+    left = list(users)
+    owners: list[dict[str, Any] | None] = []
+    for performer in performers:
+        place = next(
+            (
+                i
+                for i, user in enumerate(left)
+                if is_close(performer[SCORE], user[SCORE]) and has_fields(performer, user)
+            ),
+            None,
+        )
+        owners.append(None if place is None else left.pop(place))
+    return owners
 
 
 def has_fields(performer: dict[str, Any], user: dict[str, Any]) -> bool:
@@ -259,6 +341,8 @@ def judge_beside(
     if not alone.ok:
         return crash(alone, "a result for the healthy users alone")
     with_bad, without = read(beside.value), read(alone.value)
+    if not with_bad.has_form:
+        return Fault("shape", _why_formless(with_bad), wanted, beside, "form")
     for name, text in with_bad.problems.items():
         if name not in without.problems:
             return Fault("shape", text, wanted, beside, name)
@@ -303,6 +387,8 @@ def judge_only_bad(args: Args, outcomes: Sequence[Outcome]) -> Fault | None:
     if fault:
         return fault
     found, ordinary = read(bad.value), read(healthy.value)
+    if not found.has_form:
+        return Fault("shape", _why_formless(found), wanted, bad, "form")
     for name, text in found.problems.items():
         if name not in ordinary.problems:
             return Fault("shape", text, wanted, bad, name)
@@ -325,6 +411,16 @@ def judge_filled(args: Args, outcomes: Sequence[Outcome], bad: int) -> Fault | N
             wanted += show(scores, 100)
             return Fault("wrong", f"{SCORE} {show(entry[SCORE])}", wanted, outcomes[0], "filled")
     return None
+
+
+def judge_kept(args: Args, outcomes: Sequence[Outcome]) -> Fault | None:
+    """The input is as it was, and what came back is a result: who does nothing changes nothing."""
+    fault = judge_unchanged(args, outcomes)
+    answer = read(outcomes[0].value) if outcomes[0].ok else None
+    if fault or answer is None or answer.has_form:
+        return fault
+    wanted = f"a result with {', '.join(FIELDS)}, and the caller's data as it was"
+    return Fault("shape", _why_formless(answer), wanted, outcomes[0], "form")
 
 
 def right_fields(args: Args, outcome: Outcome) -> set[str]:

@@ -36,15 +36,24 @@ def is_active(user: Any, start_date: str, end_date: str) -> bool:
     return isinstance(login, str) and start_date <= login <= end_date
 
 
-def calculate_user_metrics(users: list[Any], start_date: str, end_date: str) -> dict[str, Any]:
-    """The reference solution; leaves its arguments alone."""
+def ranked_users(users: list[Any], start_date: str, end_date: str) -> list[dict[str, Any]]:
+    """Copies of the active users with their scores, highest first."""
     active = [
         {**user, "engagement_score": engagement(user)}
         for user in users
         if is_active(user, start_date, end_date)
     ]
+    return sorted(active, key=lambda user: user["engagement_score"], reverse=True)
+
+
+def calculate_user_metrics(users: list[Any], start_date: str, end_date: str) -> dict[str, Any]:
+    """The reference solution; leaves its arguments alone."""
+    return summary(ranked_users(users, start_date, end_date))
+
+
+def summary(active: list[dict[str, Any]]) -> dict[str, Any]:
+    """The result for active users in the order of their scores."""
     total = fsum(user["engagement_score"] for user in active)
-    active.sort(key=lambda user: user["engagement_score"], reverse=True)
     return {
         "average_engagement": total / len(active) if active else 0,
         "top_performers": active[:TOP],

@@ -48,11 +48,11 @@ def test_score_reads_a_file_and_prints_json():
 def test_score_reads_standard_input_and_takes_the_code_out_of_a_reply():
     code, output = call("score", "-", stdin=f"Here:\n```python\n{BUG.read_text()}\n```\n")
     assert code == DONE
-    assert output.startswith("user_metrics: 110 of 120 points (91.7 %, A)\n")
-    assert "-- correct_sorting_direction      0.00 / 10" in output
+    assert output.startswith("user_metrics: 112.5 of 120 points (93.8 %, A)\n")
+    assert "-- correct_sorting_direction      2.50 / 10" in output
 
 
-@pytest.mark.parametrize(("least", "code"), [("110", DONE), ("110.5", LESS)])
+@pytest.mark.parametrize(("least", "code"), [("112.5", DONE), ("113", LESS)])
 def test_fail_under_turns_a_low_score_into_an_exit_code(least, code):
     assert main(["score", str(BUG), "--fail-under", least]) == code
 
@@ -136,7 +136,7 @@ def folder(tmp_path):
 def test_batch_grades_every_file_and_goes_on_after_a_bad_one(folder, capsys):
     assert main(["batch", str(folder), "--jobs", "2"]) == LESS
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["120.00", "120.00", "110.00", "18.34", "-"]
+    assert [line.split()[0] for line in lines] == ["120.00", "120.00", "112.50", "0.00", "-"]
     assert "broken.py  (cannot be read" in lines[-1]
 
 
@@ -168,7 +168,7 @@ def test_changed_file_is_graded_again(folder):
         write_results(results, list(grade_all(read_submissions([folder / GOOD.name]), pool)))
         (folder / GOOD.name).write_text(BUG.read_text())
         changed = list(grade_all(read_submissions([folder / GOOD.name]), pool, known=read_results(results)))
-    assert changed[0].report.score == 110
+    assert changed[0].report.score == 112.5
 
 
 def test_batch_runs_on_any_executor():
@@ -206,7 +206,7 @@ def test_html_report_is_one_page_and_escapes_the_submission():
     assert page.links == []
     text = "".join(page.text)
     assert "<script>alert(1)</script>" in text
-    assert "110 of 120 points" in text
+    assert "112.5 of 120 points" in text
     assert "correct sorting direction" in text
 
 
