@@ -148,7 +148,8 @@ def in_process_models() -> list[ModelChoice]:
             choices.append(ModelChoice(name, "in-process", "own file"))
         else:
             here = "" if model_files.is_downloaded(name) else f"{size(card.size_bytes)} download, "
-            choices.append(ModelChoice(name, "in-process", f"{here}{card.ram_note} of memory"))
+            terms = "" if card.licence == "Apache-2.0" else f", {card.licence}"
+            choices.append(ModelChoice(name, "in-process", f"{here}{card.ram_note} of memory{terms}"))
     return choices
 
 

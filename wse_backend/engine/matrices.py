@@ -4,6 +4,7 @@ No value changes. The file's own pages are given back as soon as a matrix is reg
 memory of its file, not twice that.
 """
 
+import math
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from wse_backend.engine.kernels.steps import unit_rows
 from wse_backend.errors import BrokenGGUF
 from wse_backend.weights.catalog import Progress
 from wse_backend.weights.gguf_file import GGUFFile, TensorInfo
+from wse_backend.weights.tensors import MatrixRows
 
 Addresses = Mapping[int, int]  # of compiled functions, by ggml type number
 
@@ -37,25 +39,28 @@ class Matrices:
         self._n_threads = n_threads
         self._memory: list[npt.NDArray[np.uint8]] = []
 
-    def load(self, names: list[str], progress: Progress | None = None) -> dict[str, Matrix]:
-        """Regroup the named tensors. Raises BrokenGGUF when a weight is NaN or infinite."""
-        found: dict[str, Matrix] = {}
+    def load(self, places: list[MatrixRows], progress: Progress | None = None) -> dict[MatrixRows, Matrix]:
+        """Regroup tensors, or some rows of them. Raises BrokenGGUF when a weight is NaN or infinite."""
+        found: dict[MatrixRows, Matrix] = {}
         with ThreadPoolExecutor(self._n_threads, "wse-regroup") as threads:
-            for done, name in enumerate(names):
+            for done, place in enumerate(places):
                 if progress is not None:
-                    progress("regroup weights", done, len(names))
-                found[name] = self._load(self._gguf.tensors[name], threads)
+                    progress("regroup weights", done, len(places))
+                found[place] = self._load(place, threads)
         if progress is not None:
-            progress("regroup weights", len(names), len(names))
+            progress("regroup weights", len(places), len(places))
         return found
 
-    def _load(self, tensor: TensorInfo, threads: ThreadPoolExecutor) -> Matrix:
-        (n_rows, n_cols), fmt = tensor.shape, FORMATS[tensor.qtype]
-        n_blocks, row_bytes = n_cols // fmt.values, tensor.n_bytes // n_rows
+    def _load(self, place: MatrixRows, threads: ThreadPoolExecutor) -> Matrix:
+        tensor = self._gguf.tensors[place.name]
+        fmt, n_rows, n_cols = FORMATS[tensor.qtype], place.stop - place.start, tensor.shape[-1]
+        n_blocks = n_cols // fmt.values
+        row_bytes = n_blocks * fmt.size_bytes
         group_bytes = n_blocks * fmt.group_block_bytes
         out = _aligned(-(-n_rows // ROWS) * group_bytes)
         self._memory.append(out)
-        source, target, regroup = tensor.data.ctypes.data, out.ctypes.data, self._regroup[tensor.qtype].ctypes
+        source = tensor.data.ctypes.data + place.start * row_bytes
+        target, regroup = out.ctypes.data, self._regroup[tensor.qtype].ctypes
 
         def part(start: int) -> int:  # ctypes lets go of the GIL meanwhile
             stop = min(start + PART_ROWS, n_rows)
@@ -64,7 +69,8 @@ class Matrices:
         n_bad = sum(threads.map(part, range(0, n_rows, PART_ROWS)))
         if n_bad:
             raise not_finite(self._gguf, tensor, n_bad)
-        tensor.release_pages()
+        if place.stop == math.prod(tensor.shape[:-1]):  # a fused tensor is read up to its last row first
+            tensor.release_pages()
         return Matrix(
             function=self._matmul[tensor.qtype],
             data=target,

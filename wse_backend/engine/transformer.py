@@ -17,7 +17,6 @@ from wse_backend.engine.completion import OP_GROUPS
 from wse_backend.engine.kernels.activations import record_bytes
 from wse_backend.engine.kernels.arguments import (
     LINE,
-    MATRICES,
     Activations,
     Batch,
     Buffers,
@@ -38,11 +37,12 @@ from wse_backend.engine.threads import ThreadTeam
 from wse_backend.errors import Unsupported
 from wse_backend.weights.catalog import Progress
 from wse_backend.weights.gguf_file import GGUFFile
-from wse_backend.weights.rope import rope_frequencies
+from wse_backend.weights.tensors import MatrixRows, layer_matrices, model_frequencies
 
 MAX_ROWS = 256  # rows of one pass: enough to decode each weight once for many tokens
 MAX_LOGIT_ROWS = 16  # rows of one pass whose logits are computed; also the sequences that run at once
 HEAD_DIM_STEP = 16  # attention takes a head in whole vectors
+ACTIVATIONS = ("silu", "gelu", "clamped")  # in the order of arguments.SILU, GELU, CLAMPED
 VALUE_BYTES = 2  # the cache keeps values as float16
 
 
@@ -176,35 +176,74 @@ class Transformer:
 
     def _bind_model(self, progress: Progress | None) -> Model:
         hp, gguf = self.hparams, self.gguf
-        names = [[f"blk.{layer}.{name}.weight" for name in MATRICES] for layer in range(hp.n_layers)]
-        head = "token_embd.weight" if hp.is_tied else "output.weight"
-        matrices = self._matrices.load([*(name for row in names for name in row), head], progress)
-        frequencies = rope_frequencies(hp.rope_theta, hp.rope_dim, hp.rope_scaling)
-        cos, sin = rope_tables(self.n_ctx, *frequencies)
+        family, width = hp.architecture, padded(hp.dim)
+        places = [layer_matrices(hp, layer) for layer in range(hp.n_layers)]
+        head = MatrixRows("token_embd.weight" if hp.is_tied else "output.weight", 0, hp.vocab_size)
+        matrices = self._matrices.load([*(place for row in places for place in row), head], progress)
+        cos, sin, rope_table = self._rope()
         return Model(
-            matrices=np.array([[matrices[name] for name in row] for row in names], np.int64),
+            matrices=np.array([[matrices[place] for place in row] for row in places], np.int64),
             head=matrices[head],
             embedding=embedding_rows(gguf.tensors["token_embd.weight"], self._kernels.decode),
-            attention_norm=self._norms("attn_norm"),
-            ffn_norm=self._norms("ffn_norm"),
-            output_norm=vector(gguf, "output_norm.weight", padded(hp.dim)),
+            attention_norm=self._vectors("attn_norm.weight", width),
+            attention_post_norm=self._vectors(
+                "post_attention_norm.weight" if family.norms != "before" else "", width
+            ),
+            ffn_norm=self._vectors(f"{family.ffn_norm}.weight", width),
+            ffn_post_norm=self._vectors("post_ffw_norm.weight", width),
+            output_norm=vector(gguf, "output_norm.weight", width),
+            q_norm=self._vectors("attn_q_norm.weight"),
+            k_norm=self._vectors("attn_k_norm.weight"),
             qkv_bias=self._biases(),
+            output_bias=self._vectors("attn_output.bias"),
+            no_bias=np.zeros(0, np.float32),
             cos=cos,
             sin=sin,
+            rope_table=rope_table,
+            windows=np.array(hp.windows, np.int64),
             attention=self._kernels.attention,
+            attention_extras=self._attention_extras(),
+            activation=ACTIVATIONS.index(family.activation),
             n_heads=hp.n_heads,
             n_kv_heads=hp.n_kv_heads,
             head_dim=hp.head_dim,
             dim=hp.dim,
             hidden_dim=hp.hidden_dim,
             rms_eps=hp.rms_eps,
+            embedding_scale=hp.embedding_scale,
+            residual_scale=hp.residual_scale,
+            attention_scale=hp.attention_scale,
+            logit_scale=hp.logit_scale,
+            final_softcap=hp.final_softcap,
             is_rope_interleaved=hp.rope_style == "interleaved",
         )
 
-    def _norms(self, name: str) -> npt.NDArray[np.float32]:
-        """A norm's weights of all layers: (n_layers, dim), padded."""
-        layers, n = range(self.hparams.n_layers), padded(self.hparams.dim)
-        return np.stack([vector(self.gguf, f"blk.{layer}.{name}.weight", n) for layer in layers])
+    def _rope(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+        """cos and sin, (tables, n_ctx, rope_dim / 2), and which table turns each layer; -1: none."""
+        kinds = [kind for kind in ("global", "local") if kind in self.hparams.rope_kinds]
+        tables = [
+            rope_tables(self.n_ctx, *model_frequencies(self.hparams, self.gguf.tensors, self.n_ctx, kind))
+            for kind in kinds or ["global"]
+        ]
+        which = [kinds.index(kind) if kind in kinds else -1 for kind in self.hparams.rope_kinds]
+        cos, sin = (np.stack(parts) for parts in zip(*tables, strict=True))
+        return cos, sin, np.array(which, np.int64)
+
+    def _vectors(self, name: str, n: int = 0) -> npt.NDArray[np.float32]:
+        """A norm's weights or a bias of all layers, padded to `n`; (n_layers, 0) where the file has none."""
+        layers = range(self.hparams.n_layers)
+        if f"blk.0.{name}" not in self.gguf.tensors:
+            return np.zeros((len(layers), 0), np.float32)
+        return np.stack([vector(self.gguf, f"blk.{layer}.{name}", n) for layer in layers])
+
+    def _attention_extras(self) -> npt.NDArray[np.float32]:
+        """Of each layer and KV head: the soft cap of scores, then the sinks of its query heads."""
+        hp = self.hparams
+        extras = np.zeros((hp.n_layers, hp.n_kv_heads, 1 + hp.n_heads // hp.n_kv_heads), np.float32)
+        extras[:, :, 0] = hp.attention_softcap
+        if hp.architecture.has_sinks:
+            extras[:, :, 1:] = self._vectors("attn_sinks.weight").reshape(hp.n_layers, hp.n_kv_heads, -1)
+        return extras
 
     def _bind_cache(self) -> Cache:
         hp, width = self.hparams, key_bytes(self.gguf)
@@ -217,11 +256,7 @@ class Transformer:
         )
 
     def _biases(self) -> npt.NDArray[np.float32]:
-        layers = range(self.hparams.n_layers)
-        if not self.hparams.has_qkv_bias:
-            return np.zeros((len(layers), 0), np.float32)
-        rows = [[vector(self.gguf, f"blk.{layer}.attn_{part}.bias") for part in "qkv"] for layer in layers]
-        return np.stack([np.concatenate(parts) for parts in rows])
+        return np.concatenate([self._vectors(f"attn_{part}.bias") for part in "qkv"], axis=1)
 
     def _allocate_buffers(self, n_threads: int) -> Buffers:
         hp = self.hparams
@@ -298,11 +333,12 @@ def _compile(gguf: GGUFFile, progress: Progress | None) -> _Compiled:
         report(done + 1)
     decode = {embedding: int(Kernels.decode(embedding).address)}
     report(len(types) + 1)
-    attention = int(Kernels.attention(hp.n_heads // hp.n_kv_heads, hp.head_dim, key_bytes(gguf)).address)
+    options = hp.attention_softcap > 0, hp.architecture.has_sinks
+    attention = Kernels.attention(hp.n_heads // hp.n_kv_heads, hp.head_dim, key_bytes(gguf), *options).address
     report(len(types) + 2)
     forward = Kernels.forward()
     report(total)
-    return _Compiled(matmul, regroup, decode, attention, forward)
+    return _Compiled(matmul, regroup, decode, int(attention), forward)
 
 
 def _aligned_zeros(n_rows: int, n_cols: int, skew: int) -> npt.NDArray[np.float32]:

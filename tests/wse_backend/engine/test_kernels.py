@@ -173,12 +173,20 @@ def test_activations_that_are_no_numbers_are_noticed(value: float) -> None:
     assert quantize_row.ctypes(x.ctypes.data, record.ctypes.data, 0, 64) < activations.NOT_FINITE
 
 
-@pytest.mark.parametrize("key_type", [np.float16, np.float32])
 @pytest.mark.parametrize(
-    ("group", "head_dim", "n_positions"), [(1, 32, 1), (3, 64, 16), (7, 64, 17), (6, 128, 75)]
+    ("group", "head_dim", "n_positions", "key_type", "skip", "cap", "has_sinks"),
+    [
+        (1, 32, 1, np.float16, 0, 0.0, False),
+        (3, 64, 16, np.float32, 0, 0.0, False),
+        (7, 64, 17, np.float16, 0, 0.0, False),
+        (6, 128, 75, np.float32, 0, 0.0, False),
+        (3, 64, 33, np.float16, 15, 0.0, False),
+        (2, 32, 40, np.float16, 3, 1.5, False),
+        (8, 64, 20, np.float16, 0, 0.0, True),
+    ],
 )
 def test_attention_agrees_with_the_textbook(
-    group: int, head_dim: int, n_positions: int, key_type: type
+    group: int, head_dim: int, n_positions: int, key_type: type, skip: int, cap: float, has_sinks: bool
 ) -> None:
     rng = np.random.default_rng(n_positions)
     q = rng.standard_normal((group, head_dim)).astype(np.float32) / np.float32(np.sqrt(head_dim))
@@ -198,13 +206,19 @@ def test_attention_agrees_with_the_textbook(
     out, scratch = np.zeros_like(q), np.empty(attention_scratch_floats(group, n_positions), np.float32)
     keys_at = block.ctypes.data
     values_at = keys_at + pool_k[0].nbytes
-    compile_attention(group, head_dim, np.dtype(key_type).itemsize).ctypes(
-        q.ctypes.data, table.ctypes.data, n_positions, keys_at, values_at, block.strides[0],
-        scratch.ctypes.data, out.ctypes.data,
+    extras = np.append(cap, rng.standard_normal(group)).astype(np.float32)
+    compile_attention(group, head_dim, np.dtype(key_type).itemsize, cap > 0, has_sinks).ctypes(
+        q.ctypes.data, table.ctypes.data, skip, n_positions, keys_at, values_at, block.strides[0],
+        extras.ctypes.data, scratch.ctypes.data, out.ctypes.data,
     )  # fmt: skip
     scores = q.astype(np.float64) @ k.T.astype(np.float64)
-    weights = np.exp(scores - scores.max(axis=1, keepdims=True))
-    expected = weights / weights.sum(axis=1, keepdims=True) @ values.astype(np.float64)
+    if cap:
+        scores = cap * np.tanh(scores / cap)
+    scores[:, :skip] = -np.inf
+    weights = np.exp(scores)
+    sinks = np.exp(extras[1:].astype(np.float64)) if has_sinks else np.zeros(group)
+    weights /= weights.sum(axis=1, keepdims=True) + sinks[:, None]
+    expected = weights @ values.astype(np.float64)
     np.testing.assert_allclose(out, expected, rtol=2e-5, atol=2e-6)  # float32 sums of up to 128 terms
 
 

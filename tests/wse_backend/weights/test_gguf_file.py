@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from tests.wse_backend.tiny_gguf import DIM, HIDDEN_DIM, tensors, write_tiny_gguf
 from wse_backend.errors import BrokenGGUF, Unsupported, WseError
+from wse_backend.weights.architectures import ARCHITECTURES
 from wse_backend.weights.gguf_file import TENSOR_TYPES, open_gguf
 from wse_backend.weights.header import ELEMENT_LIMIT
 
@@ -159,8 +160,8 @@ def _replace_alignment(path: Path, value: int) -> None:
 @pytest.mark.parametrize(
     ("changes", "found", "supported"),
     [
-        ({"general.architecture": "mamba"}, "'mamba'", ("llama", "qwen2")),
-        ({"llama.rope.scaling.type": "yarn"}, "'yarn'", ("none",)),
+        ({"general.architecture": "mamba"}, "'mamba'", tuple(ARCHITECTURES)),
+        ({"llama.rope.scaling.type": "su"}, "'su'", ("none", "linear", "yarn", "longrope")),
         ({"llama.expert_count": 8, "llama.expert_used_count": 2}, "a mixture of experts", ("dense",)),
     ],
 )
@@ -236,7 +237,11 @@ def test_unsupported_tensor_type_is_refused_by_name(tmp_path: Path) -> None:
         ({"blk.1.ffn_down.weight": None}, BrokenGGUF, "blk.1.ffn_down.weight is missing"),
         ({"token_embd.weight": None}, BrokenGGUF, "token_embd.weight is missing"),
         ({"output_norm.weight": np.ones(32, np.float32)}, BrokenGGUF, r"shape \(32,\)"),
-        ({"rope_freqs.weight": np.ones(8, np.float32)}, Unsupported, "rope_freqs.weight"),
+        (
+            {"rope_freqs.weight": np.ones(7, np.float32)},
+            BrokenGGUF,
+            r"rope_freqs.weight has the shape \(7,\)",
+        ),
         ({"blk.0.attn_q_norm.weight": np.ones(16, np.float32)}, Unsupported, "attn_q_norm"),
         ({"blk.0.ffn_norm.weight": np.ones(DIM, np.float64)}, Unsupported, "F64"),
         ({"output_norm.weight": np.ones((1, 1, DIM), np.float32)}, BrokenGGUF, r"shape \(1, 1, 64\)"),

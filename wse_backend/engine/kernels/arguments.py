@@ -20,6 +20,8 @@ NORM, QKV, ATTENTION, OUTPUT, FFN = range(5)  # columns of a pass's times, as in
 MATRICES = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
 Q, K, V, ATTENTION_OUT, GATE, UP, DOWN = range(len(MATRICES))
 
+SILU, GELU, CLAMPED = range(3)  # activations of the gate, see primitives
+
 LINE = 8  # int64 per cache line: each shared counter has one of its own
 
 
@@ -50,19 +52,34 @@ class Model(NamedTuple):
     matrices: Ints  # (n_layers, 7, fields of Matrix); see `matrix`
     head: Matrix
     embedding: Embedding
-    attention_norm: Floats  # (n_layers, dim), padded
-    ffn_norm: Floats  # (n_layers, dim), padded
+    attention_norm: Floats  # (n_layers, dim), padded; here and below (n_layers, 0) where there is none
+    attention_post_norm: Floats  # the same
+    ffn_norm: Floats
+    ffn_post_norm: Floats
     output_norm: Floats  # (dim,), padded
-    qkv_bias: Floats  # (n_layers, q_dim + 2 kv_dim), or (n_layers, 0)
-    cos: Floats  # (n_ctx, rope_dim / 2)
+    q_norm: Floats  # (n_layers, head_dim), of each head, or (n_layers, q_dim), of all together
+    k_norm: Floats  # the same, of head_dim or kv_dim
+    qkv_bias: Floats  # (n_layers, q_dim + 2 kv_dim)
+    output_bias: Floats  # (n_layers, dim)
+    no_bias: Floats  # (0,)
+    cos: Floats  # (tables, n_ctx, rope_dim / 2)
     sin: Floats
+    rope_table: Ints  # (n_layers,): which table turns the layer; -1: none
+    windows: Ints  # (n_layers,): how many positions the layer sees; 0: all
     attention: int  # address of a function of compile_attention
+    attention_extras: Floats  # (n_layers, n_kv_heads, 1 + query heads): soft cap, and each head's sink
+    activation: int  # of the gate: SILU, GELU or CLAMPED
     n_heads: int
     n_kv_heads: int
     head_dim: int
     dim: int
     hidden_dim: int
     rms_eps: float
+    embedding_scale: float
+    residual_scale: float
+    attention_scale: float
+    logit_scale: float
+    final_softcap: float  # c of c * tanh(logit / c); 0: none
     is_rope_interleaved: bool
 
 

@@ -14,12 +14,13 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from wse_backend.engine.kernels import vectors as v
+from wse_backend.engine.kernels.primitives import emit_softcap
 from wse_backend.engine.kernels.source_stamp import SOURCE_STAMP
 
 BLOCK_POSITIONS = v.LANES  # positions per cache block
 ACCUMULATORS = 24  # vectors of partial sums kept in registers at a time
 
-ATTENTION_SIGNATURE = types.void(*[types.int64] * 8)
+ATTENTION_SIGNATURE = types.void(*[types.int64] * 10)
 
 
 def _block_base(b: v.Builder, kv: Any, table: Any, block: Any, block_bytes: Any) -> Any:
@@ -28,23 +29,28 @@ def _block_base(b: v.Builder, kv: Any, table: Any, block: Any, block_bytes: Any)
     return b.add(kv, b.mul(b.zext(index, v.i64), block_bytes))
 
 
-def _lanes_before(b: v.Builder, n_positions: Any, block: Any) -> Any:
-    """A lane mask: which positions of this block exist."""
+def _lanes_seen(b: v.Builder, skip: Any, n_positions: Any, block: Any) -> Any:
+    """A lane mask: which positions of this block exist, and are not among the `skip` first of all."""
     first = b.trunc(b.mul(block, v.i64(v.LANES)), v.i32)
     lanes = b.add(v.splat(b, first), ir.Constant(v.v16i32, list(range(v.LANES))))
-    return b.icmp_signed("<", lanes, v.splat(b, b.trunc(n_positions, v.i32)))
+    exist = b.icmp_signed("<", lanes, v.splat(b, b.trunc(n_positions, v.i32)))
+    return b.and_(exist, b.icmp_signed(">=", lanes, v.splat(b, b.trunc(skip, v.i32))))
 
 
 @intrinsic(prefer_literal=True)
-def _scores(typingctx, q, table, n_positions, keys, block_bytes, scores, group, head_dim, key_bytes):
+def _scores(
+    typingctx, q, table, skip, n_positions, keys, block_bytes, extras, scores, group, head_dim, key_bytes,
+    has_softcap, has_sinks,
+):  # fmt: skip
     """scores[g, p] = softmax over p of q[g] . k[p], without the division; returns nothing, sums at the end.
 
     scores: float32 (group, 16 * blocks) followed by (group,) reciprocals of the sums.
     """
     n_group, n_dim, width = group.literal_value, head_dim.literal_value, key_bytes.literal_value
+    is_capped, is_sunk = bool(has_softcap.literal_value), bool(has_sinks.literal_value)
 
     def codegen(context: Any, b: v.Builder, signature: Any, args: Any) -> Any:
-        q, table, n_positions, keys, block_bytes, scores = args[:6]
+        q, table, skip, n_positions, keys, block_bytes, extras, scores = args[:8]
         n_blocks = b.lshr(b.add(n_positions, v.i64(v.LANES - 1)), v.i64(4))
         row_bytes = b.mul(n_blocks, v.i64(64))
         rows = [b.add(scores, b.mul(row_bytes, v.i64(g))) for g in range(n_group)]
@@ -70,16 +76,25 @@ def _scores(typingctx, q, table, n_positions, keys, block_bytes, scores, group, 
                 for g, acc in enumerate(accs):
                     query = v.splat(b, v.load(b, q_at, 4 * n_dim * g, v.f32))
                     b.store(v.fma(b, query, key, b.load(acc)), acc)
-            exists = _lanes_before(b, n_positions, loop.index)
+            exists = _lanes_seen(b, skip, n_positions, loop.index)
             for row, acc, top in zip(rows, accs, tops, strict=True):
-                score = b.select(exists, b.load(acc), lowest)
+                score = b.load(acc)
+                if is_capped:
+                    score = emit_softcap(b, score, v.splat(b, v.load(b, extras, 0, v.f32)))
+                score = b.select(exists, score, lowest)
                 v.store(b, score, b.add(row, b.mul(loop.index, v.i64(64))))
                 b.store(v.maximum(b, b.load(top), score), top)
         highest = v.reduce_tree(b, [b.load(top) for top in tops], lambda x, y: v.maximum(b, x, y))
+        sinks = [v.load(b, extras, 4 + 4 * g, v.f32) for g in range(n_group)] if is_sunk else []
+        if is_sunk:
+            highest = [
+                b.select(b.fcmp_ordered(">", sink, top), sink, top)
+                for sink, top in zip(sinks, highest, strict=True)
+            ]
         for acc in accs:
             b.store(zero, acc)
         with cgutils.for_range(b, n_blocks) as loop:
-            exists = _lanes_before(b, n_positions, loop.index)
+            exists = _lanes_seen(b, skip, n_positions, loop.index)
             for row, acc, top in zip(rows, accs, highest, strict=True):
                 at = b.add(row, b.mul(loop.index, v.i64(64)))
                 weight = v.exp(b, b.fsub(v.load(b, at, 0, v.v16f32), v.splat(b, top)))
@@ -89,10 +104,17 @@ def _scores(typingctx, q, table, n_positions, keys, block_bytes, scores, group, 
         sums = v.reduce_tree(b, [b.load(acc) for acc in accs], b.fadd)
         end = b.add(scores, b.mul(row_bytes, v.i64(n_group)))
         for g, total in enumerate(sums):
+            if is_sunk:
+                weight = v.exp(b, v.splat(b, b.fsub(sinks[g], highest[g])))
+                total = b.fadd(total, b.extract_element(weight, v.i32(0)))
             v.store(b, b.fdiv(v.f32(1.0), total), end, 4 * g)
         return context.get_dummy_value()
 
-    return types.void(q, table, n_positions, keys, block_bytes, scores, group, head_dim, key_bytes), codegen
+    signature = types.void(
+        q, table, skip, n_positions, keys, block_bytes, extras, scores, group, head_dim, key_bytes,
+        has_softcap, has_sinks,
+    )  # fmt: skip
+    return signature, codegen
 
 
 @intrinsic(prefer_literal=True)
@@ -145,22 +167,29 @@ def attention_scratch_floats(group: int, n_positions: int) -> int:
     return group * (-(-n_positions // BLOCK_POSITIONS) * BLOCK_POSITIONS + 1)
 
 
-def compile_attention(group: int, head_dim: int, key_bytes: int) -> Any:
+def compile_attention(
+    group: int, head_dim: int, key_bytes: int, has_softcap: bool = False, has_sinks: bool = False
+) -> Any:
     """Return the C function for `group` query heads of `head_dim` dimensions that share a KV head.
 
-    key_bytes: 2 for float16 keys, 4 for float32.
+    key_bytes: 2 for float16 keys, 4 for float32. has_softcap: scores s become c * tanh(s / c) (Gemma 2);
+    has_sinks: each head has a logit more in its softmax, which takes no value (gpt-oss).
 
-    (q, table, n_positions, keys, values, block_bytes, scratch, out), all int64: q and out are float32
-    (group, head_dim), q already scaled by head_dim**-0.5; table: int32 block numbers of the sequence, and
-    one entry more (of any value: it is only prefetched);
-    keys, values: where block 0 has this layer's and head's keys and values; block_bytes: from one block
-    to the next; scratch: float32, see `attention_scratch_floats`. The machine code is cached on disk.
+    (q, table, skip, n_positions, keys, values, block_bytes, extras, scratch, out), all int64: q and out are
+    float32 (group, head_dim), q already scaled; table: int32 block numbers of the sequence, and one entry
+    more (of any value: it is only prefetched); skip: how many of the first positions, fewer than 16, are not
+    seen; keys, values: where block 0 has this layer's and head's keys and values; block_bytes: from one block
+    to the next; extras: float32 c, then each head's sink; scratch: float32, see `attention_scratch_floats`.
+    The machine code is cached on disk.
     """
-    stamp = SOURCE_STAMP
+    stamp, is_capped, is_sunk = SOURCE_STAMP, int(has_softcap), int(has_sinks)
 
-    def attend(q, table, n_positions, keys, values, block_bytes, scratch, out):
+    def attend(q, table, skip, n_positions, keys, values, block_bytes, extras, scratch, out):
         _ = stamp
-        _scores(q, table, n_positions, keys, block_bytes, scratch, group, head_dim, key_bytes)
+        _scores(
+            q, table, skip, n_positions, keys, block_bytes, extras, scratch, group, head_dim, key_bytes,
+            is_capped, is_sunk,
+        )  # fmt: skip
         _weighted_values(table, n_positions, values, block_bytes, scratch, out, group, head_dim)
 
     return cfunc(ATTENTION_SIGNATURE, cache=True)(attend)

@@ -26,6 +26,7 @@ from wse_backend.engine.kernels.primitives import ticks
 from wse_backend.engine.kernels.source_stamp import SOURCE_STAMP
 from wse_backend.engine.kernels.steps import (
     _fault,
+    add_normalised,
     attend,
     embed,
     gather,
@@ -39,7 +40,7 @@ from wse_backend.engine.kernels.steps import (
 )
 from wse_backend.engine.kernels.team import JIT
 
-PHASES_PER_LAYER = 9
+PHASES_PER_LAYER = 11
 
 
 def n_phases(n_layers: int) -> int:
@@ -57,6 +58,7 @@ def compile_forward() -> Any:
 
         Reads top to bottom like the paper (Touvron et al. 2023, arXiv 2302.13971): embed; per layer
         normalise, attend, add, normalise, feed forward, add; then the head where logits are wanted.
+        What a family does otherwise is data: a norm, a bias, a table that is not there has the size 0.
         """
         _ = stamp
         team = Team(thread, n_threads, team.claims, team.finished, team.layer_ticks, team.head_ticks)
@@ -79,15 +81,23 @@ def compile_forward() -> Any:
                 residual, rows, n = buffers.last, batch.logit_rows, batch.counts[1]
             attend(model, cache, layer, batch, buffers, rows, n, team, phase + 4, scratch)
             t3 = ticks()
-            output = matrix(model, layer, ATTENTION_OUT)
-            multiply_and_add(output, buffers.attended, residual, buffers.product, n, team, phase + 5, scratch)
+            output, post = matrix(model, layer, ATTENTION_OUT), model.attention_post_norm[layer]
+            multiply_and_add(
+                model, output, model.output_bias[layer], post, buffers.attended, residual, buffers.product, n,
+                team, phase + 5, scratch,
+            )  # fmt: skip
+            add_normalised(model, buffers.product, post, residual, n, team, phase + 6)
             t4 = ticks()
             weight, fault = model.ffn_norm[layer], _fault(layer, GATE)
-            normalise(model, residual, weight, rows, n, buffers.normed, batch, fault, team, phase + 6)
+            normalise(model, residual, weight, rows, n, buffers.normed, batch, fault, team, phase + 7)
             t5 = ticks()
-            multiply_gate_up(model, layer, buffers, batch, rows, n, team, phase + 7, scratch)
-            down = matrix(model, layer, DOWN)
-            multiply_and_add(down, buffers.gate, residual, buffers.product, n, team, phase + 8, scratch)
+            multiply_gate_up(model, layer, buffers, batch, rows, n, team, phase + 8, scratch)
+            down, post = matrix(model, layer, DOWN), model.ffn_post_norm[layer]
+            multiply_and_add(
+                model, down, model.no_bias, post, buffers.gate, residual, buffers.product, n, team, phase + 9,
+                scratch,
+            )  # fmt: skip
+            add_normalised(model, buffers.product, post, residual, n, team, phase + 10)
             if thread == 0:
                 spent = team.layer_ticks[layer]
                 spent[NORM], spent[QKV] = (t1 - t0) + (t5 - t4), t2 - t1

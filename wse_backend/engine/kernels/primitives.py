@@ -44,14 +44,16 @@ def call_decode(typingctx, address, w, n_blocks, y):
 
 
 @intrinsic
-def call_attention(typingctx, address, q, table, n_positions, keys, values, block_bytes, scratch, out):
+def call_attention(
+    typingctx, address, q, table, skip, n_positions, keys, values, block_bytes, extras, scratch, out
+):
     """Call a function of `compile_attention` by its address."""
 
     def codegen(context: Any, b: v.Builder, signature: Any, args: Any) -> Any:
         _call(b, args[0], args[1:])
         return context.get_dummy_value()
 
-    return types.void(*[types.int64] * 9), codegen
+    return types.void(*[types.int64] * 11), codegen
 
 
 @intrinsic
@@ -134,6 +136,20 @@ def store_float(typingctx, address, value):
     return types.void(types.int64, types.float32), codegen
 
 
+def _gated(b: v.Builder, gate: Any, up: Any, n: Any, product: Any) -> None:
+    """gate[i] = product(gate[i], up[i]) for n float32 at two addresses, in whole vectors of 16."""
+    with cgutils.for_range(b, b.lshr(b.add(n, v.i64(v.LANES - 1)), v.i64(4))) as loop:
+        offset = b.mul(loop.index, v.i64(64))
+        g = v.load(b, b.add(gate, offset), 0, v.v16f32)
+        u = v.load(b, b.add(up, offset), 0, v.v16f32)
+        v.store(b, product(g, u), b.add(gate, offset))
+
+
+def _sigmoid(b: v.Builder, x: Any) -> Any:
+    one = v.constant(v.v16f32, 1.0)
+    return b.fdiv(one, b.fadd(one, v.exp(b, b.fneg(x))))
+
+
 @intrinsic
 def swiglu(typingctx, gate, up, n):
     """gate[i] = silu(gate[i]) * up[i] for n float32 at two addresses, in whole vectors of 16.
@@ -142,17 +158,80 @@ def swiglu(typingctx, gate, up, n):
     """
 
     def codegen(context: Any, b: v.Builder, signature: Any, args: Any) -> Any:
-        gate, up, n = args
-        one = v.constant(v.v16f32, 1.0)
-        with cgutils.for_range(b, b.lshr(b.add(n, v.i64(v.LANES - 1)), v.i64(4))) as loop:
-            offset = b.mul(loop.index, v.i64(64))
-            g = v.load(b, b.add(gate, offset), 0, v.v16f32)
-            u = v.load(b, b.add(up, offset), 0, v.v16f32)
-            sigmoid = b.fdiv(one, b.fadd(one, v.exp(b, b.fneg(g))))
-            v.store(b, b.fmul(b.fmul(g, sigmoid), u), b.add(gate, offset))
+        _gated(b, args[0], args[1], args[2], lambda g, u: b.fmul(b.fmul(g, _sigmoid(b, g)), u))
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64, types.int64), codegen
+
+
+@intrinsic
+def geglu(typingctx, gate, up, n):
+    """gate[i] = gelu(gate[i]) * up[i], as `swiglu`.
+
+    gelu(x) = x / 2 * (1 + tanh(z)) = x * sigmoid(2 z), z = sqrt(2 / pi) * (x + 0.044715 x^3): the
+    approximation by tanh (Hendrycks & Gimpel 2016, arXiv 1606.08415), which Gemma was trained with.
+    """
+
+    def codegen(context: Any, b: v.Builder, signature: Any, args: Any) -> Any:
+        def product(g: Any, u: Any) -> Any:
+            cubic = b.fmul(b.fmul(b.fmul(g, g), g), v.constant(v.v16f32, 0.044715))
+            twice_z = b.fmul(b.fadd(g, cubic), v.constant(v.v16f32, 1.5957691216057308))
+            return b.fmul(b.fmul(g, _sigmoid(b, twice_z)), u)
+
+        _gated(b, args[0], args[1], args[2], product)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), codegen
+
+
+@intrinsic
+def clamped_swiglu(typingctx, gate, up, n):
+    """gate[i] = g * sigmoid(1.702 g) * (u + 1), g = min(gate[i], 7), u = up[i] within -7 and 7; as `swiglu`.
+
+    OpenAI's gpt-oss, model.py, `swiglu`.
+    """
+
+    def codegen(context: Any, b: v.Builder, signature: Any, args: Any) -> Any:
+        limit, one = v.constant(v.v16f32, 7.0), v.constant(v.v16f32, 1.0)
+
+        def product(g: Any, u: Any) -> Any:
+            g = v.minimum(b, g, limit)
+            u = v.maximum(b, v.minimum(b, u, limit), b.fneg(limit))
+            sigmoid = _sigmoid(b, b.fmul(g, v.constant(v.v16f32, 1.702)))
+            return b.fmul(b.fmul(g, sigmoid), b.fadd(u, one))
+
+        _gated(b, args[0], args[1], args[2], product)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), codegen
+
+
+def emit_softcap(b: v.Builder, x: Any, cap: Any) -> Any:
+    """cap * tanh(x / cap), by tanh(y) = 1 - 2 / (e**2y + 1); x, cap: 16 float32."""
+    one, two = v.constant(v.v16f32, 1.0), v.constant(v.v16f32, 2.0)
+    power = v.exp(b, b.fmul(two, b.fdiv(x, cap)))
+    return b.fmul(cap, b.fsub(one, b.fdiv(two, b.fadd(power, one))))
+
+
+@intrinsic
+def softcap(typingctx, x, n, cap):
+    """x[i] = cap * tanh(x[i] / cap) for n float32 at address `x`, in whole vectors and then one by one."""
+
+    def codegen(context: Any, b: v.Builder, signature: Any, args: Any) -> Any:
+        x, n, cap = args
+        caps = v.splat(b, cap)
+        whole = b.lshr(n, v.i64(4))
+        with cgutils.for_range(b, whole) as loop:
+            at = b.add(x, b.mul(loop.index, v.i64(64)))
+            v.store(b, emit_softcap(b, v.load(b, at, 0, v.v16f32), caps), at)
+        done = b.shl(whole, v.i64(4))
+        with cgutils.for_range(b, b.sub(n, done)) as loop:
+            at = b.add(x, b.mul(b.add(done, loop.index), v.i64(4)))
+            capped = emit_softcap(b, v.splat(b, v.load(b, at, 0, v.f32)), caps)
+            v.store(b, b.extract_element(capped, v.i32(0)), at)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.float32), codegen
 
 
 @intrinsic

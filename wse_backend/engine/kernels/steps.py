@@ -13,6 +13,8 @@ from wse_backend.engine.kernels.arguments import (
     ATTENTION_OUT,
     DOWN,
     GATE,
+    GELU,
+    SILU,
     UP,
     Activations,
     Batch,
@@ -32,6 +34,9 @@ from wse_backend.engine.kernels.primitives import (
     call_attention,
     call_decode,
     call_matmul,
+    clamped_swiglu,
+    geglu,
+    softcap,
     store_float,
     store_half,
     sum_of_squares,
@@ -118,7 +123,7 @@ def _multiply(matrix: Matrix, unit: int, x: Activations, n: int, y: Any, column:
 
 @njit(**INNER)
 def embed(model: Model, buffers: Buffers, batch: Batch, team: Team, phase: int) -> None:
-    """residual = the embedding of each row's token."""
+    """residual = the embedding of each row's token, scaled."""
     n, table = batch.counts[0], model.embedding
     size = _unit_tokens(n)
     n_units = _units(n, size)
@@ -128,6 +133,9 @@ def embed(model: Model, buffers: Buffers, batch: Batch, team: Team, phase: int) 
             source = table.data + np.int64(batch.tokens[i]) * table.row_bytes
             target = buffers.residual.ctypes.data + i * buffers.residual.strides[0]
             call_decode(table.function, source, table.n_blocks, target)
+            if model.embedding_scale != 1.0:
+                for c in range(model.dim):
+                    buffers.residual[i, c] *= np.float32(model.embedding_scale)
         finish(team, phase)
         unit = claim(team, phase, n_units)
     settle(team, phase, n_units)
@@ -135,7 +143,14 @@ def embed(model: Model, buffers: Buffers, batch: Batch, team: Team, phase: int) 
 
 @njit(**INNER)
 def rms_norm(x: Any, weight: Any, dim: int, eps: float, out: Any) -> None:
-    """out = x / sqrt(mean(x^2) + eps) * weight, all float32 (dim,), padded. Zhang & Sennrich 2019, eq. 4."""
+    """out = x / sqrt(mean(x^2) + eps) * weight, all float32 (dim,), padded. Zhang & Sennrich 2019, eq. 4.
+
+    Without a norm, which `weight` of size 0 says, out = x.
+    """
+    if weight.size == 0:
+        for i in range(x.size):
+            out[i] = x[i]
+        return
     mean = sum_of_squares(x.ctypes.data, x.size) / np.float32(dim)
     scale = np.float32(1.0) / np.sqrt(mean + np.float32(eps))
     if mean == np.inf:  # the row's numbers are too large for float32; zeros would hide it
@@ -218,12 +233,22 @@ def _cache_row(model: Model, cache: Cache, layer: int, qkv: Any, position: int, 
 
 
 @njit(**INNER)
+def _normalise_heads(model: Model, x: Any, weight: Any) -> None:
+    """RMS norm of each head in `x`, or of all together where `weight` is as long; in place."""
+    for start in range(0, x.size, max(1, weight.size)):
+        if weight.size > 0:
+            part = x[start : start + weight.size]
+            rms_norm(part, weight, weight.size, model.rms_eps, part)
+
+
+@njit(**INNER)
 def place(
     model: Model, cache: Cache, layer: int, batch: Batch, buffers: Buffers, team: Team, phase: int
 ) -> None:
-    """Add biases, apply RoPE, scale the queries, and write keys and values into the cache."""
-    n, dim = batch.counts[0], model.head_dim
-    scale = np.float32(1.0 / np.sqrt(dim))
+    """Add biases, normalise heads, apply RoPE, scale the queries, write keys and values into the cache."""
+    n, dim, table = batch.counts[0], model.head_dim, model.rope_table[layer]
+    q_dim, kv_dim = model.n_heads * dim, model.n_kv_heads * dim
+    scale = np.float32(model.attention_scale)
     size = _unit_tokens(n)
     n_units = _units(n, size)
     unit = claim(team, phase, n_units)
@@ -232,10 +257,13 @@ def place(
             qkv, position = buffers.qkv[i], batch.positions[i]
             for c in range(model.qkv_bias.shape[1]):
                 qkv[c] += model.qkv_bias[layer, c]
-            cos, sin = model.cos[position], model.sin[position]
-            for h in range(model.n_heads + model.n_kv_heads):
-                rope(qkv[h * dim : (h + 1) * dim], cos, sin, model.is_rope_interleaved)
-            for c in range(model.n_heads * dim):
+            _normalise_heads(model, qkv[:q_dim], model.q_norm[layer])
+            _normalise_heads(model, qkv[q_dim : q_dim + kv_dim], model.k_norm[layer])
+            if table >= 0:
+                cos, sin = model.cos[table, position], model.sin[table, position]
+                for h in range(model.n_heads + model.n_kv_heads):
+                    rope(qkv[h * dim : (h + 1) * dim], cos, sin, model.is_rope_interleaved)
+            for c in range(q_dim):
                 qkv[c] *= scale
             is_finite = _cache_row(model, cache, layer, qkv, position, batch.tables[batch.slots[i]])
             if not is_finite and batch.faults[i] == 0:
@@ -250,17 +278,23 @@ def _attend_head(
     model: Model, cache: Cache, layer: int, row: int, head: int, batch: Batch, buffers: Buffers,
     out_row: int, scratch: int,
 ) -> None:  # fmt: skip
-    """Attention of one row for one KV head's group of query heads."""
+    """Attention of one row for one KV head's group of query heads, over what the layer's window shows."""
     group, dim = model.n_heads // model.n_kv_heads, model.head_dim
     base, out = cache.base + layer * cache.layer_bytes, buffers.attended.values
+    n_positions, window = np.int64(batch.positions[row]) + 1, model.windows[layer]
+    hidden = max(0, n_positions - window) if window > 0 else 0
+    skip = hidden % BLOCK_POSITIONS  # blocks that are hidden as a whole are not even looked up
+    extras = model.attention_extras[layer, head]
     call_attention(
         model.attention,
         buffers.qkv.ctypes.data + row * buffers.qkv.strides[0] + head * group * dim * 4,
-        batch.tables.ctypes.data + batch.slots[row] * batch.tables.strides[0],
-        np.int64(batch.positions[row]) + 1,
+        batch.tables.ctypes.data + batch.slots[row] * batch.tables.strides[0] + (hidden - skip) // 4,
+        skip,
+        n_positions - (hidden - skip),
         base + head * dim * BLOCK_POSITIONS * cache.key_bytes,
         base + cache.values_offset + head * dim * BLOCK_POSITIONS * 2,
         cache.block_bytes,
+        extras.ctypes.data,
         scratch,
         out.ctypes.data + out_row * out.strides[0] + head * group * dim * 4,
     )
@@ -314,19 +348,55 @@ def gather(buffers: Buffers, rows: Any, n: int, team: Team, phase: int) -> None:
 
 @njit(**INNER)
 def multiply_and_add(
-    matrix: Matrix, x: Activations, residual: Any, product: Any, n: int, team: Team, phase: int, scratch: int
-) -> None:
-    """residual[:n] += x[:n] . matrix, by way of `product`."""
-    n_units, size = _n_units(matrix, n), _unit_size(matrix, n)
+    model: Model, matrix: Matrix, bias: Any, post_norm: Any, x: Activations, residual: Any, product: Any,
+    n: int, team: Team, phase: int, scratch: int,
+) -> None:  # fmt: skip
+    """product[:n] = x[:n] . matrix + bias; residual += it, unless a norm comes first: `add_normalised`."""
+    n_units, size, scale = _n_units(matrix, n), _unit_size(matrix, n), np.float32(model.residual_scale)
     unit = claim(team, phase, n_units)
     while unit < n_units:
         _multiply(matrix, unit, x, n, product, 0, scratch)
+        start, stop = unit * size, min((unit + 1) * size, matrix.n_rows)
         for i in range(n):
-            for r in range(unit * size, min((unit + 1) * size, matrix.n_rows)):
-                residual[i, r] += product[i, r]
+            if bias.size > 0:
+                for r in range(start, stop):
+                    product[i, r] += bias[r]
+            if post_norm.size == 0:
+                for r in range(start, stop):
+                    residual[i, r] += scale * product[i, r]
         finish(team, phase)
         unit = claim(team, phase, n_units)
     settle(team, phase, n_units)
+
+
+@njit(**INNER)
+def add_normalised(
+    model: Model, product: Any, post_norm: Any, residual: Any, n: int, team: Team, phase: int
+) -> None:
+    """residual[:n] += rms_norm(product[:n]), where there is a norm after what was computed."""
+    size = _unit_tokens(n)
+    n_units = _units(n, size) if post_norm.size > 0 else 0
+    scale = np.float32(model.residual_scale)
+    unit = claim(team, phase, n_units)
+    while unit < n_units:
+        for i in range(unit * size, min(n, (unit + 1) * size)):
+            rms_norm(product[i], post_norm, model.dim, model.rms_eps, product[i])
+            for c in range(model.dim):
+                residual[i, c] += scale * product[i, c]
+        finish(team, phase)
+        unit = claim(team, phase, n_units)
+    settle(team, phase, n_units)
+
+
+@njit(**INNER)
+def _gate(model: Model, gate: int, up: int, n: int) -> None:
+    """gate = activation(gate) * up, for n float32 at two addresses."""
+    if model.activation == SILU:
+        swiglu(gate, up, n)
+    elif model.activation == GELU:
+        geglu(gate, up, n)
+    else:
+        clamped_swiglu(gate, up, n)
 
 
 @njit(**INNER)
@@ -334,7 +404,7 @@ def multiply_gate_up(
     model: Model, layer: int, buffers: Buffers, batch: Batch, rows: Any, n: int, team: Team, phase: int,
     scratch: int,
 ) -> None:  # fmt: skip
-    """gate = silu(normed . gate matrix) * (normed . up matrix), as integers too."""
+    """gate = activation(normed . gate matrix) * (normed . up matrix), as integers too."""
     gate, up = matrix(model, layer, GATE), matrix(model, layer, UP)
     out, size, n_units = buffers.gate, _unit_size(gate, n), _n_units(gate, n)
     unit = claim(team, phase, n_units)
@@ -345,7 +415,7 @@ def multiply_gate_up(
         width = min(size, model.hidden_dim - start)
         for i in range(n):
             offset = i * out.values.strides[0] + start * 4
-            swiglu(out.values.ctypes.data + offset, buffers.up.ctypes.data + offset, width)
+            _gate(model, out.values.ctypes.data + offset, buffers.up.ctypes.data + offset, width)
             _quantize(out, i, start, width, batch, rows[i], _fault(layer, DOWN))
         finish(team, phase)
         unit = claim(team, phase, n_units)
@@ -354,11 +424,20 @@ def multiply_gate_up(
 
 @njit(**INNER)
 def multiply_head(model: Model, buffers: Buffers, n: int, team: Team, phase: int, scratch: int) -> None:
-    """logits = head_in . head."""
-    n_units = _n_units(model.head, n)
+    """logits = head_in . head, scaled and capped."""
+    n_units, size = _n_units(model.head, n), _unit_size(model.head, n)
+    scale, cap = np.float32(model.logit_scale), np.float32(model.final_softcap)
     unit = claim(team, phase, n_units)
     while unit < n_units:
         _multiply(model.head, unit, buffers.head_in, n, buffers.logits, 0, scratch)
+        start, stop = unit * size, min((unit + 1) * size, model.head.n_rows)
+        for i in range(n):
+            if scale != 1.0:
+                for r in range(start, stop):
+                    buffers.logits[i, r] *= scale
+            if cap > 0.0:
+                at = buffers.logits.ctypes.data + i * buffers.logits.strides[0] + start * 4
+                softcap(at, stop - start, cap)
         finish(team, phase)
         unit = claim(team, phase, n_units)
     settle(team, phase, n_units)

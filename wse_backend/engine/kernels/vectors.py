@@ -98,6 +98,11 @@ def maximum(b: Builder, x: Value, y: Value) -> Value:
     return b.select(b.fcmp_ordered(">", x, y), x, y)
 
 
+def minimum(b: Builder, x: Value, y: Value) -> Value:
+    """Return the lane-wise minimum (neither side is NaN)."""
+    return b.select(b.fcmp_ordered("<", x, y), x, y)
+
+
 def widen_bytes(b: Builder, bytes_: Value, *, signed: bool = False) -> Value:
     """Convert 16 small integers to float32."""
     if signed:

