@@ -40,7 +40,8 @@ class Outcome:
 
     value: the plain value that came back, parsed outside the child. mutated: the input was changed.
 
-    error: exception type, or how the process died. line: line of the submission that raised, 0 when unknown.
+    error: exception type, or how the process died. line: line of the submission that raised, or of the
+    `return` that gave the value; 0 when unknown.
     detail: e.g. the key a KeyError names. steps: counted operations, or the budget of an overrun.
     """
 
@@ -205,6 +206,9 @@ class Challenge:
     plan(seed): the families of each check, by check name. settle(verdicts): marks excused faults and
     returns a cap for the checks that must not pay in full.
 
+    fields: for what a fault can be about, the key of the returned dict that is wrong; so the report names the
+    line in which it was made.
+
     Tasks of an imported pack have no folder of their own: test is the source of a `check(candidate)` that
     decides alone, preamble what must stand before the submission, and texts holds "brief" and "baseline".
     """
@@ -221,6 +225,7 @@ class Challenge:
     test: str = ""
     preamble: str = ""
     texts: Mapping[str, str] = field(default_factory=dict, hash=False)
+    fields: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @cached_property
     def brief(self) -> str:

@@ -58,7 +58,8 @@ def _check(check: CheckResult) -> str:
 
 
 def _case(case: CaseResult) -> str:
-    rows = (("Input", case.input), ("Got", case.got), ("Expected", case.expected))
+    line = f"{case.line} of the submission" if case.line else ""
+    rows = (("Input", case.input), ("Got", case.got), ("Expected", case.expected), ("Line", line))
     body = "".join(f"<dt>{name}</dt><dd><code>{escape(text)}</code></dd>" for name, text in rows if text)
     return f"<h3>{escape(case.name)} ({escape(case.status)})</h3><dl>{body}</dl>"
 

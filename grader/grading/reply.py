@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from grader.grading.challenge import DEFAULT_SEED, Challenge
-from grader.grading.grade import grade, refused
+from grader.grading.grade import grade
+from grader.grading.refusals import refused
 from grader.grading.registry import DEFAULT_CHALLENGE
 from grader.grading.registry import challenge as find_challenge
 from grader.grading.report import Report

@@ -23,6 +23,7 @@ class CaseResult:
 
     status: "passed", "failed", or "excused" when another check already charges that bug.
     input, got, expected: text, shortened to fit a screen; empty for a case that passed.
+    line: line of the submission that raised the exception or made the wrong value; 0 when nobody can tell.
     """
 
     name: str
@@ -31,6 +32,7 @@ class CaseResult:
     input: str = ""
     got: str = ""
     expected: str = ""
+    line: int = 0
 
 
 @dataclass(frozen=True)

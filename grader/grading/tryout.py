@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from grader.grading.challenge import Call, Challenge, Outcome
-from grader.grading.grade import why_not_run
+from grader.grading.refusals import why_not_run
 from grader.sandbox.judge.sandbox import Sandbox, default_sandbox
 
 MAX_INPUT_CHARS = 50_000

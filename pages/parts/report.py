@@ -116,6 +116,8 @@ def show_check(check: Mapping[str, Any]) -> None:
         with st.expander(f"See {count(len(failed), 'failing case')}", type="compact"):
             for case in failed:
                 lines = [("input", case["input"]), ("got", case["got"]), ("expected", case["expected"])]
+                if case.get("line"):
+                    lines.append(("line", str(case["line"])))
                 text = "\n".join(f"{label + ':':10}{value}" for label, value in lines if value)
                 st.caption(as_plain(title_of(case["name"])))
                 st.code(text, language=None, wrap_lines=True)

@@ -370,4 +370,9 @@ CHALLENGE = Challenge(
     folder=Path(__file__).parent,
     reference=calculate_user_metrics,
     settle=settle,
+    fields={
+        **{name: name for name in FIELDS},
+        **dict.fromkeys((judging.SCORE, "order", "length", "fields", "healthy", "top"), judging.PERFORMERS),
+        **dict.fromkeys(("count", "agreement"), judging.COUNT),
+    },
 )

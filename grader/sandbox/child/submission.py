@@ -19,11 +19,11 @@ from types import CodeType, ModuleType, TracebackType
 from typing import Any, NoReturn
 
 from grader.sandbox import wire
-from grader.sandbox.child import guarded_builtins, work_counter
+from grader.sandbox.child import guarded_builtins, origins, work_counter
 from grader.sandbox.child.guarded_builtins import SUBMISSION
 from grader.sandbox.isolation.measures import isolate_child
 from grader.sandbox.policy import static_check, syntax
-from grader.sandbox.policy.names import OWN, SCAN, TICK, TYPE, VARS
+from grader.sandbox.policy.names import OWN, RETURN, SCAN, TICK, TYPE, VARS
 
 RECURSION_LIMIT = 1000
 CHECK = "check"
@@ -66,6 +66,7 @@ class _SubmissionProcess:
         self.modules = modules
         self.left = int(header["output_bytes"])
         self.result_bytes = int(header["limits"]["result_bytes"])
+        self.return_line = 0
 
     def send(self, message: dict[str, Any]) -> None:
         """One line to the judge; past the output limit only the fact that there was too much."""
@@ -120,6 +121,7 @@ class _SubmissionProcess:
             self.send({"policy": self.findings(tree, found)})
             if found.refused or not self.defines_function(tree):
                 return None
+            self.find_origins(tree)
             counted = any(line[:1] == b"#" for line in self.calls)
             return _Program(
                 _compile(work_counter.prepare(_without(tree, found.unused))),
@@ -132,6 +134,19 @@ class _SubmissionProcess:
         except (ValueError, RecursionError, MemoryError, OverflowError):
             self.send({"syntax": {"line": 0}})
         return None
+
+    def find_origins(self, tree: ast.Module) -> None:
+        """Say where the fields of each returned value are made, and let each `return` say its line."""
+        function = origins.function_of(tree, self.header["function"])
+        if function is not None:
+            found = origins.find_origins(function, self.header["fields"])
+            self.send({"origins": {str(line): fields for line, fields in found.items()}})
+            origins.mark_returns(function)
+
+    def returned(self, value: Any, line: int) -> Any:
+        """Stands in every `return` of the function: remembers its line."""
+        self.return_line = line
+        return value
 
     def findings(self, tree: ast.Module, found: static_check.PolicyFindings) -> dict[str, Any]:
         """What the policy says, as plain data."""
@@ -191,7 +206,7 @@ class _SubmissionProcess:
         reduced = (
             guarded_builtins.make_builtins(self.modules) if self.header["guard"] else dict(vars(builtins))
         )
-        space["__builtins__"] = {**reduced, **_GUARDS, **extra}
+        space["__builtins__"] = {**reduced, **_GUARDS, RETURN: self.returned, **extra}
         sys.modules[SUBMISSION] = module
         problem = None
         try:
@@ -214,12 +229,14 @@ class _SubmissionProcess:
         args = wire.from_json(text)
         before = wire.fingerprint(args)
         answer: dict[str, Any] = {"call": index}
+        self.return_line = 0
         try:
             value = function(*args)
         except BaseException as exc:
             answer["error"] = describe_error(exc)
         else:
             self.put(answer, "value", value)
+            answer["made"] = self.return_line
         if counter is not None:
             answer["steps"] = counter.steps
         if wire.fingerprint(args) != before:

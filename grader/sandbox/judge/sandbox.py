@@ -7,7 +7,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -33,6 +33,7 @@ class SandboxRun:
     """What a submission did, as far as it got.
 
     stopped: why the calls were not (all) made: "", "syntax", "refused", "undefined", "load", or "limit".
+    origins: for the line of each `return`, the lines in which the fields of its value are made.
     """
 
     outcomes: list[Outcome]
@@ -42,6 +43,7 @@ class SandboxRun:
     findings: list[tuple[int, str]] = field(default_factory=list)
     notes: list[tuple[int, str]] = field(default_factory=list)
     problem: dict[str, Any] | None = None
+    origins: dict[int, dict[str, int]] = field(default_factory=dict)
     cpu_s: float = 0.0
     wall_s: float = 0.0
 
@@ -77,11 +79,13 @@ class Sandbox:
         guard: bool = True,
         check: str | None = None,
         wall_s: float | None = None,
+        fields: Collection[str] = (),
     ) -> SandboxRun:
         """Load the source and make the calls, in order, each with its group's name.
 
         policy=False skips the static look and guard=False the reduced built-ins, for tests of what stands
         behind them. check: source of a HumanEval-style `check(candidate)` that is run instead of the calls.
+        fields: keys of the returned dict whose origins are looked for.
         wall_s: for this run instead of the limits'. Raises SandboxUnavailable or SandboxFailed.
         """
         header = {
@@ -93,6 +97,7 @@ class Sandbox:
             "policy": policy,
             "guard": guard,
             "check": check,
+            "fields": list(fields),
         }
         with self._slots:
             start = time.monotonic()
@@ -262,6 +267,8 @@ class _JudgedRun:
             event = str(message["refused"])[:60]
             result.stopped = "refused"
             result.findings = [(0, f"it tried to do what a submission must not do ({event})")]
+        elif "origins" in message:
+            result.origins = {int(line): _lines(found) for line, found in message["origins"].items()}
         elif "loaded" in message:
             self.is_loaded = True
             found = message["problem"]
@@ -293,6 +300,10 @@ def _texts(value: Any) -> list[str]:
     return [str(item)[:60] for item in value if isinstance(item, str)]
 
 
+def _lines(found: dict[str, Any]) -> dict[str, int]:
+    return {str(name)[:60]: _integer(line) for name, line in found.items()}
+
+
 def _integer(value: Any) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
@@ -315,7 +326,8 @@ def _outcome(message: dict[str, Any]) -> Outcome:
             steps=counted,
         )
     value = message["plain"] if "plain" in message else _decode(message.get("value"))
-    return Outcome("value", value=value, mutated=mutated, steps=counted)
+    made = _integer(message.get("made"))
+    return Outcome("value", value=value, line=made, mutated=mutated, steps=counted)
 
 
 def _name(value: Any) -> str:

@@ -109,5 +109,5 @@ SYS_NAMES = _words(
 """What the submission's `sys` has, beside stand-ins for stdout, stderr, argv, exit and setrecursionlimit."""
 
 TICK, SCAN, VARS, TYPE = "__moa_tick__", "__moa_scan__", "__moa_vars__", "__moa_type__"
-OWN = "__moa_own__"
+OWN, RETURN = "__moa_own__", "__moa_return__"
 """Names only the instrumentation writes; the policy refuses every double-underscore name it does not know."""

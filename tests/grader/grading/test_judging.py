@@ -109,6 +109,63 @@ def test_counterexample_is_shrunk_to_the_one_user_that_matters():
     assert case.expected.startswith("average_engagement 9.66667")  # (7 * 2 + 4 * 1.5 + 90 * 0.1) / 3
 
 
+def failed_cases(report):
+    return [case for check in report.checks for case in check.cases if case.status == "failed"]
+
+
+def test_every_failed_case_shows_a_small_input_and_its_line():
+    report = grade(challenge("user_metrics").baseline)
+    cases = failed_cases(report)
+    assert len(cases) >= 15
+    assert all(case.input and case.got and case.expected for case in cases)
+    lines = challenge("user_metrics").baseline.splitlines()
+    told = {lines[case.line - 1].strip() for case in cases if case.line}
+    assert told == {
+        'login = user["last_login"]',
+        'points = user["posts"] * 2 + user["comments"] * 1.5 + user["likes"] * 0.1',
+        'user["engagement_score"] = points / user["days_active"]',
+        '"average_engagement": total / len(users),',
+        '"top_performers": active[:5],',
+    }
+
+
+TWO_RETURNS = """def calculate_user_metrics(users, start_date, end_date):
+    if not users:
+        return {"average_engagement": 0, "top_performers": [], "active_count": 0}
+    summary = {}
+    mean = len(users)
+    summary["average_engagement"] = mean
+    summary["top_performers"] = []
+    summary["active_count"] = len(users)
+    return summary
+"""
+
+
+def test_the_line_is_that_of_the_return_that_was_executed():
+    check = check_of(grade(TWO_RETURNS), "correct_average_calculation")
+    assert {case.line for case in check.cases} == {5}
+    assert "(made in line 5)" in check.message
+    order = check_of(grade(TWO_RETURNS), "correct_sorting_direction")
+    assert {case.line for case in order.cases} == {7}
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (
+            ("    mean = len(users)", "    mean = 0\n    mean += len(users)"),
+            7,
+        ),  # assigned twice: where it is used
+        (("    return summary", "    return {**summary}"), 9),  # copied: the return is all one can tell
+        (("    return summary", "    return dict(average_engagement=mean)"), 5),
+        (("    return summary", "    return dict(summary)"), 9),
+    ],
+)
+def test_a_line_is_told_only_without_doubt(change, line):
+    check = check_of(grade(TWO_RETURNS.replace(*change)), "correct_average_calculation")
+    assert {case.line for case in check.cases} == {line}
+
+
 def test_message_says_input_result_and_expectation():
     message = check_of(grade(solution("bug_nobody_divides")), "handles_empty_users_list").message
     assert "calculate_user_metrics([], '2024-03-01', '2024-09-30')" in message
