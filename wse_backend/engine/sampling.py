@@ -1,22 +1,21 @@
 """Sampling: what a request may ask for, and the choice of one token from logits."""
 
+import ctypes
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from wse_backend.engine.kernels.choose import LANES, compile_choose
 from wse_backend.errors import InvalidParams
 
-Tokens = npt.NDArray[np.intp]
-Weights = npt.NDArray[np.float64]
+_FLOATS, _INTEGERS = ctypes.POINTER(ctypes.c_float), ctypes.POINTER(ctypes.c_int32)
 
 STOP_LIMIT = 16
 STOP_LENGTH_LIMIT = 256
-# Tokens less likely than e**-25 of the most likely one are left out: all 150,000 of them together weigh
-# below 3e-6, far less than the rounding of the float32 logits already moves.
-NEGLIGIBLE = 25.0
 
 
 @dataclass(frozen=True)
@@ -103,49 +102,39 @@ class Sampler:
         self._params = params
         self._constraint = constraint
         self._random = np.random.Generator(np.random.PCG64(params.seed))
+        self._choose_token = _compiled()
+        self._scratch: tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]] | None = None
 
     def choose(self, logits: npt.NDArray[np.float32]) -> int:
-        """Return the next token id for `logits`, float32 (vocab_size,); a constraint changes them in place.
+        """Return the next token id for `logits`, float32 (vocab_size,), which a constraint changes in place.
 
         Temperature first, then top-k, then top-p over what is left; equal logits rank by token id.
+        Raises FloatingPointError when the logits are no numbers.
         """
-        if self._constraint is None:
-            return self._choose(logits)
-        self._constraint.restrict(logits)
+        if self._constraint is not None:
+            self._constraint.restrict(logits)
         token = self._choose(logits)
-        self._constraint.accept(token)
+        if self._constraint is not None:
+            self._constraint.accept(token)
         return token
 
     def _choose(self, logits: npt.NDArray[np.float32]) -> int:
         params = self._params
-        if params.temperature == 0:
-            return int(np.argmax(logits))
-        draw = self._random.random()
-        top = float(logits.max())
-        tokens = np.flatnonzero(logits >= np.float32(top - NEGLIGIBLE * params.temperature))
-        weights = np.exp((logits[tokens].astype(np.float64) - top) / params.temperature)
-        if 0 < params.top_k < tokens.size or params.top_p < 1:
-            tokens, weights = _nucleus(tokens, weights, params.top_k or tokens.size, params.top_p)
-        cumulative = np.cumsum(weights)
-        chosen = int(np.searchsorted(cumulative, draw * cumulative[-1], side="right"))
-        return int(tokens[min(chosen, tokens.size - 1)])
+        if self._scratch is None or len(self._scratch[0]) < logits.size + LANES:
+            size = logits.size + LANES
+            self._scratch = np.empty(size, np.int32), np.empty(size, np.float32)
+        draw = self._random.random() if params.temperature else 0.0
+        tokens, weights = self._scratch
+        token = self._choose_token(
+            logits.ctypes.data_as(_FLOATS), logits.size, params.temperature, params.top_k, params.top_p, draw,
+            tokens.ctypes.data_as(_INTEGERS), weights.ctypes.data_as(_FLOATS),
+        )  # fmt: skip
+        if token < 0:
+            raise FloatingPointError("the logits are NaN or infinite")
+        return int(token)
 
 
-def _nucleus(tokens: Tokens, weights: Weights, top_k: int, top_p: float) -> tuple[Tokens, Weights]:
-    """Keep the `top_k` heaviest, of those the fewest that reach `top_p` of their weight, heaviest first.
-
-    Sorting 50,000 tokens takes milliseconds, and nearly always a handful decides: only tokens above a
-    threshold are sorted, and the threshold is lowered until they are enough.
-    """
-    total = float(weights.sum())
-    for threshold in (1e-2, 1e-4, 0.0):
-        heavy = np.flatnonzero(weights > threshold)
-        if heavy.size >= min(top_k, tokens.size) or (
-            top_k >= tokens.size and weights[heavy].sum() > top_p * total
-        ):
-            break
-    order = heavy[np.argsort(-weights[heavy], kind="stable")][:top_k]
-    cumulative = np.cumsum(weights[order])
-    whole = total if top_k >= tokens.size else float(cumulative[-1])
-    order = order[: int(np.searchsorted(cumulative, top_p * whole)) + 1]  # the one that reaches it is kept
-    return tokens[order], weights[order]
+@cache
+def _compiled() -> Any:
+    """The kernel as a C function, compiled or read from the disk at its first use."""
+    return compile_choose().ctypes

@@ -343,7 +343,12 @@ class Scheduler:
             request.n_computed += 1
             phase.tokens += 1
             self._publish(request)
-            if not self._append(request, request.sampler.choose(logits)):
+            try:
+                token = request.sampler.choose(logits)
+            except FloatingPointError:
+                self._fail(request, NotFinite(self.name, "sampling"))
+                break
+            if not self._append(request, token):
                 break
 
     def _publish(self, request: Request) -> None:

@@ -104,3 +104,13 @@ def _by_sorting_everything(params: SamplingParams, logits: np.ndarray) -> int:
 def test_any_logits_and_parameters_choose_a_token(logits, temperature, top_p, top_k, seed) -> None:
     params = SamplingParams(temperature=temperature, top_p=top_p, top_k=top_k, seed=seed)
     assert 0 <= Sampler(params).choose(logits) < logits.size
+
+
+@pytest.mark.parametrize("where", [0, 17, 49])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize("temperature", [0, 1])
+def test_logits_that_are_no_numbers_choose_nothing(where: int, value: float, temperature: float) -> None:
+    logits = np.zeros(50, np.float32)
+    logits[where] = value
+    with pytest.raises(FloatingPointError):
+        Sampler(SamplingParams(temperature=temperature, seed=1)).choose(logits)
