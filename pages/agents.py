@@ -5,12 +5,15 @@ from typing import Any
 import streamlit as st
 
 from moa_core import ConfigError, MoAConfig
+from moa_core.config.sampling import EFFORTS
 from moa_core.config.values import MAX_CYCLES, MAX_TEMPERATURE
+from moa_core.strategies import all_strategies
 from pages.parts import backend
 from pages.parts.layout import page_body, row
 from pages.parts.plan_table import show_plan
 from pages.parts.session import init_session
 from pages.state.draft import AgentDraft, LayerDraft
+from pages.state.model_choice import ModelChoice
 from pages.state.text import as_plain, capitalised
 from wse_backend.models import DEFAULT_MODEL
 
@@ -21,7 +24,7 @@ PROMPT_HELP = (
     "What the model is told before the question. `{helper_response}` stands for the answers of the layer "
     "before; without it they are appended."
 )
-Choices = dict[str, backend.ModelChoice]
+Choices = dict[str, ModelChoice]
 MENU = {
     "duplicate": ":material/content_copy: Duplicate",
     "back": ":material/arrow_back: Move back",
@@ -89,6 +92,14 @@ def cycles_key() -> str:
 
 def store_cycles() -> None:
     draft.cycles = st.session_state[cycles_key()]
+
+
+def store_strategy() -> None:
+    draft.use_strategy(st.session_state[f"agents_strategy_{draft.version}"])
+
+
+def store_option(name: str) -> None:
+    draft.set_option(name, st.session_state[f"agents_option_{draft.version}_{name}"])
 
 
 def load(config: MoAConfig) -> None:
@@ -167,9 +178,18 @@ def draw_prompt_and_limits(agent: AgentDraft) -> None:
             max(MAX_TOKENS_LIMIT, agent.max_tokens),
             agent.max_tokens,
             step=32,
-            help="The most tokens it may write.",
+            help="The most tokens it may answer with. Thinking has a budget of its own.",
             **wiring(agent, "max_tokens"),
         )
+    st.selectbox(
+        "Thinking before the answer",
+        EFFORTS,
+        index=None if agent.reasoning_effort is None else EFFORTS.index(agent.reasoning_effort),
+        placeholder="As the model does by itself",
+        format_func=str.capitalize,
+        help="For models that reason. A server that does not take it answers without, and the run says so.",
+        **wiring(agent, "reasoning_effort"),
+    )
 
 
 def draw_agent(agent: AgentDraft, choices: Choices) -> None:
@@ -252,6 +272,38 @@ def draw_toolbar(config: MoAConfig | None) -> None:
             st.button("Replace it", key="agents_reset", on_click=reset)
 
 
+def draw_strategy() -> None:
+    """How the answer comes about, and the numbers that this way takes."""
+    strategies = all_strategies()
+    chosen = strategies.get(draft.base.strategy)
+    with row(vertical_alignment="bottom"):
+        st.selectbox(
+            "Strategy",
+            list(strategies),
+            index=None if chosen is None else list(strategies).index(chosen.name),
+            placeholder=f"{draft.base.strategy} (unknown)",
+            format_func=lambda name: strategies[name].title,
+            key=f"agents_strategy_{draft.version}",
+            on_change=store_strategy,
+            width=260,
+            help="How the answer is made of the agents' calls.",
+        )
+        for name, rule in (chosen.options if chosen else {}).items():
+            st.number_input(
+                capitalised(rule.description),
+                rule.low,
+                rule.high,
+                min(rule.high, max(rule.low, int(draft.base.options.get(name, rule.default)))),
+                key=f"agents_option_{draft.version}_{name}",
+                on_change=store_option,
+                args=(name,),
+                width=150,
+            )
+    if chosen is not None:
+        where = " It works in a challenge, where answers can be tried." if chosen.needs_checker else ""
+        st.caption(f"{as_plain(chosen.description)}{where}")
+
+
 def draw_model_suggestions(config: MoAConfig, choices: Choices) -> None:
     """Models that nobody here has, and what they could be replaced by."""
     suggestions = config.suggest_models(choices)
@@ -260,6 +312,7 @@ def draw_model_suggestions(config: MoAConfig, choices: Choices) -> None:
     mapping = {s.model: s.replacement or DEFAULT_MODEL for s in suggestions}
     lines = [
         f"- {as_plain(s.model)} ({as_plain(', '.join(s.agents))}): could be {as_plain(mapping[s.model])}"
+        + (f", {as_plain(s.reason)}" if s.replacement else "")
         for s in suggestions
     ]
     st.warning("\n".join(lines), title="Models that are not available here", icon=":material/help:")
@@ -284,6 +337,7 @@ with page_body():
         problem = exc
 
     draw_toolbar(config)
+    draw_strategy()
     if import_problem := st.session_state.get("agents_import_problem"):
         st.error(
             f"{as_plain(capitalised(str(import_problem)))}\n\n"

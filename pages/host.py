@@ -27,6 +27,7 @@ from pages.parts.host.controls import (
 )
 from pages.parts.host.entries import draw_participants, draw_submissions
 from pages.parts.host.final import draw_final
+from pages.parts.host.servers import draw_servers
 from pages.parts.layout import page_body, row
 from pages.parts.session import init_session
 from pages.state.text import as_plain, capitalised
@@ -201,6 +202,7 @@ def draw_desk() -> None:
         draw_round(found)
     new_round_form(is_expanded=not rounds)
     draw_restore()
+    draw_servers()
 
 
 with page_body():

@@ -236,7 +236,7 @@ def _made(make: Callable[[], Sequence[Provider]]) -> Sequence[Provider]:
 
 
 def dollars(calls: Sequence[CallRecord], prices: Mapping[str, Price]) -> float | None:
-    """What the calls cost: without a price nothing in this process, and an unknown sum elsewhere."""
+    """What the calls cost: at the given price, else as the server told; nothing in this process."""
     total = 0.0
     for call in calls:
         price = prices.get(call.model)
@@ -245,6 +245,8 @@ def dollars(calls: Sequence[CallRecord], prices: Mapping[str, Price]) -> float |
                 call.completion_tokens or 0
             ) * price.completion
             total += tokens / MILLION
+        elif call.cost_usd is not None:
+            total += call.cost_usd
         elif call.provider not in ("", "wafer"):
             return None
     return total

@@ -91,8 +91,8 @@ class OpenAICompatible:
 
     base_url: with or without a path; without one, `/v1` is meant. name: what agents and messages call it;
     None: after its host. limiters: who shares the queue of this key (default: everyone in this process).
-    context_tokens: the context of models whose server does not tell it. service_tier, prompt_cache_key: sent
-    with every request, to servers that know them.
+    context_tokens: the context of models whose server does not tell it, by model or one for all.
+    service_tier, prompt_cache_key: sent with every request, to servers that know them.
     `async with provider:` keeps its connections over several runs; without it each run opens and closes its
     own.
     """
@@ -105,13 +105,14 @@ class OpenAICompatible:
         timeouts: Timeouts | None = None,
         retry: RetryPolicy | None = None,
         limiters: Limiters | None = None,
-        context_tokens: Mapping[str, int] | None = None,
+        context_tokens: Mapping[str, int] | int | None = None,
         service_tier: str | None = None,
         prompt_cache_key: str | None = None,
     ) -> None:
         self.base_url = _checked_url(base_url)
         self.name = name or name_of_server(self.base_url)
         self.notices: dict[str, str] = {}  # by model: what the server announces about its end
+        self._asked: dict[str, None] = {}
         wishes = {"service_tier": service_tier, "prompt_cache_key": prompt_cache_key}
         self._extra_fields = {field: value for field, value in wishes.items() if value}
         self._chat_url = httpx.URL(f"{self.base_url}/chat/completions")
@@ -119,7 +120,7 @@ class OpenAICompatible:
         self.retry = retry or RetryPolicy()
         self._key = _Secret(_checked_key(api_key))
         self._limiters = limiters or SHARED_LIMITERS
-        self._context_tokens = dict(context_tokens or {})
+        self._context_tokens = context_tokens
         self._infos: dict[str, ModelInfo] = {}
         self._ask_infos_at = 0.0  # monotonic seconds; infinity once they are known
         self._refused: dict[str, set[str]] = {}  # fields that the server refuses, by model
@@ -194,7 +195,9 @@ class OpenAICompatible:
                 async with asyncio.timeout(INFO_TIMEOUT_S), self.session() as client:
                     await self._list_models(client)
         info = self._infos.get(model)
-        n_ctx = self._context_tokens.get(model) or (info.n_ctx if info else None)
+        given = self._context_tokens
+        known = given.get(model) if isinstance(given, Mapping) else given
+        n_ctx = known or (info.n_ctx if info else None)
         return Context(n_ctx, False, estimate_tokens, info, takes_effort=True)
 
     async def stream(self, request: CallRequest) -> AsyncGenerator[Delta, None]:
@@ -278,6 +281,7 @@ class OpenAICompatible:
     async def _check(self, response: httpx.Response, model: str) -> None:
         """Learn from the headers; raise for every status but 200."""
         self._limiter(model).learn(response.headers)
+        self._asked[model] = None
         if (notice := deprecation_notice(model, response.headers)) is not None:
             self.notices[model] = notice
         if response.status_code != 200:
@@ -359,6 +363,11 @@ class OpenAICompatible:
         longest = info.max_output_tokens if info and info.max_output_tokens else None
         wanted = request.max_tokens + request.thinking_tokens
         return wanted if longest is None else max(request.max_tokens, min(wanted, longest))
+
+    @property
+    def asked_models(self) -> tuple[str, ...]:
+        """The models that this provider has asked since it was made."""
+        return tuple(self._asked)
 
     def allowances(self, model: str) -> list[RateWindow]:
         """What the server last said is left of the key's allowances for `model`."""

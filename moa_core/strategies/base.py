@@ -35,6 +35,11 @@ class Strategy:
     options: Mapping[str, Option] = field(default_factory=dict, hash=False)
     needs_checker: bool = False
 
+    @property
+    def title(self) -> str:
+        """What people call it: "Best of n"."""
+        return self.name.replace("-", " ").capitalize()
+
 
 def option(config: MoAConfig, options: Mapping[str, Option], name: str) -> int:
     """The configured value of an option, or its default. Raises ConfigError when it is out of range."""

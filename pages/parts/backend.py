@@ -11,28 +11,15 @@ import streamlit as st
 from moa_core import Agent, Layer, MoAConfig
 from moa_core.errors import MoAError
 from moa_core.providers import OpenAICompatible, Wafer
-from pages.parts.settings import secret
+from moa_core.providers.model_info import ModelInfo
+from pages.parts.settings import OWN_KEY, listed_servers, secret
+from pages.state.model_choice import HERE, ModelChoice, server_choices, server_of
+from pages.state.servers import ServerSetting, configured_servers
 from pages.state.text import count, size
 from wse_backend import EnginePool
 from wse_backend import models as model_files
 
-CEREBRAS_URL = "https://api.cerebras.ai/v1"
-CLOUD_NAME = "cerebras"
 LISTING_TTL_S = 120
-
-
-@dataclass(frozen=True)
-class ModelChoice:
-    """A model in a picker. where: "in-process", "cloud", or "" when nobody here has it."""
-
-    name: str
-    where: str
-    note: str
-
-    @property
-    def label(self) -> str:
-        """The picker's line: the name, and what choosing it costs."""
-        return f"{self.name} ({self.note})" if self.note else self.name
 
 
 @dataclass
@@ -101,35 +88,64 @@ def _wafer() -> Wafer:
     return Wafer(engine_pool())
 
 
-@st.cache_resource(show_spinner=False, max_entries=4)
-def _cloud(base_url: str, api_key: str) -> OpenAICompatible:
-    return OpenAICompatible(base_url=base_url, api_key=api_key, name=CLOUD_NAME)
+@st.cache_resource(show_spinner=False, max_entries=64)
+def _connected(
+    name: str, base_url: str, api_key: str, service_tier: str, prompt_cache_key: str, context_tokens: int
+) -> OpenAICompatible:
+    """One provider per server and key: it remembers what its server takes and what is left of the key."""
+    return OpenAICompatible(
+        base_url,
+        api_key,
+        name,
+        context_tokens=context_tokens or None,
+        service_tier=service_tier,
+        prompt_cache_key=prompt_cache_key,
+    )
+
+
+def servers() -> list[ServerSetting]:
+    """The model servers that the app's settings name. Raises ConfigError for one that cannot be used."""
+    return configured_servers(secret, listed_servers(), st.session_state.get(OWN_KEY))
+
+
+def connected(server: ServerSetting) -> OpenAICompatible:
+    """The provider for a server."""
+    return _connected(
+        server.name,
+        server.base_url,
+        server.api_key,
+        server.service_tier,
+        server.prompt_cache_key,
+        server.context_tokens,
+    )
 
 
 def cloud() -> OpenAICompatible | None:
-    """The cloud provider, when a key is configured."""
-    key = secret("CEREBRAS_API_KEY")
-    return _cloud(secret("CEREBRAS_BASE_URL") or CEREBRAS_URL, key) if key else None
+    """The first server beside this process, None when no key and no address is configured."""
+    online = servers()
+    return connected(online[0]) if online else None
 
 
 def providers() -> list[Wafer | OpenAICompatible]:
-    """The providers of a run, in the order in which they are asked for a model."""
-    online = cloud()
-    return [_wafer(), online] if online else [_wafer()]
+    """The providers of a run, in the order in which they are asked for a model. Raises ConfigError."""
+    return [_wafer(), *(connected(server) for server in servers())]
 
 
 def routed(config: MoAConfig) -> MoAConfig:
     """`config` with a provider for every agent that names none: models that are here run here, others there.
 
-    So a run asks nobody for a list of models first, and what is wrong with the cloud is said as it is.
+    So a run asks nobody for a list of models first, and what is wrong with a server is said as it is.
     """
-    if cloud() is None:
+    online = servers()
+    if not online:
         return config
     here = set(model_files.available())
+    # With one server there is no choice; with several, what they listed lately decides.
+    lists = {each.name: list(_listing(each)[0]) if len(online) > 1 else [] for each in online}
 
     def placed(agent: Agent) -> Agent:
-        provider = agent.provider or (_wafer().name if agent.model in here else CLOUD_NAME)
-        return replace(agent, provider=provider)
+        there = _wafer().name if agent.model in here else server_of(agent.model, lists)
+        return replace(agent, provider=agent.provider or there)
 
     return replace(
         config,
@@ -145,11 +161,11 @@ def in_process_models() -> list[ModelChoice]:
     for name in model_files.available():
         card = model_files.CARDS.get(name)
         if card is None:
-            choices.append(ModelChoice(name, "in-process", "own file"))
+            choices.append(ModelChoice(name, HERE, "own file"))
         else:
             here = "" if model_files.is_downloaded(name) else f"{size(card.size_bytes)} download, "
             terms = "" if card.licence == "Apache-2.0" else f", {card.licence}"
-            choices.append(ModelChoice(name, "in-process", f"{here}{card.ram_note} of memory{terms}"))
+            choices.append(ModelChoice(name, HERE, f"{here}{card.ram_note} of memory{terms}"))
     return choices
 
 
@@ -159,33 +175,63 @@ def is_in_process(model: str) -> bool:
 
 
 def cloud_models() -> tuple[list[ModelChoice], str | None]:
-    """The cloud's models as it lists them now, and why there are none if it did not answer."""
-    if cloud() is None:
-        return [], None
-    names, problem = _listed(secret("CEREBRAS_BASE_URL") or CEREBRAS_URL, hash(secret("CEREBRAS_API_KEY")))
-    return [ModelChoice(name, "cloud", "Cerebras cloud") for name in names], problem
-
-
-@st.cache_data(ttl=LISTING_TTL_S, max_entries=4, show_spinner="Asking the cloud for its models")
-def _listed(base_url: str, key_hash: int) -> tuple[list[str], str | None]:
-    """The listing, or the reason for none; both are kept for a short while."""
-    del key_hash  # only part of the cache's key: another key means another listing
-    provider = cloud()
-    if provider is None:
-        return [], None
+    """The models of all servers as they list them now, and why some are missing, if they are."""
+    choices: list[ModelChoice] = []
+    problems = []
     try:
-        return sorted(asyncio.run(provider.models())), None
+        online = servers()
     except MoAError as exc:
         return [], str(exc)
+    for server in online:
+        infos, problem = _listing(server)
+        known = {choice.name for choice in choices}  # the first server that lists a model serves it
+        choices += [
+            choice for choice in server_choices(server.name, server.title, infos) if choice.name not in known
+        ]
+        problems += [problem] if problem else []
+    return choices, "\n".join(problems) or None
+
+
+def _listing(server: ServerSetting) -> tuple[dict[str, ModelInfo], str | None]:
+    return _listed(server.base_url, hash(server.api_key), connected(server))
+
+
+@st.cache_data(ttl=LISTING_TTL_S, max_entries=64, show_spinner="Asking the servers for their models")
+def _listed(
+    base_url: str, key_hash: int, _provider: OpenAICompatible
+) -> tuple[dict[str, ModelInfo], str | None]:
+    """The listing, or the reason for none; both are kept for a short while, for this address and key."""
+    try:
+        return asyncio.run(_provider.model_infos()), None
+    except MoAError as exc:
+        return {}, str(exc)
 
 
 def forget_listing() -> None:
-    """Ask the cloud again next time."""
+    """Ask the servers again next time."""
     _listed.clear()
+
+
+def host_notices() -> list[str]:
+    """What servers announced lately, and what is left of their keys' allowances: for the host.
+
+    Of the models that were asked since the app started.
+    """
+    said = []
+    for server in servers():
+        provider = connected(server)
+        said += [f"{server.title}: {notice}" for notice in provider.notices.values()]
+        for model in provider.asked_models:
+            left = [
+                f"{each.left:,.0f}{f' of {each.limit:,.0f}' if each.limit else ''} {each.label}"
+                for each in provider.allowances(model)
+            ]
+            said += [f"{server.title}, {model}: left are {', '.join(left)}"] if left else []
+    return said
 
 
 def describe(choices: list[ModelChoice]) -> str:
     """ "3 in-process models, 12 in the cloud"."""
-    n_here = sum(choice.where == "in-process" for choice in choices)
+    n_here = sum(choice.where == HERE for choice in choices)
     n_cloud = len(choices) - n_here
     return count(n_here, "in-process model") + (f", {n_cloud} in the cloud" if n_cloud else "")

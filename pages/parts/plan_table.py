@@ -9,9 +9,11 @@ from moa_core.runs.plan import Plan, plan_sync
 from pages.parts import backend
 from pages.parts.problems import Shown, show_problem
 from pages.parts.stream import load_models
+from pages.state.model_choice import dollars
 from pages.state.text import as_plain
 
 PLAN_KEY = "agents_plan"
+SOMETIMES = ("thinking_tokens", "cost_usd")  # columns that most setups leave empty
 
 _COLUMNS = {
     "layer": st.column_config.TextColumn("Layer", width="small"),
@@ -20,9 +22,13 @@ _COLUMNS = {
     "prompt_tokens": st.column_config.NumberColumn("Prompt", help="Prompt and question", format="localized"),
     "helper_tokens": st.column_config.NumberColumn("Earlier answers", help="At most", format="localized"),
     "max_tokens": st.column_config.NumberColumn("Own answer", help="At most", format="localized"),
+    "thinking_tokens": st.column_config.NumberColumn(
+        "Thinking", help="What it may think before its answer", format="localized"
+    ),
     "total_tokens": st.column_config.NumberColumn("In all", format="localized"),
     "n_ctx": st.column_config.NumberColumn("Context", help="What the model holds", format="localized"),
     "fits": st.column_config.CheckboxColumn("Fits"),
+    "cost_usd": st.column_config.NumberColumn("Cost", help="US dollars, at most", format="$%.6f"),
 }
 
 
@@ -53,16 +59,18 @@ def draw_plan(plan: Plan, question: str) -> None:
     table["layer"] = [
         "Summarizer" if call.role == "summarizer" else f"Layer {call.layer}" for call in plan.calls
     ]
+    known = [name for name in SOMETIMES if table[name].fillna(0).any()]
     st.dataframe(
         table,
         hide_index=True,
-        column_order=list(_COLUMNS),
+        column_order=[name for name in _COLUMNS if name not in SOMETIMES or name in known],
         column_config=_COLUMNS,
         placeholder="–",
         alt=f"Tokens of {len(table)} calls at most, and what their models hold",
     )
     exact = "Counted by the models' own tokenizers" if table["is_exact"].all() else "Partly estimated"
-    st.caption(f"Tokens for the question “{as_plain(question)}”. {exact}.")
+    cost = "" if plan.cost_usd is None else f" This run costs at most {as_plain(dollars(plan.cost_usd))}."
+    st.caption(f"Tokens for the question “{as_plain(question)}”. {exact}.{cost}")
     try:
         plan.check()
     except Shown as exc:

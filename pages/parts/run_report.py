@@ -9,6 +9,7 @@ from pages.parts import charts
 from pages.parts.lanes import draw_lanes
 from pages.state.lanes import lanes_of
 from pages.state.measured import PhaseTotal, call_rows, measured_models, phase_total, run_totals
+from pages.state.model_choice import dollars
 from pages.state.text import as_plain, count, seconds
 from pages.state.turn import Turn
 from wse_backend import OP_GROUPS
@@ -31,14 +32,16 @@ _COLUMNS = {
     "tokens_per_s": st.column_config.NumberColumn(
         "Tokens/s", help="Tokens per second after the first token", format="%.1f"
     ),
+    "cost_usd": st.column_config.NumberColumn("Cost", help="US dollars", format="$%.6f"),
     "problem": st.column_config.TextColumn("Problem"),
 }
+COST_HELP = "At the prices that the servers list now, tokens from their cache at their own price."
 
 
 def show_totals(turn: Turn) -> None:
-    """Four numbers in a row."""
+    """Four numbers in a row, and the cost where prices are known."""
     totals = run_totals(turn.records, turn.total_s)
-    with st.grid(4, min_column_width=110):
+    with st.grid(4 if totals.cost_usd is None else 5, min_column_width=110):
         st.metric("Whole run", seconds(totals.total_s), border=True)
         first = "–" if totals.answer_after_s is None else seconds(totals.answer_after_s)
         st.metric("Answer began after", first, border=True)
@@ -46,6 +49,8 @@ def show_totals(turn: Turn) -> None:
         st.metric("Tokens written", written, border=True)
         rate = (totals.completion_tokens or 0) / totals.total_s if totals.total_s else 0.0
         st.metric("Tokens per second", f"{rate:.1f}" if rate else "–", border=True)
+        if totals.cost_usd is not None:
+            st.metric("Cost", dollars(totals.cost_usd).replace("$", r"\$"), border=True, help=COST_HELP)
 
 
 def show_calls(turn: Turn) -> None:
@@ -53,6 +58,8 @@ def show_calls(turn: Turn) -> None:
     rows = pd.DataFrame(call_rows(turn.records))
     if not any(rows["problem"]):
         rows = rows.drop(columns="problem")
+    if rows["cost_usd"].isna().all():
+        rows = rows.drop(columns="cost_usd")
     st.dataframe(
         rows,
         hide_index=True,

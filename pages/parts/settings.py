@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from collections.abc import Mapping
+from typing import Any
 
 import streamlit as st
 from streamlit.errors import StreamlitSecretNotFoundError
 
+OWN_KEY = "moa_own_key"  # a visitor's own cloud key, in this tab's session only
 PLACE = re.compile(r"at (line \d+, column \d+|end of document)")
 
 
@@ -17,6 +20,20 @@ def secret(name: str) -> str | None:
     if secrets_problem() is None and name in st.secrets:
         return str(st.secrets[name]) or None
     return os.environ.get(name) or None
+
+
+def cloud_key() -> str | None:
+    """The visitor's own key, else the app's; None when there is neither."""
+    own = st.session_state.get(OWN_KEY)
+    return own if isinstance(own, str) and own else secret("CEREBRAS_API_KEY")
+
+
+def listed_servers() -> list[Any]:
+    """The `[[servers]]` of the secrets: model servers beside those that a key or an address switches on."""
+    if secrets_problem() is None and "servers" in st.secrets:
+        found = st.secrets["servers"]
+        return [dict(item) if isinstance(item, Mapping) else item for item in found]
+    return []
 
 
 def secrets_problem() -> str | None:

@@ -44,10 +44,12 @@ class AgentDraft:
     temperature: float
     max_tokens: int
     origin: Agent
+    reasoning_effort: str | None = None
 
     def to_plain(self) -> dict[str, Any]:
         """The fields as JSON data, and the agent that they were edited from."""
-        return {name: getattr(self, name) for name in EDITED} | {"origin": self.origin.to_dict()}
+        more = {"origin": self.origin.to_dict(), "reasoning_effort": self.reasoning_effort}
+        return {name: getattr(self, name) for name in EDITED} | more
 
     def to_agent(self) -> Agent:
         """Raises ConfigError where a value is not allowed."""
@@ -58,6 +60,7 @@ class AgentDraft:
             prompt=self.prompt,
             temperature=self.temperature,
             max_tokens=self.max_tokens,
+            reasoning_effort=self.reasoning_effort,
         )
 
 
@@ -119,7 +122,16 @@ class Draft:
     def _restored(self, plain: Mapping[str, Any]) -> AgentDraft:
         shell = {"format": FORMAT, "version": VERSION, "layers": [], "summarizer": plain["origin"]}
         values = {name: kind(plain[name]) for name, kind in EDITED.items()}
-        return AgentDraft(uid=next(self._uids), origin=MoAConfig.from_json(shell).summarizer, **values)
+        origin, effort = MoAConfig.from_json(shell).summarizer, plain.get("reasoning_effort")
+        return AgentDraft(uid=next(self._uids), origin=origin, reasoning_effort=effort, **values)
+
+    def use_strategy(self, name: str) -> None:
+        """Get the answer another way; its options begin at their defaults."""
+        self.base = replace(self.base, strategy=name, options={})
+
+    def set_option(self, name: str, value: int) -> None:
+        """A number that the strategy takes."""
+        self.base = replace(self.base, options={**self.base.options, name: value})
 
     def use_model(self, model: str) -> None:
         """Give every agent this model; new ids, so that their widgets show it."""
@@ -215,7 +227,7 @@ class Draft:
 
     def _draft(self, agent: Agent) -> AgentDraft:
         values = (agent.name, agent.model, agent.prompt, agent.temperature, agent.max_tokens)
-        return AgentDraft(next(self._uids), *values, origin=agent)
+        return AgentDraft(next(self._uids), *values, origin=agent, reasoning_effort=agent.reasoning_effort)
 
     def _home(self, uid: int) -> tuple[LayerDraft, AgentDraft]:
         for layer in self.layers:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from moa_core.runs.trace import CallRecord
 
 PHASES = ("prefill", "decode")
+Number = TypeVar("Number", int, float)
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ def call_rows(records: Sequence[CallRecord]) -> list[dict[str, Any]]:
                 "first_token_s": first_s,
                 "total_s": total_s,
                 "tokens_per_s": rate,
+                "cost_usd": record.cost_usd,
                 "problem": record.error or "",
             }
         )
@@ -108,13 +110,14 @@ def call_rows(records: Sequence[CallRecord]) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class RunTotals:
-    """A run in four numbers; None where the providers did not say."""
+    """A run in a few numbers; None where the providers did not say."""
 
     total_s: float
     n_calls: int
     completion_tokens: int | None
     prompt_tokens: int | None
     answer_after_s: float | None
+    cost_usd: float | None = None
 
 
 def run_totals(records: Sequence[CallRecord], total_s: float) -> RunTotals:
@@ -126,10 +129,11 @@ def run_totals(records: Sequence[CallRecord], total_s: float) -> RunTotals:
         completion_tokens=_sum(r.completion_tokens for r in records),
         prompt_tokens=_sum(r.prompt_tokens for r in records),
         answer_after_s=final[-1].first_token_s if final else None,
+        cost_usd=_sum(r.cost_usd for r in records),
     )
 
 
-def _sum(values: Iterable[int | None]) -> int | None:
+def _sum(values: Iterable[Number | None]) -> Number | None:
     known = [value for value in values if value is not None]
     return sum(known) if known else None
 

@@ -37,6 +37,21 @@ def test_every_agent_can_be_edited(agents: App) -> None:
     assert (agent.temperature, agent.max_tokens) == (1.25, 99)
 
 
+def test_a_strategy_and_its_numbers_are_chosen(agents: App) -> None:
+    version = agents.session.draft.version
+    agents.at.selectbox(key=f"agents_strategy_{version}").set_value("best-of-n")
+    agents.run()
+    agents.at.number_input(key=f"agents_option_{version}_n").set_value(3)
+    config = agents.run().session.draft.to_config()
+    assert (config.strategy, config.options) == ("best-of-n", {"n": 3})
+    assert "a judge scores them" in agents.text
+
+
+def test_thinking_is_set_for_an_agent(agents: App) -> None:
+    agents.at.selectbox(key=f"agents_{uid(agents, 0, 0)}_reasoning_effort").set_value("low")
+    assert agents.run().session.draft.to_config().layers[0].agents[0].reasoning_effort == "low"
+
+
 def test_an_edit_outlives_a_page_change(agents: App) -> None:
     key = f"agents_{agents.session.draft.summarizer.uid}_prompt"
     agents.at.text_area(key=key).set_value("Only one sentence.")
@@ -117,7 +132,7 @@ def test_pickers_list_the_models_here_with_size_and_memory(agents: App) -> None:
 def test_with_a_key_the_clouds_models_join_the_pickers(cloud: Cloud, app: App) -> None:
     app.open("agents")
     options = app.at.selectbox(key=f"agents_{uid(app, 0, 0)}_model").options
-    assert "say:hello (Cerebras cloud)" in options
+    assert "say:hello (Cerebras cloud, 4k context)" in options
 
 
 def test_a_wrong_key_is_reported_and_the_models_here_stay(

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from grader.competition import Generation, backup, now_ms, restore, sources
-from moa_core import Agent, MoAConfig
+from moa_core import Agent, MoAConfig, run_sync
 from moa_core.config.values import Layer
+from pages.parts import backend
 from pages.parts.competition import backend as competition_backend
 from tests.pages.competition_fixtures import (
     PASSWORD,
@@ -274,3 +275,9 @@ def in_process_answer(config: MoAConfig, seed: int) -> str:
     last = list(run_sync(replace(config, seed=seed), messages, backend.providers()))[-1]
     assert isinstance(last, RunFinished)
     return last.answer
+
+
+def test_the_host_sees_what_is_left_of_the_keys_allowances() -> None:
+    config = MoAConfig(summarizer=Agent("s", "limits:900", provider="cerebras"))
+    list(run_sync(config, "hi", backend.providers()))
+    assert "limits:900: left are 0 requests of the minute" in host().text.replace("\\", "")

@@ -1,0 +1,51 @@
+"""Servers that people run or rent: where each listens by default, and which secret its key is in.
+
+What each does differently is in docs/providers.md.
+"""
+
+from dataclasses import dataclass
+
+from moa_core.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class ServerPreset:
+    """A kind of server. name: what agents call it; secret: the setting its key is in, empty for none.
+
+    is_public: a service in the internet, whose address nobody has to type; the others are on one's own
+    machine or network, and what is here is only their usual address.
+    """
+
+    name: str
+    title: str
+    base_url: str
+    secret: str = ""
+    is_public: bool = False
+
+    @property
+    def address_setting(self) -> str:
+        """The setting that holds another address: `CEREBRAS_BASE_URL`, `LLAMA_CPP_BASE_URL`."""
+        return f"{self.name.upper().replace('.', '_').replace('-', '_')}_BASE_URL"
+
+
+PRESETS = (
+    ServerPreset("cerebras", "Cerebras cloud", "https://api.cerebras.ai/v1", "CEREBRAS_API_KEY", True),
+    ServerPreset("openrouter", "OpenRouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", True),
+    ServerPreset("vllm", "vLLM", "http://127.0.0.1:8000/v1", "VLLM_API_KEY"),
+    ServerPreset("sglang", "SGLang", "http://127.0.0.1:30000/v1", "SGLANG_API_KEY"),
+    ServerPreset("llama.cpp", "llama.cpp server", "http://127.0.0.1:8080/v1", "LLAMA_CPP_API_KEY"),
+    ServerPreset("ollama", "Ollama", "http://127.0.0.1:11434/v1"),
+    ServerPreset("lm-studio", "LM Studio", "http://127.0.0.1:1234/v1"),
+)
+
+
+def find_preset(name: str) -> ServerPreset | None:
+    """The preset called `name`, None when there is no such kind of server."""
+    return next((preset for preset in PRESETS if preset.name == name), None)
+
+
+def check_names(names: list[str]) -> None:
+    """Raise ConfigError when two servers have one name: agents could not say which they mean."""
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ConfigError(f"two servers are called {twice!r}; give one of them another name", "servers")

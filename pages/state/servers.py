@@ -1,0 +1,88 @@
+"""Which model servers this app uses, by its settings; plain data, knows nothing of Streamlit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from moa_core.errors import ConfigError
+from moa_core.providers.presets import PRESETS, check_names, find_preset
+
+LISTED_FIELDS = ("name", "title", "base_url", "api_key", "service_tier", "prompt_cache_key", "context_tokens")
+
+
+@dataclass(frozen=True)
+class ServerSetting:
+    """One server: what agents call it, what people call it, where it is, and what goes with every request.
+
+    context_tokens: the context of all its models, where it does not say; 0: unknown.
+    """
+
+    name: str
+    title: str
+    base_url: str
+    api_key: str = field(default="", repr=False)
+    service_tier: str = ""
+    prompt_cache_key: str = ""
+    context_tokens: int = 0
+
+
+def configured_servers(
+    setting: Callable[[str], str | None], listed: Sequence[Any] = (), own_key: str | None = None
+) -> list[ServerSetting]:
+    """The servers in use, in the order in which they are asked for a model.
+
+    setting: looks one up by name. A service counts once its key is set (own_key: a visitor's own for
+    Cerebras), another server once its address is. listed: the `[[servers]]` of the secrets.
+    Raises ConfigError for one that cannot be used, without saying what its key is.
+    """
+    servers = []
+    for preset in PRESETS:
+        key = (setting(preset.secret) if preset.secret else None) or ""
+        key = (own_key or key) if preset.name == "cerebras" else key
+        address = setting(preset.address_setting)
+        if key if preset.is_public else address:
+            servers.append(
+                ServerSetting(
+                    preset.name,
+                    preset.title,
+                    address or preset.base_url,
+                    key,
+                    setting(f"{preset.name.upper()}_SERVICE_TIER") or "",
+                    setting(f"{preset.name.upper()}_PROMPT_CACHE_KEY") or "",
+                )
+            )
+    servers += [_listed_server(item, number) for number, item in enumerate(listed, start=1)]
+    check_names([server.name for server in servers])
+    return servers
+
+
+def _listed_server(item: Any, number: int) -> ServerSetting:
+    where = f"server {number} of the secrets"
+    if not isinstance(item, Mapping) or not isinstance(item.get("name"), str) or not item["name"].strip():
+        raise ConfigError("needs a name", where)
+    unknown = [name for name in item if name not in LISTED_FIELDS]
+    if unknown:
+        raise ConfigError(f"has {unknown[0]!r}; known: {', '.join(LISTED_FIELDS)}", where)
+    name = item["name"].strip()
+    preset = find_preset(name)
+    address = item.get("base_url") or (preset.base_url if preset else "")
+    if not address:
+        raise ConfigError(f"is called {name!r}, which is none of the known servers: give its base_url", where)
+    context = item.get("context_tokens", 0)
+    if not isinstance(context, int) or isinstance(context, bool) or context < 0:
+        raise ConfigError("context_tokens is no whole number", where)
+    texts = ("title", "api_key", "service_tier", "prompt_cache_key")
+    if any(not isinstance(item.get(field_name, ""), str) for field_name in (*texts, "base_url")):
+        raise ConfigError("has a value that is no text", where)
+    title = item.get("title") or (preset.title if preset else name)
+    return ServerSetting(
+        name,
+        title,
+        address,
+        item.get("api_key", ""),
+        item.get("service_tier", ""),
+        item.get("prompt_cache_key", ""),
+        context,
+    )

@@ -1,0 +1,32 @@
+"""What a picker says of a model, and which server is asked for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from moa_core.providers.model_info import ModelInfo, TokenPrice
+from pages.state.model_choice import dollars, model_note, server_choices, server_of
+
+
+def test_a_label_says_context_price_and_thinking() -> None:
+    info = ModelInfo("m", 131072, 40960, TokenPrice(0.35e-6, 0.75e-6, 0.1e-6), reasons=True)
+    (choice,) = server_choices("cerebras", "Cerebras cloud", {"m": info})
+    assert choice.label == (
+        "m (Cerebras cloud, 131k context, $0.35 in and $0.75 out per million tokens, reasons)"
+    )
+    assert model_note("vLLM", ModelInfo("m")) == "vLLM"
+    assert model_note("x", ModelInfo("m", 1_048_576, price=TokenPrice(0, 0, 0))) == "x, 1M context, free"
+
+
+@pytest.mark.parametrize(
+    ("amount", "shown"),
+    [(None, "–"), (0, "$0.00"), (1.234, "$1.23"), (0.00234, "$0.0023"), (0.00002, "below $0.0001")],
+)
+def test_small_costs_keep_the_digits_that_count(amount: float | None, shown: str) -> None:
+    assert dollars(amount) == shown
+
+
+def test_the_first_server_that_lists_a_model_is_asked() -> None:
+    lists = {"a": ["m1"], "b": ["m1", "m2"], "c": []}
+    assert [server_of(model, lists) for model in ("m1", "m2", "m3")] == ["a", "b", "a"]
+    assert server_of("m1", {}) is None
