@@ -25,6 +25,7 @@ TOP_P = _setting("top_p", {"type": "number", "minimum": 0, "maximum": 1})
 SEED = _setting("seed", {"type": ["integer", "null"], "minimum": -MAX_SEED, "maximum": MAX_SEED})
 STOP_TEXT = {"type": "string", "minLength": 1, "maxLength": MAX_STOP_CHARS}
 STOP = _setting("stop", {"type": "array", "maxItems": MAX_STOPS, "items": STOP_TEXT})
+PENALTY = _setting("repetition_penalty", {"type": ["number", "null"], "minimum": 1, "maximum": 2})
 EFFORT = _setting("reasoning_effort", {"enum": [*EFFORTS, None]})
 
 
@@ -38,6 +39,7 @@ class Sampling:
     top_p: float = field(default=DEFAULT_TOP_P, metadata=TOP_P)
     seed: int | None = field(default=None, metadata=SEED)
     stop: tuple[str, ...] = field(default=(), metadata=STOP)
+    repetition_penalty: float | None = field(default=None, metadata=PENALTY)
     reasoning_effort: str | None = field(default=None, metadata=EFFORT)
 
     def settings(self) -> dict[str, Any]:

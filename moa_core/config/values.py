@@ -17,6 +17,7 @@ DEFAULT_MAX_TOKENS = 1024
 MAX_TOKENS = 1_000_000  # more than any model writes
 MAX_TEMPERATURE = 2.0
 MAX_CYCLES = 20
+PROMPT_ORDERS = ("instruction_first", "instruction_last")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,9 @@ class MoAConfig:
 
     strategy, options: see `moa_core.strategies`; roles: agents with a part of their own there (planner,
     critic, judge). reference_prompt: wraps the numbered helper responses at `{responses}`; empty: numbers
-    only. trim_helpers: helper responses that do not fit may be cut, longest first. seed: makes a run
+    only. prompt_order: whether an agent's prompt stands before what all agents of a layer are given, as the
+    system prompt ("instruction_first"), or after it ("instruction_last", which an engine computes faster).
+    trim_helpers: helper responses that do not fit may be cut, longest first. seed: makes a run
     repeatable. notes: what had to be said when this was read (no part of equality or of the export).
     """
 
@@ -108,6 +111,7 @@ class MoAConfig:
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     roles: Mapping[str, Agent] = field(default_factory=dict, hash=False)
     reference_prompt: str = ""
+    prompt_order: str = "instruction_first"
     trim_helpers: bool = False
     seed: int | None = None
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
@@ -115,6 +119,9 @@ class MoAConfig:
 
     def __post_init__(self) -> None:
         check_number("config", "cycles", self.cycles, 1, MAX_CYCLES, is_whole=True)
+        if self.prompt_order not in PROMPT_ORDERS:
+            allowed = ", ".join(PROMPT_ORDERS)
+            raise ConfigError(f"prompt_order is {self.prompt_order!r}; allowed: {allowed}", "config")
         notes = list(self.notes)
         layers = []
         for number, layer in enumerate(self.layers, start=1):
@@ -213,6 +220,7 @@ class MoAConfig:
             "summarizer": self.summarizer.to_dict(),
             "roles": {role: agent.to_dict() for role, agent in self.roles.items()},
             "reference_prompt": self.reference_prompt,
+            "prompt_order": self.prompt_order,
             "trim_helpers": self.trim_helpers,
             "seed": self.seed,
             "extra": dict(self.extra),

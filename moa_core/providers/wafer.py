@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 PROGRESS_STEP = 0.01
 POSITION_INTERVAL_S = 0.5  # how often a waiting call looks at its place in the queue
+REPETITION_PENALTY = 1.05  # where an agent does not say: small models go round in circles without one
 MIN_TOP_P = 1e-6  # servers take 0 for "the likeliest token only", the engine wants that said so
 
 
@@ -206,6 +207,7 @@ def _params(request: CallRequest) -> Any:
 
     known = {item.name for item in fields(SamplingParams)}
     settings = {name: value for name, value in request.settings().items() if name in known}
+    settings.setdefault("repetition_penalty", REPETITION_PENALTY)
     settings["top_p"] = max(request.top_p, MIN_TOP_P)
     if request.seed is not None:
         settings["seed"] = request.seed % 2**64

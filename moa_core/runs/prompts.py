@@ -8,6 +8,8 @@ HELPER_PLACEHOLDER = "{helper_response}"
 RESPONSES_PLACEHOLDER = "{responses}"
 HELPER_INTRO = "Responses of other assistants to the same question:"
 
+RESPONSES_ABOVE = "(the responses above)"
+
 Message = Mapping[str, str]
 ROLES = ("system", "user", "assistant")
 
@@ -26,16 +28,36 @@ def fill_prompt(prompt: str, responses: Sequence[str], reference_prompt: str = "
     """
     if not responses:
         return prompt.replace(HELPER_PLACEHOLDER, "")
-    helper = number_responses(responses)
-    if RESPONSES_PLACEHOLDER in reference_prompt:
-        helper = reference_prompt.replace(RESPONSES_PLACEHOLDER, helper)
-    elif reference_prompt:
-        helper = f"{reference_prompt}\n\n{helper}"
+    helper = _wrapped(responses, reference_prompt)
     if HELPER_PLACEHOLDER in prompt:
         return prompt.replace(HELPER_PLACEHOLDER, helper)
     if not reference_prompt:
         helper = f"{HELPER_INTRO}\n\n{helper}"
     return f"{prompt}\n\n{helper}" if prompt else helper
+
+
+def _wrapped(responses: Sequence[str], reference_prompt: str) -> str:
+    helper = number_responses(responses)
+    if RESPONSES_PLACEHOLDER in reference_prompt:
+        return reference_prompt.replace(RESPONSES_PLACEHOLDER, helper)
+    return f"{reference_prompt}\n\n{helper}" if reference_prompt else helper
+
+
+def instruction_last(
+    prompt: str, responses: Sequence[str], reference_prompt: str, messages: Sequence[Message]
+) -> tuple[Message, ...]:
+    """The messages of one call with what all agents of a layer share in front: question, helper responses.
+
+    The agent's own prompt comes last, so that an engine with a prefix cache computes the rest once for all.
+    Where it says `{helper_response}` it points at what is above.
+    """
+    shared = [messages[-1]["content"]]
+    if responses:
+        helper = _wrapped(responses, reference_prompt)
+        shared.append(helper if reference_prompt else f"{HELPER_INTRO}\n\n{helper}")
+    own = prompt.replace(HELPER_PLACEHOLDER, RESPONSES_ABOVE if responses else "")
+    text = "\n\n".join(part for part in (*shared, own) if part.strip())
+    return with_system("", (*messages[:-1], {"role": "user", "content": text}))
 
 
 def with_system(system: str, messages: Sequence[Message]) -> tuple[Message, ...]:

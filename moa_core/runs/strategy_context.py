@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from moa_core.config.values import Agent, MoAConfig
 from moa_core.errors import CallFailed
-from moa_core.runs.prompts import Message, fill_prompt, with_system
+from moa_core.runs.prompts import Message, fill_prompt, instruction_last, with_system
 
 SUMMARIZER = "summarizer"
 MAX_FEEDBACK_CHARS = 1500  # of what a checker says, as far as a model sees it
@@ -45,8 +45,10 @@ class AgentTask:
         """The messages of the call, without the JSON Schema that its agent may have."""
         messages = self.messages
         if messages is None:
-            prompt = fill_prompt(self.agent.prompt, self.responses, config.reference_prompt)
-            messages = with_system(prompt, conversation)
+            own, reference = self.agent.prompt, config.reference_prompt
+            if config.prompt_order == "instruction_last":
+                return instruction_last(own, self.responses, reference, conversation)
+            messages = with_system(fill_prompt(own, self.responses, reference), conversation)
         return messages
 
 

@@ -26,6 +26,8 @@ class SamplingParams:
     least 1; cut to what the context still holds. stop: up to 16 texts that end the answer and are not part
     of it. seed: any integer from 0 to 2**64 - 1; None draws a new one for each request. json_schema: the text
     of a JSON Schema; the answer is JSON that fits it, by a mask over the tokens (see grammar.py).
+    repetition_penalty: 1 to 2; what logits of tokens that the answer already has are divided by (multiplied
+    when negative), before all else (Keskar et al. 2019, arXiv 1909.05858); 1 leaves them as they are.
     Raises InvalidParams (a ValueError).
     """
 
@@ -36,6 +38,7 @@ class SamplingParams:
     stop: tuple[str, ...] = ()
     seed: int | None = None
     json_schema: str | None = None
+    repetition_penalty: float = 1.0
 
     def __post_init__(self) -> None:
         stop: Any = self.stop  # one text and a list are accepted, as the cloud APIs do
@@ -58,6 +61,8 @@ class SamplingParams:
             self,
             "a whole number from 0 to 2**64 - 1, or None",
         )
+        penalty = self.repetition_penalty
+        _require(_is_number(penalty) and 1 <= penalty <= 2, "repetition_penalty", self, "1 to 2")
         is_schema = self.json_schema is None or isinstance(self.json_schema, str)
         _require(is_schema, "json_schema", self, "the text of a JSON Schema, or None")
         allowed = f"at most {STOP_LIMIT} non-empty texts of at most {STOP_LENGTH_LIMIT} characters"
@@ -103,20 +108,30 @@ class Sampler:
         self._constraint = constraint
         self._random = np.random.Generator(np.random.PCG64(params.seed))
         self._choose_token = _compiled()
+        self._seen: dict[int, None] = {}  # tokens of the answer, where repetition is penalised
         self._scratch: tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]] | None = None
 
     def choose(self, logits: npt.NDArray[np.float32]) -> int:
-        """Return the next token id for `logits`, float32 (vocab_size,), which a constraint changes in place.
+        """Return the next token id for `logits`, float32 (vocab_size,); penalty and constraint change them.
 
         Temperature first, then top-k, then top-p over what is left; equal logits rank by token id.
         Raises FloatingPointError when the logits are no numbers.
         """
+        if self._seen:
+            self._penalise(logits)
         if self._constraint is not None:
             self._constraint.restrict(logits)
         token = self._choose(logits)
+        if self._params.repetition_penalty != 1:
+            self._seen[token] = None
         if self._constraint is not None:
             self._constraint.accept(token)
         return token
+
+    def _penalise(self, logits: npt.NDArray[np.float32]) -> None:
+        penalty, seen = np.float32(self._params.repetition_penalty), list(self._seen)
+        values = logits[seen]
+        logits[seen] = np.where(values > 0, values / penalty, values * penalty)
 
     def _choose(self, logits: npt.NDArray[np.float32]) -> int:
         params = self._params

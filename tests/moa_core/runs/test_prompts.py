@@ -2,7 +2,7 @@
 
 import pytest
 
-from moa_core.runs.prompts import HELPER_INTRO, fill_prompt, number_responses, with_system
+from moa_core.runs.prompts import HELPER_INTRO, fill_prompt, instruction_last, number_responses, with_system
 
 TWO = ("one", "two")
 NUMBERED = "1. one\n\n2. two"
@@ -40,3 +40,27 @@ def test_system_messages_become_one_in_front():
 
     assert with_system("p", (user, system)) == ({"role": "system", "content": "p\n\ns"}, user)
     assert with_system(" ", (user,)) == (user,)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "responses", "reference", "expected"),
+    [
+        ("P", (), "", "q\n\nP"),
+        ("", (), "", "q"),
+        ("P", TWO, "", f"q\n\n{HELPER_INTRO}\n\n{NUMBERED}\n\nP"),
+        ("P", TWO, "R {responses}!", f"q\n\nR {NUMBERED}!\n\nP"),
+        ("P {helper_response} E", TWO, "", f"q\n\n{HELPER_INTRO}\n\n{NUMBERED}\n\nP (the responses above) E"),
+        ("P {helper_response}E", (), "", "q\n\nP E"),
+    ],
+)
+def test_the_instruction_may_come_last(prompt, responses, reference, expected):
+    before = ({"role": "system", "content": "s"}, {"role": "assistant", "content": "a"})
+    question = {"role": "user", "content": "q"}
+    found = instruction_last(prompt, responses, reference, (*before, question))
+    assert found == (*before, {"role": "user", "content": expected})
+
+
+def test_agents_of_a_layer_share_all_but_their_instruction_when_it_comes_last():
+    question = ({"role": "user", "content": "q" * 50},)
+    texts = [instruction_last(own, TWO, "", question)[-1]["content"] for own in ("Agree.", "Doubt it.")]
+    assert texts[0].removesuffix("Agree.") == texts[1].removesuffix("Doubt it.")

@@ -26,6 +26,7 @@ def draws(params: SamplingParams, n: int = 4000, logits: np.ndarray = LOGITS) ->
         *[("top_p", value) for value in (0, -1, 1.01, math.nan, "0.9")],
         *[("top_k", value) for value in (-1, 1.5, True, 1 << 31)],
         *[("max_tokens", value) for value in (0, -5, 1.5, None, 1 << 31)],
+        *[("repetition_penalty", value) for value in (0, 0.9, 2.1, math.nan, "1", None)],
         *[("seed", value) for value in (-1, 1 << 64, 0.5, "7")],
         *[("stop", value) for value in (("",), ("x",) * 10_000, ("x" * 1000,), (3,), 5, {"a": 1})],
     ],
@@ -114,3 +115,19 @@ def test_logits_that_are_no_numbers_choose_nothing(where: int, value: float, tem
     logits[where] = value
     with pytest.raises(FloatingPointError):
         Sampler(SamplingParams(temperature=temperature, seed=1)).choose(logits)
+
+
+def test_a_repetition_penalty_divides_what_was_said_already() -> None:
+    params = SamplingParams(temperature=0, repetition_penalty=1.25)
+    sampler = Sampler(params)
+    logits = [np.array([4.0, 3.5, -1.0, -1.2], np.float32) for _ in range(3)]
+    assert [sampler.choose(row) for row in logits] == [0, 1, 0]  # 4 / 1.25 = 3.2 < 3.5; then 3.5 / 1.25 < 3.2
+    lower = Sampler(params)
+    pairs = [np.array([-1.0, -1.2], np.float32) for _ in range(2)]
+    assert [lower.choose(row) for row in pairs] == [0, 1]  # -1 x 1.25 = -1.25
+
+
+def test_without_a_penalty_logits_stay_as_they_are() -> None:
+    sampler, logits = Sampler(SamplingParams(temperature=0)), np.array([4.0, 3.9], np.float32)
+    assert [sampler.choose(logits) for _ in range(3)] == [0, 0, 0]
+    assert logits.tolist() == [4.0, np.float32(3.9)]
