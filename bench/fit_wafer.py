@@ -255,7 +255,7 @@ def module_text(rows: Sequence[Row], constants: Constants, others: Sequence[Cons
         "Measured values: WaferLLM (He et al., OSDI 2025, arXiv 2502.04563v3, tables 3, 4 and 6) on a WSE-2.",
         '"""',
         "",
-        "from wse_backend.wafer.timing.constants import Constants, Residual",
+        "from wse_backend.wafer.timing.constants import Constants, Residual, Variant",
         "",
         "FITTED = Constants(",
         *(f"    {name}={getattr(constants, name)!r}," for name in NAMES),
@@ -269,6 +269,10 @@ def module_text(rows: Sequence[Row], constants: Constants, others: Sequence[Cons
         "# Mean absolute error of rows that were left out of the fit, one at a time.",
         f"HELD_OUT_ERROR = {{{', '.join(errors)}}}",
         "",
+        "VARIANTS = (",
+        *(f"    {_variant_text(structure, rows)}," for structure in variants()),
+        ")",
+        "",
         "RESIDUALS = (",
     ]
     for row, predicted, _ in table(rows, constants):
@@ -276,6 +280,27 @@ def module_text(rows: Sequence[Row], constants: Constants, others: Sequence[Cons
         text = ", ".join(f'"{cell}"' if isinstance(cell, str) else repr(cell) for cell in cells)
         lines.append(f"    Residual({text}),")
     return "\n".join([*lines, ")", ""])
+
+
+def _variant_text(structure: Structure, rows: Sequence[Row]) -> str:
+    pairs = ", ".join(
+        f"({100 * decode:.2f}, {100 * prefill:.2f})" for decode, prefill in validated(structure, rows)
+    )
+    return f'Variant("{structure.name}", {pairs})'
+
+
+def validated(structure: Structure, rows: Sequence[Row]) -> list[tuple[float, float]]:
+    """Mean absolute errors of (decode, prefill): of the fitted rows, then of every split in SPLITS."""
+    constants, cells = fit(rows, structure), []
+    for phase in ("decode", "prefill"):
+        chosen = [row for row in rows if row.phase == phase]
+        errors = [predict(row, constants, structure) / row.value - 1 for row in chosen]
+        cells.append(mean_and_worst(errors)[0])
+    pairs = [(cells[0], cells[1])]
+    for held in SPLITS.values():
+        errors_of = cross_validate(rows, structure, held)
+        pairs.append((errors_of["decode"], errors_of["prefill"]))
+    return pairs
 
 
 def variants() -> list[Structure]:
@@ -335,16 +360,7 @@ def print_fit(rows: Sequence[Row], constants: Constants) -> None:
 def print_cross_validation(rows: Sequence[Row]) -> None:
     print("\nmean absolute error, decode / prefill" + " " * 6 + "fitted rows   " + "   ".join(SPLITS))
     for structure in variants():
-        constants = fit(rows, structure)
-        cells = []
-        for phase in ("decode", "prefill"):
-            chosen = [row for row in rows if row.phase == phase]
-            errors = [predict(row, constants, structure) / row.value - 1 for row in chosen]
-            cells.append(mean_and_worst(errors)[0])
-        pairs = [(cells[0], cells[1])]
-        for held in SPLITS.values():
-            errors_of = cross_validate(rows, structure, held)
-            pairs.append((errors_of["decode"], errors_of["prefill"]))
+        pairs = validated(structure, rows)
         print(f"{structure.name:42} " + "   ".join(f"{d:5.2%} / {p:5.2%}" for d, p in pairs))
 
 

@@ -11,17 +11,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-from pages.parts.wafer import cost as wafer_cost
-from pages.parts.wafer import curves as wafer_curves
-from pages.parts.wafer import evidence as wafer_evidence
 from pages.parts.wafer import floorplan as wafer_floorplan
 from pages.parts.wafer import layers as wafer_layers
 from pages.parts.wafer import machines as wafer_machines
 from pages.parts.wafer.chart import Chart
+from pages.parts.wafer.charts import plugins
+from pages.parts.wafer.view import View
 from pages.state.wafer_machines import EXAMPLE_CALLS, replay_bars
 from pages.state.wafer_setting import Setting
 from wse_backend.errors import DoesNotFit
-from wse_backend.wafer.economics import Prices, pipeline
 from wse_backend.wafer.placed import placed_timing
 from wse_backend.wafer.placement import Placement
 from wse_backend.wafer.shapes import PRESETS
@@ -29,7 +27,6 @@ from wse_backend.wafer.spec import WSE2, WSE3
 
 AIM_MS, AIM_KB = 100, 300
 MAPPINGS = (("layer", None), ("stage", 420), ("shared", 660))
-PRICES = Prices(2.5e6, 23.0, 3.0, 0.20, 0.60)
 Draw = Callable[[], Chart | tuple[Chart, ...]]
 
 
@@ -52,25 +49,20 @@ def draws(setting: Setting, placement: Placement) -> dict[str, Draw]:
     context = setting.context
 
     def layers(phase: str) -> Chart:
-        return wafer_layers.cause_chart(placed_timing(placement, phase, context), placement)
+        timing, view = placed_timing(placement, phase, context), View(setting, placement)
+        return wafer_layers.cause_chart(timing, placement, view.intervals.token_s)
 
-    return {
+    fixed: dict[str, Draw] = {
         "floorplan": lambda: wafer_floorplan.floorplan_chart(placement, 0, defects, "layer"),
         "SRAM": lambda: wafer_floorplan.sram_chart(placement, 0),
         "yield": lambda: wafer_floorplan.yield_chart(setting),
         "decode by cause": lambda: layers("decode"),
         "prefill by cause": lambda: layers("prefill"),
         "same run on": lambda: wafer_machines.machines_chart(replay_bars(graph, setting.spec), "A run."),
-        "grid size": lambda: wafer_curves.grid_chart(setting, "prefill"),
-        "context": lambda: wafer_curves.context_chart(setting, placement),
-        "wafers (two charts)": lambda: wafer_curves.wafers_charts(setting),
-        "batch": lambda: wafer_curves.batch_chart(setting),
-        "GEMM": lambda: wafer_curves.gemm_chart(setting),
-        "allreduce": lambda: wafer_curves.allreduce_chart(setting),
-        "streams": lambda: wafer_cost.streams_chart(pipeline(placement), placement),
-        "cost": lambda: wafer_cost.cost_chart(pipeline(placement), placement, PRICES),
-        "errors": wafer_evidence.error_chart,
-        "services": wafer_evidence.service_chart,
+    }
+    shown = [plugin for plugin in plugins() if plugin.is_shown(View(setting, placement))]
+    return fixed | {
+        plugin.key: lambda plugin=plugin: plugin.draw(View(setting, placement)) for plugin in shown
     }
 
 

@@ -7,10 +7,20 @@ from pages.parts.session import init_session
 from pages.parts.wafer import sections as sections
 from pages.parts.wafer.choice import choose
 from pages.parts.wafer.run import show_run
+from pages.parts.wafer.view import View
 from pages.state.measured import measured_models
 from wse_backend.errors import WseError
 
-TABS = ["Your run", "Floorplan", "Latency", "Scaling", "Algorithms", "Users and cost", "Evidence"]
+TABS = [
+    "Your run",
+    "Floorplan",
+    "Latency",
+    "Scaling",
+    "Experts",
+    "Algorithms",
+    "Users and cost",
+    "Evidence",
+]
 
 session = init_session()
 
@@ -24,14 +34,14 @@ with page_body():
     )
     run = session.last_run
     run_models = list(dict.fromkeys(record.model for record in run.records)) if run else []
-    setting = placement = None
+    setting = view = None
     try:
         setting = choose(measured_models(run.records) if run and measured_models(run.records) else run_models)
-        placement = setting.placement()
-        sections.show_summary(setting, placement)
+        view = View(setting, setting.placement())
+        sections.show_summary(view)
     except WseError as exc:
         sections.show_refusal(exc)
-        placement = None
+        view = None
     tabs = dict(zip(TABS, st.tabs(TABS, on_change="rerun", key="wafer_tab"), strict=True))
     for name, tab in tabs.items():
         if not tab.open:
@@ -42,16 +52,16 @@ with page_body():
             elif setting is None:
                 st.caption("Choose another model above.")
             elif name == "Your run":
-                show_run(run, setting, placement)
-            elif name == "Algorithms":
-                sections.show_algorithms(setting)
-            elif placement is None:
+                show_run(run, setting, view)
+            elif view is None:
                 st.caption("There is nothing to draw until the setting above is possible.")
             elif name == "Floorplan":
-                sections.show_floorplan(setting, placement)
+                sections.show_floorplan(view)
             elif name == "Latency":
-                sections.show_layers(setting, placement)
-            elif name == "Scaling":
-                sections.show_curves(setting, placement)
+                sections.show_layers(view)
+            elif name == "Experts":
+                sections.show_experts(view)
+            elif name == "Algorithms":
+                sections.show_algorithms(view)
             else:
-                sections.show_cost(placement, setting)
+                sections.show_tab(name, view)

@@ -9,7 +9,7 @@ from wse_backend.wafer.placement import place
 from wse_backend.wafer.spec import WSE2
 from wse_backend.wafer.timing import FITTED
 from wse_backend.wafer.timing.constants import PLAUSIBLE_RANGES
-from wse_backend.wafer.timing.fitted import RESIDUALS
+from wse_backend.wafer.timing.fitted import RESIDUALS, VARIANTS
 
 CONTEXT = 4096
 PHASES = {"decode": "Decode", "prefill": "Prefill", "gemv": "GEMV"}
@@ -99,4 +99,23 @@ def constant_rows() -> list[dict[str, Any]]:
             "meaning": CONSTANT_NOTES[name],
         }
         for name, (low, high) in PLAUSIBLE_RANGES.items()
+    ]
+
+
+def variant_rows() -> list[dict[str, str]]:
+    """The ways to count work that the built one was chosen from, with their errors in percent."""
+    return [
+        {
+            "name": variant.name,
+            **{
+                title: f"{decode:.2f} / {prefill:.2f}"
+                for title, (decode, prefill) in (
+                    ("Fitted rows", variant.fitted),
+                    ("One row out", variant.row_out),
+                    ("One model out", variant.model_out),
+                    ("One grid out", variant.grid_out),
+                )
+            },
+        }
+        for variant in VARIANTS
     ]

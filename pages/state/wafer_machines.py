@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache, reduce
 from typing import Any
 
 from moa_core.runs.trace import CallRecord
 from wse_backend.errors import DoesNotFit
-from wse_backend.wafer.gpu import A100, H100, GpuSpec, needed_gpus
+from wse_backend.wafer.gpu import GPUS, GpuSpec, needed_gpus
 from wse_backend.wafer.placement import place
 from wse_backend.wafer.replay import Call, Machine, Replay, replay
-from wse_backend.wafer.shapes import ModelShape
+from wse_backend.wafer.shapes import BYTES_PER_VALUE, ModelShape
 from wse_backend.wafer.spec import WSE3, WaferSpec
+from wse_backend.wafer.timing.interval import Interval, plus
 
 EXAMPLE_CALLS = (
     *(Call(1, 140, 0, 180),) * 3,
@@ -21,12 +23,19 @@ EXAMPLE_CALLS = (
 )
 """Three agents in each of two layers and a summarizer, about as long as a workshop's answers."""
 
+SMALL_SHARE = 1 / 20
+LARGE_MODEL = "llama3.3-70b"
+"""Shown instead of a model that is too small to need a wafer: four of them hold it."""
+
 Graph = Sequence[tuple[ModelShape, Sequence[Call]]]
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A machine and the run's seconds on it; None where the model does not fit, then `note` says why."""
+    """A machine and the run's seconds on it; None where the model does not fit, then `note` says why.
+
+    interval: of modelled seconds.
+    """
 
     machine: str
     seconds: float | None
@@ -34,6 +43,7 @@ class Bar:
     decode_s: float
     note: str
     kind: str
+    interval: Interval | None = None
 
 
 def calls_of(records: Sequence[CallRecord]) -> dict[str, list[Call]]:
@@ -48,18 +58,16 @@ def calls_of(records: Sequence[CallRecord]) -> dict[str, list[Call]]:
 
 
 def machines_for(graph: Graph, spec: WaferSpec) -> list[tuple[str, Machine]]:
-    """The wafer systems and the GPUs; where one GPU does not hold the model, also the fewest that do."""
+    """The wafer systems, and of every GPU as many as hold the model."""
     machines = [("One CS-3", Machine(WSE3)), ("Four CS-3", Machine(WSE3, 4))]
-    most = max(_wafers(shape, calls) for shape, calls in graph)
+    most = max(_fewest(shape, _longest(calls)) for shape, calls in graph)
     if most > 4:
         machines.append((f"{most} x CS-3", Machine(WSE3, most)))
     if spec != WSE3:
         machines.insert(0, (f"One {spec.system} ({spec.name})", Machine(spec)))
-    for gpu in (A100, H100):
-        machines.append((gpu.name, Machine(gpu)))
+    for gpu in GPUS:
         needed = max(_needed(shape, gpu, calls) for shape, calls in graph)
-        if needed > 1:
-            machines.append((f"{needed} x {gpu.name}", Machine(gpu, needed)))
+        machines.append((f"{needed} x {gpu.name}" if needed > 1 else gpu.name, Machine(gpu, needed)))
     return machines
 
 
@@ -67,10 +75,11 @@ def _needed(shape: ModelShape, gpu: GpuSpec, calls: Sequence[Call]) -> int:
     return needed_gpus(shape, gpu, _longest(calls))
 
 
-def _wafers(shape: ModelShape, calls: Sequence[Call]) -> int:
+@lru_cache(maxsize=64)
+def _fewest(shape: ModelShape, longest: int) -> int:
     """The fewest wafers that hold the model; 1 when no number does, which the replay then explains."""
     try:
-        return place(shape, WSE3, _longest(calls)).wafers
+        return place(shape, WSE3, longest).wafers
     except DoesNotFit:
         return 1
 
@@ -79,13 +88,23 @@ def _longest(calls: Sequence[Call]) -> int:
     return max(call.prompt_tokens + call.completion_tokens for call in calls)
 
 
-def replay_bars(graph: Graph, spec: WaferSpec) -> list[Bar]:
+def is_too_small(shape: ModelShape) -> bool:
+    """Whether a model leaves nearly all of a wafer empty: weights below a twentieth of its SRAM."""
+    return shape.params * BYTES_PER_VALUE < SMALL_SHARE * WSE3.sram_bytes
+
+
+def replay_bars(graph: Graph, spec: WaferSpec, program: str = "reference") -> list[Bar]:
     """The graph replayed on every machine. A run with several models takes them one after another."""
     bars = []
     for label, machine in machines_for(graph, spec):
-        parts = [replay(calls, shape, machine) for shape, calls in graph]
+        parts = [_replayed(tuple(calls), shape, machine, program) for shape, calls in graph]
         bars.append(_bar(label, parts))
     return bars
+
+
+@lru_cache(maxsize=128)  # a run is looked at many times, and placing a large model takes 0.2 s
+def _replayed(calls: tuple[Call, ...], shape: ModelShape, machine: Machine, program: str) -> Replay:
+    return replay(calls, shape, machine, program=program)
 
 
 def _bar(label: str, parts: Sequence[Replay]) -> Bar:
@@ -94,7 +113,9 @@ def _bar(label: str, parts: Sequence[Replay]) -> Bar:
         return Bar(label, None, 0.0, 0.0, refused.refusal, refused.kind)
     prefill_s = sum(before for part in parts for before, _ in part.layers_s)
     decode_s = sum(after for part in parts for _, after in part.layers_s)
-    return Bar(label, prefill_s + decode_s, prefill_s, decode_s, parts[0].note, parts[0].kind)
+    sure = [part.interval for part in parts if part.interval]
+    whole = reduce(plus, sure) if sure else None
+    return Bar(label, prefill_s + decode_s, prefill_s, decode_s, parts[0].note, parts[0].kind, whole)
 
 
 def table_rows(bars: Sequence[Bar]) -> list[dict[str, Any]]:
@@ -105,6 +126,8 @@ def table_rows(bars: Sequence[Bar]) -> list[dict[str, Any]]:
             "prefill_s": bar.prefill_s if bar.seconds and bar.kind == "modelled" else None,
             "decode_s": bar.decode_s if bar.seconds and bar.kind == "modelled" else None,
             "total_s": bar.seconds,
+            "low_s": bar.interval.low if bar.interval else None,
+            "high_s": bar.interval.high if bar.interval else None,
             "kind": bar.kind,
             "note": bar.note,
         }

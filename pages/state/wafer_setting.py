@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from wse_backend.errors import DoesNotFit
 from wse_backend.wafer.defects import DefectMap, draw_usable, expected_yield
-from wse_backend.wafer.economics import pipeline
+from wse_backend.wafer.economics import Run, pipeline_intervals
 from wse_backend.wafer.placement import Placement, place
+from wse_backend.wafer.routing import EVEN, RouterTrace, Routing
 from wse_backend.wafer.shapes import PRESETS, ModelShape
 from wse_backend.wafer.spec import WaferSpec
+from wse_backend.wafer.timing.interval import Interval
 
 WAFER_CHOICES = (0, 1, 2, 4, 8, 16, 32)  # 0: as few as hold the model
 MAPPING_NAMES: Mapping[str, str] = {
@@ -26,6 +29,15 @@ MAPPING_NOTES: Mapping[str, str] = {
     "measurements did.",
 }
 KV_NAMES: Mapping[str, str] = {"shift": "Shifted over all rows", "concat": "Last row first"}
+PROGRAM_NAMES: Mapping[str, str] = {
+    "reference": "As published",
+    "grouped": "Grouped K and V",
+}
+EXPERT_NAMES: Mapping[str, str] = {
+    "spread": "Spread over the region",
+    "blocks": "A block each",
+}
+DRAWN_TOKENS = 1024  # of a drawn trace; the busiest expert's share hardly changes with more
 WAFER_POINTS = 8  # of a curve over the number of wafers
 HOPELESS_YIELD, HOPELESS_DRAWS = 0.001, 2  # so many defects take a while to draw: refuse early
 SIZE_SUFFIX = re.compile(r"(-instruct|-chat|-it|-\d+e(-instruct)?)$")
@@ -33,7 +45,11 @@ SIZE_SUFFIX = re.compile(r"(-instruct|-chat|-it|-\d+e(-instruct)?)$")
 
 @dataclass(frozen=True)
 class Setting:
-    """The page's controls. wafers None: as few as hold the model. side None: no grid is given."""
+    """The page's controls. wafers None: as few as hold the model. side None: no grid is given.
+
+    program: of the prefill (timing.PROGRAMS). experts, skew, trace: of a mixture of experts, how they are
+    laid out and how unevenly tokens fall; a trace takes the place of drawn ones.
+    """
 
     model: ModelShape
     spec: WaferSpec
@@ -45,6 +61,10 @@ class Setting:
     kv: str = "shift"
     density_per_cm2: float = 0.1
     seed: int = 1
+    program: str = "reference"
+    experts: str = "spread"
+    skew: float = 0.2
+    trace: RouterTrace | None = None
 
     def with_model(self, model: ModelShape, context: int | None = None) -> Setting:
         """The same hardware for another model, as few wafers as hold it."""
@@ -53,13 +73,55 @@ class Setting:
     def placement(self) -> Placement:
         """Raises DoesNotFit, GridTooLarge, InvalidParams."""
         grid = None if self.mapping == "layer" or self.side is None else (self.side, self.side)
-        return place(self.model, self.spec, self.context, self.wafers, grid, self.kv, mapping=self.mapping)
+        experts = self.experts if self.model.n_experts else "spread"
+        return _placed(self.model, self.spec, self.context, self.wafers, grid, self.kv, self.mapping, experts)
+
+    def routing(self, tokens: int) -> Routing:
+        """Where experts lie and how unevenly `tokens` tokens at once fall on them. Raises InvalidParams."""
+        if not self.model.n_experts:
+            return EVEN
+        if self.trace is not None:
+            self.trace.check(self.model)
+            return Routing(self.experts, self.trace.imbalance(tokens))
+        return Routing(self.experts, drawn_imbalance(self.model, tokens, self.skew, self.seed))
+
+    def run(self, prompt_tokens: int | None = None) -> Run:
+        """What the page times a placement for."""
+        prompt = self.prompt_tokens if prompt_tokens is None else prompt_tokens
+        return Run(
+            context=self.context,
+            prompt_tokens=prompt,
+            program=self.program,
+            routing=self.routing(1),
+            prefill_routing=self.routing(max(prompt, 1)),
+        )
 
     def defects(self, wafers: int) -> tuple[DefectMap, ...]:
         """Usable wafers, drawn. Raises NoUsableWafer, InvalidParams."""
         if float(expected_yield(self.spec, self.density_per_cm2)[0][0]) < HOPELESS_YIELD:
             draw_usable(self.spec, self.density_per_cm2, self.seed, 1, HOPELESS_DRAWS)
         return draw_usable(self.spec, self.density_per_cm2, self.seed, wafers)
+
+
+@lru_cache(maxsize=64)  # a large model takes 0.2 s, and every rerun of the page asks again
+def _placed(
+    model: ModelShape,
+    spec: WaferSpec,
+    context: int,
+    wafers: int | None,
+    grid: tuple[int, int] | None,
+    kv: str,
+    mapping: str,
+    experts: str,
+) -> Placement:
+    return place(model, spec, context, wafers, grid, kv, mapping=mapping, experts=experts)
+
+
+@lru_cache(maxsize=64)
+def drawn_imbalance(model: ModelShape, tokens: int, skew: float, seed: int) -> float:
+    """Busiest expert over the mean of a drawn trace of at most DRAWN_TOKENS tokens."""
+    drawn = min(tokens, DRAWN_TOKENS)
+    return RouterTrace.drawn(model, drawn, skew, seed).imbalance(drawn)
 
 
 def preset_for(name: str) -> ModelShape | None:
@@ -88,15 +150,26 @@ def unique(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def wafers_points(setting: Setting) -> list[tuple[int, float, float, float]]:
-    """(wafers, one user's tokens/s, all users' tokens/s, first token's seconds) from the fewest wafers on."""
-    needed = place(setting.model, setting.spec, setting.context, kv=setting.kv).wafers
+@dataclass(frozen=True)
+class WaferPoint:
+    """A model on one number of wafers: one user's token, a full pipeline's token, the first token."""
+
+    wafers: int
+    token_s: Interval
+    slowest_s: Interval
+    prefill_s: Interval
+
+
+def wafers_points(setting: Setting) -> list[WaferPoint]:
+    """Times from the fewest wafers that hold the model on. Raises DoesNotFit, InvalidParams."""
+    found = replace(setting, mapping="layer", side=None, wafers=None)
+    needed = found.placement().wafers
     points = []
     for wafers in range(needed, min(needed + WAFER_POINTS, setting.model.n_layers + 1)):
         try:
-            placed = place(setting.model, setting.spec, setting.context, wafers, kv=setting.kv)
+            placed = replace(found, wafers=wafers).placement()
         except DoesNotFit:  # rounded-up tiles: one wafer more does not always hold more
             continue
-        found = pipeline(placed, prompt_tokens=setting.prompt_tokens)
-        points.append((wafers, 1 / found.token_s, 1 / found.slowest_s, found.prefill_s))
+        times = pipeline_intervals(placed, setting.run())
+        points.append(WaferPoint(wafers, times.token_s, times.slowest_s, times.prefill_s))
     return points

@@ -12,7 +12,16 @@ from moa_core import MoAConfig
 from tests.pages.harness import App, Cloud, setup
 from tests.wse_backend.tiny_gguf import write_tiny_gguf
 
-TABS = ("Your run", "Floorplan", "Latency", "Scaling", "Algorithms", "Users and cost", "Evidence")
+TABS = (
+    "Your run",
+    "Floorplan",
+    "Latency",
+    "Scaling",
+    "Experts",
+    "Algorithms",
+    "Users and cost",
+    "Evidence",
+)
 
 
 def charts(app: App) -> list[str]:
@@ -42,7 +51,7 @@ def test_without_a_run_the_page_says_where_to_start_and_shows_the_modelled_half(
     [
         ("Floorplan", "Weights, KV cache, Buffers"),
         ("Latency", "Compute, Hops, Routing stages, Fixed overhead"),
-        ("Scaling", "Modelled"),
+        ("Scaling", "Refits on fewer rows, Modelled"),
         ("Algorithms", "SUMMA, Cannon, MeshGEMM"),
         ("Users and cost", "One user, All users"),
         ("Evidence", "Decode, Prefill, GEMV"),
@@ -55,13 +64,70 @@ def test_every_tab_draws_its_charts_and_no_other(app: App, tab: str, series: str
     assert "There is no run yet" not in app.text
 
 
-@pytest.mark.parametrize("curve", ["grid", "context", "wafers", "batch"])
+@pytest.mark.parametrize("curve", ["grid", "context", "wafers", "batch", "drafts"])
 def test_every_curve_is_drawn_in_captioned_charts(app: App, curve: str) -> None:
     app.open("wafer")
     choose(app, tab="Scaling", curve=curve)
     n_charts = len(app.at.get("plotly_chart"))
-    assert n_charts == (2 if curve in ("grid", "wafers") else 1)
+    assert n_charts == (2 if curve in ("grid", "wafers", "batch") else 1)
     assert len([caption for caption in app.at.caption if "tokens" in caption.value]) > n_charts
+
+
+def test_every_modelled_headline_says_how_sure_it_is_and_what_is_published(app: App) -> None:
+    app.open("wafer")
+    choose(app, model="llama3.1-70b")
+    speed = next(metric for metric in app.at.metric if metric.label == "Tokens/s of one user")
+    low, high = (float(part.replace(",", "")) for part in speed.delta.split(" to "))
+    assert low < float(speed.value.replace(",", "")) < high
+    assert "An extrapolation: no WSE-3 was measured" in app.text
+    assert "llama3.1-70b 450 tokens/s (2024-08)" in app.text.replace("\\", "")
+    assert "2,148 tokens/s (2024-10, with speculative decoding)" in app.text
+
+
+def test_experts_tab_asks_for_a_mixture_and_then_draws_both_placements(app: App) -> None:
+    app.open("wafer")
+    choose(app, tab="Experts", model="llama3-8b")
+    assert "has no experts" in app.text
+    assert charts(app) == []
+    choose(app, model="gpt-oss-120b")
+    assert len(charts(app)) == 5
+    assert "128 experts of transformer layer 0, a block each" in app.text
+
+
+@pytest.mark.parametrize(
+    ("trace", "said"),
+    [
+        ([[[0, 1, 2, 3]]], "Layers of the router trace is 1; allowed: 36 of gpt-oss-120b"),
+        ([[[0, 1, 2, 128]] * 36], "Expert in the router trace is 128; allowed: 0 to 127"),
+    ],
+    ids=["too few layers", "no such expert"],
+)
+def test_a_router_trace_of_another_model_is_refused_with_its_numbers(
+    app: App, trace: object, said: str
+) -> None:
+    app.open("wafer")
+    choose(app, tab="Experts", model="gpt-oss-120b")
+    app.at.file_uploader(key="wafer_trace").upload("trace.json", json.dumps(trace).encode())
+    app.run()
+    assert said in app.at.error[0].value.replace("\\", "")
+
+
+def test_a_router_trace_of_the_model_takes_the_place_of_the_drawn_one(app: App) -> None:
+    app.open("wafer")
+    choose(app, tab="Experts", model="gpt-oss-120b")
+    app.at.file_uploader(key="wafer_trace").upload("t.json", json.dumps([[[0, 1, 2, 3]] * 36] * 4).encode())
+    app.run()
+    # four experts get all tokens: 128 / 4 times the mean
+    assert "32.00 times the mean" in app.text
+    assert "measured router trace" in app.text
+
+
+def test_a_small_model_is_said_to_need_no_wafer_before_one_is_shown_that_does(app: App) -> None:
+    app.open("wafer")
+    choose(app, model="smollm2-135m")
+    said = app.text.index("smollm2-135m is too small to need a wafer")
+    assert said < app.text.index("with llama3.3-70b")
+    assert app.at.segmented_control(key="wafer_replay_large_chosen").value == "large"
 
 
 def test_a_model_too_large_for_the_wafers_says_how_many_would_do(app: App) -> None:
@@ -96,10 +162,10 @@ def test_a_setting_out_of_range_is_refused_with_its_numbers(
 @pytest.mark.parametrize(
     ("inputs", "n_charts", "said"),
     [
-        ({"usd": 0.0, "kw": 0.0}, 2, "One user alone pays 0 USD"),
-        ({"kw": 0.0}, 2, "0.0 of energy"),
-        ({"price": 0.0}, 1, "allowed: more than 0"),
-        ({"years": 0.0}, 1, "allowed: more than 0"),
+        ({"usd": 0.0, "kw": 0.0}, 4, "One user alone pays 0 USD"),
+        ({"kw": 0.0}, 4, "0.0 of energy"),
+        ({"price": 0.0}, 3, "allowed: more than 0"),
+        ({"years": 0.0}, 3, "allowed: more than 0"),
     ],
     ids=["free machines", "free energy", "no price", "no years"],
 )
@@ -122,7 +188,8 @@ def test_a_density_that_leaves_no_wafer_usable_is_refused(app: App) -> None:
     app.open("wafer")
     choose(app, tab="Floorplan", density=500.0)
     assert "is usable at 500 defects/cm2" in app.at.error[0].value
-    assert charts(app) == ["With spare PEs, Without, 400 drawn wafers"]
+    assert charts(app)[-1] == "With spare PEs, Without, 400 drawn wafers"
+    assert len(charts(app)) == 2  # and the model at work, which asks for no defects
 
 
 def test_a_placement_on_four_wafers_has_a_tab_for_each(app: App) -> None:
@@ -130,7 +197,7 @@ def test_a_placement_on_four_wafers_has_a_tab_for_each(app: App) -> None:
     choose(app, tab="Floorplan", model="llama3.1-70b")
     labels = [tab.label for tab in app.at.tabs]
     assert sorted(labels) == sorted([*TABS, "Wafer 1", "Wafer 2", "Wafer 3", "Wafer 4"])
-    assert len(charts(app)) == 3  # the map and the SRAM of the open tab only, and the yield
+    assert len(charts(app)) == 4  # at work; the map and the SRAM of the open tab only; the yield
 
 
 def test_a_file_in_the_model_folder_can_be_laid_out(
@@ -211,5 +278,6 @@ def test_a_run_on_real_weights_is_measured_here_and_modelled_there(app: App) -> 
     axes = [figure["layout"]["yaxis"]["title"]["text"] for figure in figures[:2]]
     assert axes == ["Milliseconds per transformer layer", "Microseconds per transformer layer"]
     machines = [name for trace in figures[2]["data"] for name in trace["y"]]
-    assert machines == ["This machine", "One CS-3", "Four CS-3", "A100 80 GB", "H100 SXM"]
+    assert machines[:3] == ["This machine,<br>smollm2-135m", "One CS-3", "Four CS-3"]
+    assert "B200" in machines
     assert app.at.selectbox(key="wafer_model").value == "smollm2-135m"

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from wse_backend.errors import InvalidParams
+from wse_backend.wafer import gpu
+from wse_backend.wafer.gpu import GpuSpec
 from wse_backend.wafer.placement import Placement, Region
 from wse_backend.wafer.routing import EVEN, Routing
 from wse_backend.wafer.shapes import BYTES_PER_VALUE, ModelShape
@@ -33,13 +35,14 @@ class Pipeline:
     """A placed model as a pipeline of regions, each with another stream's token in it.
 
     stages_s: decode seconds of one token in each region of layers, crossings between wafers included, LM head
-    in the last. prefill_s: time to first token of a prompt that passes all regions. held: streams whose cache
-    fits at once.
+    in the last. prefill_s: time to first token of a prompt that passes all regions, prefill_stages_s of which
+    are in each. held: streams whose cache fits at once.
     """
 
     stages_s: tuple[float, ...]
     prefill_s: float
     held: int
+    prefill_stages_s: tuple[float, ...] = ()
 
     @property
     def token_s(self) -> float:
@@ -96,9 +99,10 @@ def pipeline(
     Raises InvalidParams (context or prompt below 1, an expert without a block).
     """
     run = run or Run(context, prompt_tokens)
-    stages, first_token = _timed_regions(placement, run, constants)
+    stages, prompts = _timed_regions(placement, run, constants)
     held = placement.max_context // (run.context or placement.context)
-    return Pipeline(tuple(float(stage) for stage in stages), float(first_token), held)
+    read = tuple(float(prompt) for prompt in prompts)
+    return Pipeline(tuple(float(stage) for stage in stages), sum(read), held, read)
 
 
 @dataclass(frozen=True)
@@ -112,17 +116,17 @@ class PipelineIntervals:
 
 def pipeline_intervals(placement: Placement, run: Run | None = None) -> PipelineIntervals:
     """The same times with the constants of every refit. Raises as `pipeline`."""
-    stages, first_token = _timed_regions(placement, run or Run(), STACKED)
+    stages, prompts = _timed_regions(placement, run or Run(), STACKED)
     table = np.stack([np.broadcast_to(stage, (N_FITS,)) for stage in stages])
     return PipelineIntervals(
         between(table.sum(axis=0), "decode"),
         between(table.max(axis=0), "decode"),
-        between(np.asarray(first_token), "prefill"),
+        between(np.asarray(sum(prompts)), "prefill"),
     )
 
 
-def _timed_regions(placement: Placement, run: Run, constants: Constants) -> tuple[list[Count], Count]:
-    """Decode seconds of every region and seconds to the first token; arrays where the constants are."""
+def _timed_regions(placement: Placement, run: Run, constants: Constants) -> tuple[list[Count], list[Count]]:
+    """Decode and prefill seconds of every region, in order; arrays where the constants are."""
     context = placement.context if run.context is None else run.context
     prompt = placement.context if run.prompt_tokens is None else run.prompt_tokens
     for name, value in (("context", context), ("prompt_tokens", prompt), ("batch", run.batch)):
@@ -132,20 +136,21 @@ def _timed_regions(placement: Placement, run: Run, constants: Constants) -> tupl
     times: dict[tuple[tuple[int, int], ModelShape], tuple[Count, Count]] = {}
     hop_s = constants.hop / spec.clock_hz
     stages: list[Count] = []
-    first_token: Count = np.zeros(())
+    prompts: list[Count] = []
     for before, region in zip((None, *regions), regions, strict=False):
         moved_s, moved_prompt_s = _handed_on(placement, before, region, prompt, hop_s)
-        stage, first_token = np.asarray(moved_s), first_token + moved_prompt_s
+        stage, read = np.asarray(moved_s), np.asarray(moved_prompt_s)
         for layer in region.layers:
             key = (region.grid, model.kind_of(layer))
             if key not in times:
                 times[key] = _layer_s(key[1], spec, region.grid, context, prompt, run, constants)
-            stage, first_token = stage + times[key][0], first_token + times[key][1]
+            stage, read = stage + times[key][0], read + times[key][1]
         stages.append(stage)
+        prompts.append(read)
     mesh = Mesh.of(spec, *regions[-1].grid)
     heads = [_seconds(head_counts(model, mesh, n), spec, constants) for n in (run.batch, 1)]
-    stages[-1] = stages[-1] + heads[0]
-    return stages, first_token + heads[1]
+    stages[-1], prompts[-1] = stages[-1] + heads[0], prompts[-1] + heads[1]
+    return stages, prompts
 
 
 def _handed_on(
@@ -277,3 +282,36 @@ def streams_axis(pipeline: Pipeline) -> npt.NDArray[np.int64]:
     """Numbers of streams from one to well beyond a full pipeline, rising geometrically."""
     most = max(8 * pipeline.full_at, 2 * pipeline.held, 256)
     return np.unique(np.geomspace(1, most, STREAM_POINTS).astype(np.int64))
+
+
+@dataclass(frozen=True)
+class Energy:
+    """Joules per output token of a machine: with one user, and with as many as it is given."""
+
+    machine: str
+    power_w: float
+    alone_j: float
+    busy_j: float
+    streams: int
+
+
+def wafer_energy(placement: Placement, found: Pipeline) -> Energy:
+    """Published system power over modelled tokens/s; busy: as many streams as the pipeline and the SRAM "
+    "hold."""
+    spec = placement.spec
+    power_w = placement.wafers * spec.system_power_w
+    streams = max(1, min(found.full_at, found.held))
+    name = f"{placement.wafers} x {spec.system}" if placement.wafers > 1 else f"One {spec.system}"
+    busy = power_w / float(found.throughput(streams))
+    return Energy(name, power_w, power_w * found.token_s, busy, streams)
+
+
+def gpu_energy(model: ModelShape, spec: GpuSpec, gpus: int, context: int) -> Energy:
+    """The same for GPUs: the published power of their share of a host; busy: as many streams as memory "
+    "holds."""
+    held = gpu.held_streams(model, spec, gpus, context)
+    power_w = gpus * spec.host_power_w
+    alone_s = gpu.decode_seconds(model, spec, gpus, context)
+    busy_s = gpu.decode_seconds(model, spec, gpus, context, held) / held
+    name = f"{gpus} x {spec.name}" if gpus > 1 else spec.name
+    return Energy(name, power_w, power_w * alone_s, power_w * busy_s, held)

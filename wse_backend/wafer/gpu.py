@@ -1,9 +1,9 @@
 """GPUs beside the wafer: a memory-bandwidth roofline with the efficiency that reference measurements show.
 
 Decode reads every active weight and the cache once per step, at a fraction of the published bandwidth;
-prefill multiplies at a fraction of the published peak. With several GPUs each layer ends in two
-synchronisations. All of these fractions come from measured rows of an A100 (SGLANG_A100); for an H100 they
-are assumed to be the same.
+prefill multiplies at a fraction of the published peak. With several GPUs (tensor parallelism: every matrix is
+cut among them) each layer ends in two synchronisations. All of these fractions come from measured rows of an
+A100 (SGLANG_A100); for other GPUs they are assumed to be the same.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from wse_backend.wafer.shapes import BYTES_PER_VALUE, ModelShape, as_shape
 
 @dataclass(frozen=True)
 class GpuSpec:
-    """A GPU: published memory, bandwidth, dense fp16 peak, board power, link to its host's other GPUs."""
+    """A GPU: published memory, bandwidth, dense fp16 peak, board power, link to its host's other GPUs.
+
+    host_power_w: of the whole published system, shared out over its GPUs: fans, processors, network included.
+    """
 
     name: str
     memory_bytes: float
@@ -25,6 +28,7 @@ class GpuSpec:
     peak_flops: float
     power_w: float
     link_bytes_per_s: float
+    host_power_w: float
 
 
 @dataclass(frozen=True)
@@ -56,14 +60,28 @@ DECODE_EFFICIENCY = 0.60
 SYNC_S_PER_LAYER = 65e-6
 # prefill 1 x A100: 13988.3 tokens/s x 2 x 7.0 G multiply-accumulates and the attention, over 312 TFLOP/s
 PREFILL_EFFICIENCY = 0.67
+# the worst of those decode rows, 8 x A100 with llama3-8b, is 4.7 % off; every GPU time is taken to be as
+# unsure
+ROW_ERROR = 0.05
 # prefill 8 x A100: 64 sums of 4096 x 4096 fp16 values take 0.2 s
 LINK_BYTES_PER_S = 10.9e9
 
 # NVIDIA A100 80 GB SXM data sheet (2021): 2.04 TB/s, 312 TFLOP/s dense fp16, 400 W. The link is the one
 # that the reference host reached in prefill, not NVLink's 600 GB/s. NVIDIA H100 SXM data sheet (2023): 80
 # GB, 3.35 TB/s, 989 TFLOP/s dense fp16, 700 W, NVLink with 450 GB/s each way.
-A100 = GpuSpec("A100 80 GB", 80e9, 2.04e12, 312e12, 400.0, LINK_BYTES_PER_S)
-H100 = GpuSpec("H100 SXM", 80e9, 3.35e12, 989e12, 700.0, 450e9)
+# NVIDIA H200 data sheet (2024): 141 GB, 4.8 TB/s, the H100's arithmetic. NVIDIA B200 (HGX and DGX B200 data
+# sheets, 2024): 180 GB, 8 TB/s, 2.25 PFLOP/s dense fp16, 1,000 W, NVLink 5 with 900 GB/s each way. AMD MI300X
+# data sheet (2023): 192 GB, 5.3 TB/s, 1,307 TFLOP/s dense fp16, 750 W, seven links of 64 GB/s each way.
+# Systems: DGX A100 6.5 kW, DGX H100 and H200 10.2 kW, DGX B200 14.3 kW at most (NVIDIA's user guides), each
+# with eight GPUs; for eight MI300X the power of a DGX H100 is taken (an assumption: its boards take about as
+# much).
+A100 = GpuSpec("A100 80 GB", 80e9, 2.04e12, 312e12, 400.0, LINK_BYTES_PER_S, 6500.0 / 8)
+H100 = GpuSpec("H100 SXM", 80e9, 3.35e12, 989e12, 700.0, 450e9, 10_200.0 / 8)
+H200 = GpuSpec("H200 SXM", 141e9, 4.8e12, 989e12, 700.0, 450e9, 10_200.0 / 8)
+B200 = GpuSpec("B200", 180e9, 8e12, 2250e12, 1000.0, 900e9, 14_300.0 / 8)
+MI300X = GpuSpec("MI300X", 192e9, 5.3e12, 1307e12, 750.0, 448e9, 10_200.0 / 8)
+GPUS = (A100, H100, H200, B200, MI300X)
+TENSOR_PARALLEL = (1, 2, 4, 8, 16)
 
 
 def needed_gpus(shape: ModelShape | str, spec: GpuSpec, context: int = 4096, streams: int = 1) -> int:
@@ -71,6 +89,13 @@ def needed_gpus(shape: ModelShape | str, spec: GpuSpec, context: int = 4096, str
     model = as_shape(shape)
     needed = model.params * BYTES_PER_VALUE + streams * context * model.kv_bytes_per_token
     return max(1, math.ceil(needed / (0.9 * spec.memory_bytes)))
+
+
+def held_streams(shape: ModelShape | str, spec: GpuSpec, gpus: int, context: int) -> int:
+    """Streams of `context` tokens whose cache fits beside the weights; at least 1."""
+    model = as_shape(shape)
+    free = 0.9 * gpus * spec.memory_bytes - model.params * BYTES_PER_VALUE
+    return max(1, int(free // (context * model.kv_bytes_per_token)))
 
 
 def decode_seconds(

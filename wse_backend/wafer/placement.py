@@ -274,8 +274,8 @@ def _fair_rectangles(
     model, n = request.model, len(layers)
     cached = request.context * model.cache_dim
     sizes = [BYTES_PER_VALUE * (model.kind_of(layer).layer_params + cached) for layer in layers]
-    free = request.spec.columns * height * request.spec.sram_bytes_per_pe - sum(sizes)
-    sizes = [size + max(free, 0) // n for size in sizes]
+    room = request.spec.columns * height * request.spec.sram_bytes_per_pe
+    shared = [size + max(room - sum(sizes), 0) // n for size in sizes]
 
     def fullest(rectangles: list[tuple[int, int, int, int]]) -> int:
         kinds = {
@@ -288,10 +288,15 @@ def _fair_rectangles(
         )
 
     counts = range(1, min(n, height, 2 * round(n**0.5) + 1) + 1)
-    cuts = [bands(request.spec.columns, height, sizes, count) for count in counts]
-    fair = [cut for cut in cuts if all(wide and high for _, _, wide, high in cut)]
-    even = [bands(request.spec.columns, height, [1] * n, count) for count in counts] if not fair else []
-    return min(fair or even, key=fullest)
+    best: list[tuple[int, int, int, int]] = []
+    for areas in (shared, sizes, [1] * n):
+        cuts = [bands(request.spec.columns, height, areas, count) for count in counts]
+        whole = [cut for cut in cuts if all(wide and high for _, _, wide, high in cut)]
+        found = min(whole, key=fullest, default=[])
+        if found and fullest(found) <= request.spec.sram_bytes_per_pe:
+            return found
+        best = min([cut for cut in (best, found) if cut], key=fullest, default=[])
+    return best
 
 
 def _strip_rows(spec: WaferSpec, table_bytes: int) -> int:

@@ -18,6 +18,7 @@ from wse_backend.wafer.gpu import GpuSpec
 from wse_backend.wafer.placement import place
 from wse_backend.wafer.shapes import BYTES_PER_VALUE, ModelShape, as_shape
 from wse_backend.wafer.spec import WaferSpec
+from wse_backend.wafer.timing.interval import Interval, interval, plus
 from wse_backend.wafer.timing.phases import decode_seconds, prefill_seconds, replacement_seconds
 
 TOKENS_LIMIT = 10_000_000
@@ -61,7 +62,8 @@ class Machine:
 class Replay:
     """A replayed run. seconds: None when the model does not fit; `refusal` says why, with the numbers.
 
-    layers_s: (prefill, decode) of each layer of the call graph. note: how the machine was used.
+    layers_s: (prefill, decode) of each layer of the call graph. note: how the machine was used. interval: of
+    the seconds, from refits on a wafer, from the worst error of the measured rows on GPUs.
     """
 
     machine: str
@@ -70,6 +72,7 @@ class Replay:
     layers_s: tuple[tuple[float, float], ...]
     note: str
     refusal: str = ""
+    interval: Interval | None = None
     kind: str = "modelled"
 
 
@@ -81,10 +84,16 @@ class _Timed:
     decode: Callable[[Sequence[int]], float]
     between_s: float
     note: str
+    spread: Callable[[Sequence[Call]], tuple[Interval, Interval]]
 
 
-def replay(calls: Iterable[Call], shape: ModelShape | str, machine: Machine) -> Replay:
-    """Replay a call graph on one machine. Raises InvalidParams (no calls, no such preset, no machine)."""
+def replay(
+    calls: Iterable[Call], shape: ModelShape | str, machine: Machine, *, program: str = "reference"
+) -> Replay:
+    """Replay a call graph on one machine; program: of a wafer's prefill (timing.PROGRAMS).
+
+    Raises InvalidParams (no calls, no such preset, no machine, no such program).
+    """
     model, graph = as_shape(shape), sorted(calls, key=lambda call: call.layer)
     if not graph:
         raise InvalidParams("calls", 0, "at least one call")
@@ -92,7 +101,7 @@ def replay(calls: Iterable[Call], shape: ModelShape | str, machine: Machine) -> 
         raise InvalidParams("machines", machine.count, "at least 1")
     longest = max(call.prompt_tokens + call.completion_tokens for call in graph)
     try:
-        timed = _timed_machine(model, machine, longest)
+        timed = _timed_machine(model, machine, longest, program)
     except DoesNotFit as refused:
         return Replay(machine.name, model.name, None, (), "", str(refused))
     layers = []
@@ -100,7 +109,16 @@ def replay(calls: Iterable[Call], shape: ModelShape | str, machine: Machine) -> 
         at_once = [call for call in graph if call.layer == layer]
         layers.append((_prefill_s(at_once, timed), _decode_s(at_once, timed)))
     total = sum(prefilled + decoded for prefilled, decoded in layers)
-    return Replay(machine.name, model.name, total, tuple(layers), timed.note)
+    sure = _interval(graph, timed, layers)
+    return Replay(machine.name, model.name, total, tuple(layers), timed.note, interval=sure)
+
+
+def _interval(graph: Sequence[Call], timed: _Timed, layers: Sequence[tuple[float, float]]) -> Interval:
+    """The replay's seconds, both phases as unsure as at the graph's mean prompt and context."""
+    spreads = timed.spread(graph)
+    totals = [sum(layer[phase] for layer in layers) for phase in (0, 1)]
+    parts = [one.scaled(total / one.value) for one, total in zip(spreads, totals, strict=True)]
+    return plus(*parts)
 
 
 def _prefill_s(calls: Sequence[Call], timed: _Timed) -> float:
@@ -124,13 +142,13 @@ def _decode_s(calls: Sequence[Call], timed: _Timed) -> float:
     return seconds + (timed.between_s if done else 0.0)
 
 
-def _timed_machine(model: ModelShape, machine: Machine, longest: int) -> _Timed:
+def _timed_machine(model: ModelShape, machine: Machine, longest: int, program: str) -> _Timed:
     if isinstance(machine.spec, WaferSpec):
-        return _wafers(model, machine.spec, machine.count, longest)
+        return _wafers(model, machine.spec, machine.count, longest, program)
     return _gpus(model, machine.spec, machine.count, longest)
 
 
-def _wafers(model: ModelShape, spec: WaferSpec, count: int, longest: int) -> _Timed:
+def _wafers(model: ModelShape, spec: WaferSpec, count: int, longest: int, program: str) -> _Timed:
     """Prefill on the fastest grid that holds a wafer's share, decode on the fastest regions that do.
 
     A stream's token passes all layers; the other streams' tokens fill the regions behind it, so that a step
@@ -140,7 +158,7 @@ def _wafers(model: ModelShape, spec: WaferSpec, count: int, longest: int) -> _Ti
     held = (model.params * BYTES_PER_VALUE + longest * model.kv_bytes_per_token) / count
     smallest = min(int(np.ceil(np.sqrt(held / spec.sram_bytes_per_pe / 0.95))), spec.largest_square)
     sides = np.arange(smallest, spec.largest_square + 1)
-    prefill_side = int(sides[np.argmin(prefill_seconds(model, spec, sides, 2048))])
+    prefill_side = int(sides[np.argmin(prefill_seconds(model, spec, sides, 2048, program=program))])
     decode_side, stages = _decode_regions(model, spec, count, longest)
     between = replacement_seconds(model, spec, longest, (prefill_side,) * 2, (decode_side,) * 2) / count
 
@@ -149,13 +167,25 @@ def _wafers(model: ModelShape, spec: WaferSpec, count: int, longest: int) -> _Ti
         return float(max(alone.max(), alone.sum() / stages))
 
     def prefill_one(tokens: int, cached: int) -> float:
-        return float(prefill_seconds(model, spec, prefill_side, tokens, cached))
+        return float(prefill_seconds(model, spec, prefill_side, tokens, cached, program=program))
+
+    def spread(calls: Sequence[Call]) -> tuple[Interval, Interval]:
+        prompt = round(sum(call.prompt_tokens for call in calls) / len(calls))
+        context = prompt + round(sum(call.completion_tokens for call in calls) / len(calls) / 2)
+        read = interval(
+            lambda c: prefill_seconds(model, spec, prefill_side, prompt, program=program, constants=c),
+            "prefill",
+        )
+        written = interval(
+            lambda c: decode_seconds(model, spec, decode_side, max(context, 1), constants=c), "decode"
+        )
+        return read, written
 
     note = (
         f"prefill on {prefill_side} x {prefill_side} PEs, "
         f"decode in {stages} regions of {decode_side} x {decode_side}"
     )
-    return _Timed(prefill_one, decode_step, between, note)
+    return _Timed(prefill_one, decode_step, between, note, spread)
 
 
 def _decode_regions(model: ModelShape, spec: WaferSpec, wafers: int, context: int) -> tuple[int, int]:
@@ -190,4 +220,10 @@ def _gpus(model: ModelShape, spec: GpuSpec, count: int, longest: int) -> _Timed:
     def prefill_one(tokens: int, cached: int) -> float:
         return gpu.prefill_seconds(model, spec, count, tokens, cached)
 
-    return _Timed(prefill_one, decode_step, 0.0, "memory-bandwidth roofline at the measured efficiency")
+    def spread(calls: Sequence[Call]) -> tuple[Interval, Interval]:
+        del calls
+        unsure = Interval(1.0, 1 - gpu.ROW_ERROR, 1 + gpu.ROW_ERROR)
+        return unsure, unsure
+
+    note = "memory-bandwidth roofline at the measured efficiency"
+    return _Timed(prefill_one, decode_step, 0.0, note, spread)

@@ -307,6 +307,8 @@ PRESETS: dict[str, ModelShape] = {
             1048576,
             Experts(128, 1, 8192, shared=8192, every=2, dense=16384),
         ),
+        # google/gemma-4-31B-it: its sliding windows and wider global heads are not modelled (full attention)
+        _tied(_dense("gemma-4-31b", 60, 5376, (32, 16, 256), 21504, 262144, 262144)),
         _dense("qwen3-32b", 64, 5120, (64, 8, 128), 25600, 151936, 40960),  # Qwen/Qwen3-32B
         _dense("deepseek-r1-distill-llama-70b", *_LLAMA_70B),  # deepseek-ai/DeepSeek-R1-Distill-Llama-70B
         # openai/gpt-oss-120b: top-4 of 128 experts (its sliding windows are not modelled: full attention)

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
 from pages.parts.charts import CHART_CONFIG
+from wse_backend.wafer.shapes import ModelShape
+from wse_backend.wafer.spec import WaferSpec
+from wse_backend.wafer.timing.interval import Interval, extrapolations
 
 FIGURE_LIMIT_BYTES = 300_000
 """No figure's JSON is larger than this; tests hold every chart to it."""
 
 NEUTRAL = "rgba(127, 127, 127, 0.85)"  # lines that must show on light and on dark
+BAND = "rgba(127, 127, 127, 0.25)"
+
+# Streamlit's Plotly theme swaps these for the theme's own colours, light or dark: text, and categorical
+# colours.
+TEXT = "#000037"
+KIND_COLORS = {"modelled": "#000002", "measured": "#000008", "published": "#000004"}
+"""One colour for each kind of number, the same in every chart, near its badge's."""
 
 MARKS = {
     "measured": ":green-badge[measured]",
@@ -37,6 +48,8 @@ class Chart:
 def show_chart(chart: Chart, key: str) -> None:
     """Title with marks, figure, caption."""
     st.markdown(f"**{chart.title}** {' '.join(MARKS[mark] for mark in chart.marks)}")
+    chart.figure.update_xaxes(tickfont_color=TEXT, title_font_color=TEXT)
+    chart.figure.update_yaxes(tickfont_color=TEXT, title_font_color=TEXT)
     st.plotly_chart(chart.figure, config=CHART_CONFIG, key=key, alt=chart.alt)
     st.caption(chart.caption)
 
@@ -71,6 +84,7 @@ def mark_x(figure: go.Figure, x: float, text: str = "", *, is_log: bool = True, 
             y=y,
             yref="paper",
             text=text,
+            font={"color": TEXT},
             showarrow=False,
             xanchor="left",
             yanchor="top" if y > 0.5 else "bottom",
@@ -82,7 +96,14 @@ def mark_y(figure: go.Figure, y: float, text: str) -> None:
     """A dashed line at y of a logarithmic axis with a word at its right end."""
     figure.add_hline(y=y, line={"dash": "dash", "width": 1.5, "color": NEUTRAL})
     figure.add_annotation(
-        x=1, xref="paper", y=math.log10(y), text=text, showarrow=False, xanchor="right", yanchor="bottom"
+        x=1,
+        xref="paper",
+        y=math.log10(y),
+        text=text,
+        font={"color": TEXT},
+        showarrow=False,
+        xanchor="right",
+        yanchor="bottom",
     )
 
 
@@ -97,9 +118,45 @@ def duration(value_s: float) -> str:
     return f"{round(value_s) // 60} min {round(value_s) % 60:02d} s"
 
 
+DURATION_UNITS = (("µs", 1e6, 0.9995e-3), ("ms", 1e3, 0.09995))
+
+
 def rate(tokens_per_s: float) -> str:
     """ "2,524 tokens/s", "78.9 tokens/s"."""
     return f"{_short(tokens_per_s)} tokens/s"
+
+
+def rate_between(found: Interval) -> str:
+    """ "2,524 tokens/s (2,450 to 2,600)": a modelled speed with what refits on fewer rows say."""
+    return f"{rate(found.value)} ({_short(found.low)} to {_short(found.high)})"
+
+
+def duration_between(found: Interval) -> str:
+    """ "4.2 ms (4.1 to 4.4)": a modelled duration in one unit."""
+    unit, factor = next(
+        ((unit, factor) for unit, factor, below in DURATION_UNITS if found.value < below), ("s", 1.0)
+    )
+    value, low, high = (_short(part * factor) for part in (found.value, found.low, found.high))
+    return f"{value} {unit} ({low} to {high})"
+
+
+def extrapolated(model: ModelShape, spec: WaferSpec, tokens: int, wafers: int = 1) -> str:
+    """ " An extrapolation: no WSE-3 was measured." or nothing."""
+    reasons = extrapolations(model, spec, tokens, wafers)
+    return f" An extrapolation: {'; '.join(reasons)}." if reasons else ""
+
+
+def add_band(figure: go.Figure, x: Sequence[float] | np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
+    """What refits on fewer rows say, as a band behind a curve."""
+    figure.add_scatter(
+        x=np.concatenate([x, np.asarray(x)[::-1]]),
+        y=np.round(np.concatenate([high, low[::-1]]), 2),
+        name="Refits on fewer rows",
+        fill="toself",
+        fillcolor=BAND,
+        mode="none",
+        hoverinfo="skip",
+    )
 
 
 def kib(value_bytes: float) -> str:

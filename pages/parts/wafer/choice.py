@@ -8,15 +8,18 @@ from pathlib import Path
 import streamlit as st
 
 from pages.state.wafer_setting import (
+    EXPERT_NAMES,
     KV_NAMES,
     MAPPING_NAMES,
     MAPPING_NOTES,
+    PROGRAM_NAMES,
     WAFER_CHOICES,
     Setting,
     preset_for,
     unique,
 )
 from wse_backend import models as model_files
+from wse_backend.wafer.routing import RouterTrace
 from wse_backend.wafer.shapes import PRESETS, ModelShape
 from wse_backend.wafer.spec import WAFERS, WSE3
 
@@ -33,6 +36,9 @@ DEFAULTS = {
     "wafer_kv": "shift",
     "wafer_density": 0.1,
     "wafer_seed": 1,
+    "wafer_program": "reference",
+    "wafer_experts": "spread",
+    "wafer_skew": 0.2,
 }
 
 
@@ -100,12 +106,47 @@ def choose(run_models: list[str]) -> Setting:
         )
     with st.expander("Mapping, grid, cache and defects", icon=":material/tune:"):
         layout = _choose_layout()
-    shape = shape_of(str(model)) or PRESETS[FIRST_PRESET]
+        shape = shape_of(str(model)) or PRESETS[FIRST_PRESET]
+        if shape.n_experts:
+            layout = _choose_experts(layout, shape)
     return replace(layout, model=shape, spec=WAFERS[str(spec)], wafers=wafers or None, context=int(context))
 
 
 def _remember_choice() -> None:
     st.session_state["wafer_is_chosen"] = True
+
+
+def _choose_experts(layout: Setting, shape: ModelShape) -> Setting:
+    """The controls of a mixture of experts. Raises InvalidParams (a trace that is not this model's)."""
+    left, right = st.columns(2, gap="large")
+    with left:
+        experts = st.segmented_control(
+            "Experts",
+            list(EXPERT_NAMES),
+            key="wafer_experts",
+            required=True,
+            format_func=EXPERT_NAMES.__getitem__,
+            persist_state="session",
+        )
+    with right:
+        skew = st.slider(
+            "Imbalance of drawn routes",
+            0.0,
+            2.0,
+            step=0.1,
+            key="wafer_skew",
+            help="0: every expert is as popular as any other. Popularity falls with the power of this "
+            "number.",
+            persist_state="session",
+        )
+    given = st.file_uploader(
+        "Router trace (JSON), instead of a drawn one",
+        type="json",
+        key="wafer_trace",
+        help="For each token, for each transformer layer with experts, the numbers of the chosen experts.",
+    )
+    trace = RouterTrace.parse(given.getvalue(), shape) if given else None
+    return replace(layout, experts=str(experts), skew=float(skew), trace=trace)
 
 
 def _choose_layout() -> Setting:
@@ -146,6 +187,17 @@ def _choose_layout() -> Setting:
             step=512,
             persist_state="session",
         )
+        program = st.segmented_control(
+            "Prefill program",
+            list(PROGRAM_NAMES),
+            key="wafer_program",
+            required=True,
+            format_func=PROGRAM_NAMES.__getitem__,
+            help="The published program projects K and V as wide as Q, and was measured so. One that used "
+            "grouped "
+            "K and V would be faster; nobody has measured it.",
+            persist_state="session",
+        )
         density = st.number_input(
             "Defects per cm²",
             key="wafer_density",
@@ -167,4 +219,5 @@ def _choose_layout() -> Setting:
         kv=str(kv),
         density_per_cm2=float(density),
         seed=int(seed),
+        program=str(program),
     )

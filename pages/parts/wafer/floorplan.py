@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from pages.parts.charts import with_legend_below
-from pages.parts.wafer.chart import NEUTRAL, Chart, kib, log_axis
+from pages.parts.wafer.chart import NEUTRAL, TEXT, Chart, kib, log_axis
 from pages.state.text import as_plain, count
 from pages.state.wafer_setting import MAPPING_NOTES, Setting
 from wse_backend.wafer.defects import DefectMap, expected_yield, yield_of
@@ -25,6 +25,7 @@ COLOR_BAR = {
     "xanchor": "left",
     "y": 1.01,
     "yanchor": "bottom",
+    "tickfont": {"color": TEXT},
 }
 DRAWN = 400
 MAP_HEIGHT_PX = 640
@@ -59,7 +60,7 @@ def floorplan_chart(placement: Placement, wafer: int, defects: DefectMap | None,
         "defects": "Defective PEs in a cell",
     }[view]
     figure.update_layout(
-        coloraxis={"colorbar": COLOR_BAR | {"title": {"text": bar, "side": "top"}}},
+        coloraxis={"colorbar": COLOR_BAR | {"title": {"text": bar, "side": "top", "font": {"color": TEXT}}}},
         coloraxis2={"showscale": False, "cmin": 0, "cmax": max(2, int(plan.spares.max()))},
         height=MAP_HEIGHT_PX,
         margin={"l": 8, "r": 8, "t": 8, "b": 8},

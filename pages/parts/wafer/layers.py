@@ -8,12 +8,13 @@ import numpy as np
 import plotly.graph_objects as go
 
 from pages.parts.charts import GROUP_NAMES, layer_bars, tick_step, with_legend_below
-from pages.parts.wafer.chart import Chart, duration, rate
+from pages.parts.wafer.chart import Chart, duration, duration_between, rate_between
 from pages.state.measured import PhaseTotal
 from pages.state.text import capitalised
 from wse_backend.wafer.placed import PlacedTiming
 from wse_backend.wafer.placement import Placement
 from wse_backend.wafer.timing import CAUSES, GROUPS
+from wse_backend.wafer.timing.interval import Interval
 from wse_backend.wafer.timing.result import sum_causes
 
 PHASE_NAMES = {"decode": "Decode", "prefill": "Prefill"}
@@ -38,8 +39,8 @@ def unit_of(seconds: Sequence[float]) -> tuple[str, float]:
     return ("µs", 1e6) if max(seconds, default=0) < 2e-3 else ("ms", 1e3)
 
 
-def cause_chart(timing: PlacedTiming, placement: Placement) -> Chart:
-    """One bar per layer, stacked by cause."""
+def cause_chart(timing: PlacedTiming, placement: Placement, sure: Interval) -> Chart:
+    """One bar per transformer layer, stacked by cause; sure: the whole phase, from refits."""
     unit, factor = unit_of([layer.seconds for layer in timing.layers])
     figure = go.Figure()
     causes = [layer.causes for layer in timing.layers]
@@ -57,25 +58,27 @@ def cause_chart(timing: PlacedTiming, placement: Placement) -> Chart:
     return Chart(
         f"{PHASE_NAMES[timing.phase]}: time per transformer layer, by cause",
         with_legend_below(figure),
-        f"{_phase_story(timing)} {_cause_story(timing)} Regions have about {grid[0]} x {grid[1]} PEs; bars "
+        f"{_phase_story(timing, sure)} {_cause_story(timing)} Regions have about {grid[0]} x {grid[1]} "
+        "PEs; bars "
         "differ only where regions do.",
         f"Stacked bars of {unit} for each of {len(causes)} transformer layers: "
         f"{', '.join(CAUSE_NAMES.values()).lower()}",
     )
 
 
-def _phase_story(timing: PlacedTiming) -> str:
+def _phase_story(timing: PlacedTiming, sure: Interval) -> str:
     """What the phase takes in all."""
-    n, total = len(timing.layers), timing.seconds
+    n = len(timing.layers)
     parts = f"{duration(timing.layers_s)} in {n} transformer layers, {duration(timing.head_s)} in the LM head"
     if timing.handed_s > timing.seconds / 1000:
         parts += f", {duration(timing.handed_s)} from region to region"
     if timing.phase == "decode":
         return (
-            f"One token behind {timing.tokens:,} others takes {duration(total)} ({parts}): {rate(1 / total)}."
+            f"One token behind {timing.tokens:,} others takes {duration_between(sure)}, {parts}: "
+            f"{rate_between(sure.rate)}."
         )
-    speed = rate(timing.tokens / total)
-    return f"A prompt of {timing.tokens:,} tokens takes {duration(total)} ({parts}): {speed}."
+    speed = rate_between(sure.rate.scaled(timing.tokens))
+    return f"A prompt of {timing.tokens:,} tokens takes {duration_between(sure)}, {parts}: {speed}."
 
 
 def _cause_story(timing: PlacedTiming) -> str:
@@ -150,7 +153,7 @@ def measured_chart(total: PhaseTotal) -> Chart:
     )
 
 
-def modelled_chart(timing: PlacedTiming, placement: Placement) -> Chart:
+def modelled_chart(timing: PlacedTiming, placement: Placement, sure: Interval) -> Chart:
     """Wafer microseconds per layer for the same model shape, by the same operation groups."""
     unit, factor = unit_of([layer.seconds for layer in timing.layers])
     groups = [layer.groups for layer in timing.layers]
@@ -163,7 +166,7 @@ def modelled_chart(timing: PlacedTiming, placement: Placement) -> Chart:
     return Chart(
         f"There: {machine}",
         figure,
-        f"{capitalised(machine)} would take {duration(timing.seconds)} for {what}; the same transformer "
+        f"{capitalised(machine)} would take {duration_between(sure)} for {what}; the same transformer "
         "layers, the "
         "same operations.",
         f"Modelled {unit} per transformer layer of {placement.model.name} on {machine}, stacked by operation",

@@ -1,4 +1,4 @@
-"""The run's call graph on other machines: one bar for each."""
+"""The run's call graph on other machines: one point for each."""
 
 from __future__ import annotations
 
@@ -7,35 +7,34 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from pages.parts.charts import with_legend_below
-from pages.parts.wafer.chart import Chart, duration, log_axis
+from pages.parts.wafer.chart import KIND_COLORS, TEXT, Chart, duration, duration_between, log_axis
 from pages.state.wafer_machines import Bar
 
 SECONDS = "{:,.10g} s".format
 
 
 def machines_chart(bars: Sequence[Bar], what: str) -> Chart:
-    """One bar per machine on a logarithmic axis; what: the run in a few words, for the caption."""
+    """One point per machine on a logarithmic axis; what: the run in a few words, for the caption."""
     timed = [bar for bar in bars if bar.seconds]
     low, high = _span(timed)
     figure = go.Figure()
     for kind, name in (("measured", "Measured"), ("modelled", "Modelled")):
-        _add_bars(figure, [bar for bar in timed if bar.kind == kind], name)
-    _add_refusals(figure, [bar for bar in bars if not bar.seconds], low / 2.5)
-    log_axis(figure.update_xaxes, "Time for the whole run (logarithmic)", low / 3, high * 3, SECONDS)
+        _add_points(figure, [bar for bar in timed if bar.kind == kind], kind, name)
+    _add_refusals(figure, [bar for bar in bars if not bar.seconds], low / 1.5)
+    log_axis(figure.update_xaxes, "Time for the whole run (logarithmic)", low / 2, high * 4, SECONDS)
     figure.update_yaxes(
         categoryorder="array",
         categoryarray=[bar.machine for bar in bars],
         autorange="reversed",
-        showgrid=False,
         ticksuffix=" ",
     )
-    figure.update_layout(bargap=0.35, barmode="overlay", height=110 + 44 * len(bars), showlegend=True)
+    figure.update_layout(height=110 + 40 * len(bars), showlegend=True)
     spoken = "; ".join(f"{bar.machine} {duration(bar.seconds)}" for bar in timed if bar.seconds)
     return Chart(
-        "One bar per machine",
+        "One point per machine",
         with_legend_below(figure),
         f"{what} {_story(bars)}",
-        f"Bars of seconds for the whole run: {spoken}",
+        f"Points of seconds for the whole run: {spoken}",
         tuple(dict.fromkeys(bar.kind for bar in bars)),
     )
 
@@ -46,16 +45,31 @@ def _span(timed: Sequence[Bar]) -> tuple[float, float]:
     return min(seconds), max(seconds)
 
 
-def _add_bars(figure: go.Figure, bars: Sequence[Bar], name: str) -> None:
+def _add_points(figure: go.Figure, bars: Sequence[Bar], kind: str, name: str) -> None:
     if bars:
-        figure.add_bar(
+        seconds = [bar.seconds or 0.0 for bar in bars]
+        sure = [bar.interval for bar in bars]
+        figure.add_scatter(
             y=[bar.machine for bar in bars],
-            x=[bar.seconds for bar in bars],
-            text=[duration(bar.seconds or 0.0) for bar in bars],
-            textposition="outside",
+            x=seconds,
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": [one.high - value if one else 0 for one, value in zip(sure, seconds, strict=True)],
+                "arrayminus": [
+                    value - one.low if one else 0 for one, value in zip(sure, seconds, strict=True)
+                ],
+            },
+            text=[
+                f"  {duration_between(bar.interval) if bar.interval else duration(bar.seconds or 0.0)}"
+                for bar in bars
+            ],
+            textposition="middle right",
+            textfont={"color": TEXT},
             cliponaxis=False,
             name=name,
-            orientation="h",
+            mode="markers+text",
+            marker={"size": 12, "color": KIND_COLORS[kind]},
             hovertemplate="%{text}",
         )
 
@@ -85,21 +99,24 @@ def _story(bars: Sequence[Bar]) -> str:
     wafer = wafers[0]
     gpu = min(gpus, key=lambda bar: bar.seconds or 0.0)
     wafer_s, gpu_s = wafer.seconds or 1.0, gpu.seconds or 1.0
-    both = f"It takes {duration(wafer_s)} on {_the(wafer)} and {duration(gpu_s)} on {_the(gpu)}"
+    taken = duration_between(wafer.interval) if wafer.interval else duration(wafer_s)
+    both = f"It takes {taken} on {_the(wafer)} and {duration(gpu_s)} on {_the(gpu)}"
+    far = " No WSE-3 was measured: an extrapolation."
     if gpu_s > wafer_s:
         return (
             f"{both}, {gpu_s / wafer_s:,.1f} times as long: writing alone is {duration(wafer.decode_s)} "
-            f"against {duration(gpu.decode_s)}, because every token makes a GPU read all weights again."
+            f"against {duration(gpu.decode_s)}, because every token makes a GPU read all weights again.{far}"
         )
     parts = (
         f"reading takes {duration(wafer.prefill_s)} against {duration(gpu.prefill_s)}, writing "
         f"{duration(wafer.decode_s)} against {duration(gpu.decode_s)}"
     )
     if wafer.decode_s < 0.5 * gpu.decode_s:
-        return f"{both}: {parts}. So few prompt tokens do not fill a wafer, and that decides this run."
+        return f"{both}: {parts}. So few prompt tokens do not fill a wafer, and that decides this run.{far}"
     return (
-        f"{both}: {parts}. So small a model leaves most of a wafer idle, and a GPU reads it in no time (its "
-        "kernel launches are not counted). Choose a larger model above to replay the same calls with it."
+        "This model is too small to need a wafer: it leaves most of one idle, and a GPU reads it in no "
+        "time (its "
+        f"kernel launches are not counted). {both}: {parts}.{far}"
     )
 
 

@@ -13,30 +13,36 @@ from pages.parts.wafer.choice import shape_of
 from pages.parts.wafer.layers import comparison_story, measured_chart, modelled_chart
 from pages.parts.wafer.machines import machines_chart
 from pages.parts.wafer.sections import choose_phase, guarded
+from pages.parts.wafer.view import View
 from pages.state import wafer_machines as machines
 from pages.state.measured import PhaseTotal, measured_models, phase_total
-from pages.state.text import as_plain, shortened
+from pages.state.text import as_plain, shortened, size
 from pages.state.turn import Turn
 from pages.state.wafer_run import longest_call, tokens_of
 from pages.state.wafer_setting import Setting, unique
+from wse_backend.wafer.economics import pipeline_intervals
 from wse_backend.wafer.placed import PlacedTiming, placed_timing
 from wse_backend.wafer.placement import Placement
+from wse_backend.wafer.shapes import BYTES_PER_VALUE, PRESETS
+from wse_backend.wafer.timing.interval import Interval
 
 COLUMNS = {
     "machine": st.column_config.TextColumn("Machine"),
     "prefill_s": st.column_config.NumberColumn("Prefill (s)", format="%.4g"),
     "decode_s": st.column_config.NumberColumn("Decode (s)", format="%.4g"),
     "total_s": st.column_config.NumberColumn("Whole run (s)", format="%.4g"),
+    "low_s": st.column_config.NumberColumn("from", format="%.4g", help="Refits on fewer measured rows"),
+    "high_s": st.column_config.NumberColumn("to", format="%.4g"),
     "kind": st.column_config.TextColumn("Kind", width="small"),
     "note": st.column_config.TextColumn("How, or why not", width="large"),
 }
 QUESTION_CHARS = 160
 
 
-def show_run(run: Turn | None, setting: Setting, placement: Placement | None) -> None:
+def show_run(run: Turn | None, setting: Setting, view: View | None) -> None:
     """What the last run took here, and what it would have taken elsewhere.
 
-    placement: of the setting; None where it was refused, which the page has said already.
+    view: of the setting; None where it was refused, which the page has said already.
     """
     if run is None or not run.records:
         st.info("There is no run yet. Ask your agents something first.", icon=":material/timer:")
@@ -45,14 +51,14 @@ def show_run(run: Turn | None, setting: Setting, placement: Placement | None) ->
             "Until then, this is the modelled half, for the model chosen above; your run will stand beside "
             "it, measured transformer layer by transformer layer."
         )
-        if placement is not None:
-            _show_modelled_alone(setting, placement)
+        if view is not None:
+            _show_modelled_alone(view)
         _show_machines(None, setting)
         return
     st.markdown(f"**The last run:** {as_plain(shortened(run.question, QUESTION_CHARS))}")
     show_totals(run)
     if measured_models(run.records):
-        _show_side_by_side(run, setting if placement else replace(setting, mapping="layer", side=None))
+        _show_side_by_side(run, setting if view else replace(setting, mapping="layer", side=None))
     else:
         st.info(
             "All calls of this run went to the cloud, which reports no times per transformer layer. "
@@ -86,29 +92,33 @@ def _show_side_by_side(run: Turn, setting: Setting) -> None:
         if shape is None:
             return
         longest = longest_call(run.records, model)
-        placement = setting.with_model(shape, longest).placement()
-        timing = placed_timing(placement, phase, tokens_of(run.records, total))
-        _draw_pair(total, timing, placement)
+        there = setting.with_model(shape, longest)
+        placement, tokens = there.placement(), tokens_of(run.records, total)
+        timing = placed_timing(placement, phase, tokens, run=there.run())
+        timed = replace(there.run(), context=tokens, prompt_tokens=tokens)
+        found = pipeline_intervals(placement, timed)
+        sure = found.token_s if phase == "decode" else found.prefill_s
+        _draw_pair(total, timing, placement, sure)
 
 
-def _draw_pair(total: PhaseTotal, timing: PlacedTiming, placement: Placement) -> None:
+def _draw_pair(total: PhaseTotal, timing: PlacedTiming, placement: Placement, sure: Interval) -> None:
     with st.grid(2, min_column_width=380):
         with st.container():
             show_chart(measured_chart(total), f"wafer_here_{total.phase}")
         with st.container():
-            show_chart(modelled_chart(timing, placement), f"wafer_there_{total.phase}")
+            show_chart(modelled_chart(timing, placement, sure), f"wafer_there_{total.phase}")
     st.caption(comparison_story(total, timing))
 
 
-def _show_modelled_alone(setting: Setting, placement: Placement) -> None:
+def _show_modelled_alone(view: View) -> None:
     with guarded():
-        timing = placed_timing(placement, "decode", setting.context)
-        show_chart(modelled_chart(timing, placement), "wafer_there_alone")
+        timing = placed_timing(view.placement, "decode", view.setting.context, run=view.run)
+        show_chart(modelled_chart(timing, view.placement, view.intervals.token_s), "wafer_there_alone")
 
 
 @st.fragment
 def _show_machines(run: Turn | None, setting: Setting) -> None:
-    """One bar per machine for the whole call graph."""
+    """One point per machine for the whole call graph; first of all whether the model needs a wafer."""
     found = machines.calls_of(run.records) if run else {}
     own = [(shape, calls) for name, calls in found.items() if (shape := shape_of(name))]
     n_calls = sum(len(calls) for calls in found.values()) or len(machines.EXAMPLE_CALLS)
@@ -116,25 +126,38 @@ def _show_machines(run: Turn | None, setting: Setting) -> None:
     is_own = bool(own) and len(own) == len(found)
     names = " and ".join(shape.name for shape, _ in own)
     st.subheader("The same run on other machines" if run else "An example run on other machines")
-    graph: machines.Graph = [(setting.model, every_call)]
+    choices: dict[str, machines.Graph] = {"chosen": [(setting.model, every_call)]}
     if is_own and names != setting.model.name:
+        choices = {"own": own, **choices}
+    elif is_own:
+        choices = {"own": own}
+    labels = {"own": f"{as_plain(names)}, as it ran", "chosen": as_plain(setting.model.name)}
+    first = next(iter(choices.values()))
+    if all(machines.is_too_small(shape) for shape, _ in first):
+        small = " and ".join(as_plain(shape.name) for shape, _ in first)
+        large = PRESETS[machines.LARGE_MODEL]
+        choices = {"large": [(large, every_call)], **choices}
+        labels["large"] = as_plain(large.name)
+        st.markdown(
+            f"**{small} is too small to need a wafer:** any machine reads its weights in no time. The "
+            "same calls with "
+            f"{as_plain(large.name)}, {size(large.params * BYTES_PER_VALUE)} of weights, show what a "
+            "wafer is for."
+        )
+    graph = next(iter(choices.values()))
+    if len(choices) > 1:
         choice = st.segmented_control(
             "Replay it with",
-            ["own", "chosen"],
-            default="own",
+            list(choices),
+            default=next(iter(choices)),
             required=True,
-            key="wafer_replay_model",
-            format_func={
-                "own": f"{as_plain(names)}, as it ran",
-                "chosen": as_plain(setting.model.name),
-            }.__getitem__,
+            key=f"wafer_replay_{'_'.join(choices)}",
+            format_func=labels.__getitem__,
         )
-        graph = own if choice == "own" else graph
-    elif is_own:
-        graph = own
+        graph = choices[str(choice)]
     unknown = " The run's own model has no known shape." if found and not is_own else ""
     with guarded():
-        bars = machines.replay_bars(graph, setting.spec)
+        bars = machines.replay_bars(graph, setting.spec, setting.program)
         if run is not None:
             bars.append(_measured_bar(run, "" if graph is own else names))
         show_chart(machines_chart(bars, _what(run, graph, n_calls) + unknown), "wafer_machines")

@@ -8,21 +8,22 @@ from contextlib import contextmanager
 import pandas as pd
 import streamlit as st
 
-from pages.parts.wafer import cost as wafer_cost
-from pages.parts.wafer import curves as wafer_curves
-from pages.parts.wafer import evidence as wafer_evidence
 from pages.parts.wafer import floorplan as wafer_floorplan
-from pages.parts.wafer.chart import duration, kib, rate, show_chart
+from pages.parts.wafer.chart import duration_between, extrapolated, kib, rate_between, show_chart
+from pages.parts.wafer.charts import Plugin, of_tab, plugins
 from pages.parts.wafer.layers import PHASE_NAMES, cause_chart, operations_chart
+from pages.parts.wafer.view import View
 from pages.state import wafer_evidence as rows
 from pages.state.text import as_plain, capitalised, count
+from pages.state.wafer_services import published_for, service_rows
 from pages.state.wafer_setting import Setting, parameters
 from wse_backend.errors import BrokenGGUF, DoesNotFit, GridTooLarge, InvalidParams, NoUsableWafer, WseError
 from wse_backend.wafer.defects import DefectMap
-from wse_backend.wafer.economics import Prices, pipeline
 from wse_backend.wafer.placed import placed_timing
 from wse_backend.wafer.placement import Placement
+from wse_backend.wafer.shapes import PRESETS
 
+ONE_AT_A_TIME = ("Scaling",)
 TABLE = {
     "phase": st.column_config.TextColumn("What", width="small"),
     "model": st.column_config.TextColumn("Model"),
@@ -80,25 +81,114 @@ def guarded() -> Iterator[None]:
         show_refusal(exc)
 
 
-def show_summary(setting: Setting, placement: Placement) -> None:
-    """The setting in four numbers. Raises InvalidParams."""
-    found = pipeline(placement, prompt_tokens=setting.prompt_tokens)
+def show_summary(view: View) -> None:
+    """The setting in four numbers, each with how sure it is; published ones beside. Raises InvalidParams."""
+    setting, placement, sure = view.setting, view.placement, view.intervals
     used = max(region.bytes_per_pe for region in placement.layer_regions)
+    user, first = sure.token_s.rate, duration_between(sure.prefill_s)
+    value, _, between = rate_between(user).partition(" tokens/s ")
     with st.grid(4, min_column_width=150):
-        st.metric("Tokens/s of one user", rate(1 / found.token_s).removesuffix(" tokens/s"), border=True)
-        st.metric("First token after", duration(found.prefill_s), border=True)
-        st.metric("SRAM per PE, of 48 KB", kib(used), border=True)
-        st.metric("Room for tokens", f"{placement.max_context:,}", border=True)
+        _metric("Tokens/s of one user", value, between)
+        _metric("First token after", first.partition(" (")[0], first.partition(" (")[2])
+        _metric("SRAM per PE, of 48 KB", kib(used), "within tens of %")
+        _metric("Room for tokens", f"{placement.max_context:,}", "within tens of %")
+    published = "; ".join(
+        f"{as_plain(speed.model)} {speed.tokens_per_s:,.0f} tokens/s ({speed.when}{_how(speed.how)})"
+        for speed in published_for(setting.model)
+    )
+    beside = f" Published by services on wafers, beside it: {published}; see Evidence." if published else ""
+    far = extrapolated(setting.model, setting.spec, setting.context, placement.wafers)
     st.caption(
         f"Modelled: {as_plain(setting.model.name)} ({parameters(setting.model)}, fp16) on "
         f"{placement.wafers} x {placement.spec.name}: {count(len(placement.layer_regions), 'region')} for "
         f"{setting.model.n_layers} transformer layers, {setting.context:,} tokens in the cache, a prompt of "
-        f"{setting.prompt_tokens:,}."
+        f"{setting.prompt_tokens:,}. Below each number: what fits to fewer measured rows say.{far}{beside}"
     )
 
 
+def _metric(label: str, value: str, below: str) -> None:
+    st.metric(label, value, below.strip("()"), delta_color="off", delta_arrow="off", border=True)
+
+
+def _how(how: str) -> str:
+    return ", with speculative decoding" if "speculative" in how else ""
+
+
+def show_tab(tab: str, view: View) -> None:
+    """The charts of a tab, in order; of a tab in ONE_AT_A_TIME the chosen one."""
+    found = [plugin for plugin in of_tab(tab) if plugin.is_shown(view)]
+    if tab in ONE_AT_A_TIME:
+        _show_one(found, view)
+        return
+    with st.container():
+        for plugin in found:
+            _show(plugin.key, view)
+
+
 @st.fragment
-def show_floorplan(setting: Setting, placement: Placement) -> None:
+def _show_one(found: list[Plugin], view: View) -> None:
+    """One question at a time."""
+    names = {plugin.key: plugin.name for plugin in found}
+    chosen = st.segmented_control(
+        "What changes",
+        list(names),
+        default=found[0].key,
+        required=True,
+        format_func=names.__getitem__,
+        key="wafer_curve",
+    )
+    _draw(str(chosen), view)
+
+
+@st.fragment
+def _show(key: str, view: View) -> None:
+    _draw(key, view)
+
+
+def _draw(key: str, view: View) -> None:
+    """A chart's widgets, then its figures side by side."""
+    plugin = next(plugin for plugin in plugins() if plugin.key == key)
+    with guarded():
+        options = plugin.controls(view) if plugin.controls else {}
+        charts = plugin.draw(view, **options)
+        if len(charts) == 1:
+            show_chart(charts[0], f"wafer_chart_{key}")
+            return
+        with st.grid(2, min_column_width=380):
+            for index, chart in enumerate(charts):
+                with st.container():
+                    show_chart(chart, f"wafer_chart_{key}_{index}")
+
+
+def show_experts(view: View) -> None:
+    """A mixture of experts on the wafer, or which models are one."""
+    if not view.setting.model.n_experts:
+        mixtures = ", ".join(as_plain(name) for name, shape in PRESETS.items() if shape.n_experts)
+        st.info(
+            f"{as_plain(view.setting.model.name)} has no experts: every token passes all of its weights. "
+            "Choose a "
+            f"mixture of experts above: {mixtures}.",
+            icon=":material/hub:",
+        )
+        return
+    st.caption(
+        "Nobody has published a mixture of experts on a wafer: this tab is a model only, from the six "
+        "constants that "
+        "were fitted to dense models. Expert placement, imbalance and a router trace of your own are "
+        "under “Mapping, "
+        "grid, cache and defects” above."
+    )
+    show_tab("Experts", view)
+
+
+def show_floorplan(view: View) -> None:
+    """The model at work, then what lies where."""
+    show_tab("Floorplan", view)
+    _show_map(view.setting, view.placement)
+
+
+@st.fragment
+def _show_map(setting: Setting, placement: Placement) -> None:
     """One tab per wafer: the map, SRAM per region; then the yield."""
     view = st.segmented_control(
         "Colour the map by",
@@ -135,13 +225,15 @@ def _show_wafer(placement: Placement, number: int, defects: DefectMap, view: str
 
 
 @st.fragment
-def show_layers(setting: Setting, placement: Placement) -> None:
-    """Latency per layer and inside a layer, by cause."""
+def show_layers(view: View) -> None:
+    """Latency per transformer layer and inside one, by cause."""
+    setting, placement = view.setting, view.placement
     phase = choose_phase("wafer_phase")
     tokens = setting.context if phase == "decode" else setting.prompt_tokens
     with guarded():
-        timing = placed_timing(placement, phase, tokens)
-        show_chart(cause_chart(timing, placement), "wafer_causes")
+        timing = placed_timing(placement, phase, tokens, run=view.run)
+        sure = view.intervals.token_s if phase == "decode" else view.intervals.prefill_s
+        show_chart(cause_chart(timing, placement, sure), "wafer_causes")
         show_chart(operations_chart(timing), "wafer_operations")
 
 
@@ -159,46 +251,13 @@ def choose_phase(key: str) -> str:
     )
 
 
-@st.fragment
-def show_curves(setting: Setting, placement: Placement) -> None:
-    """One question at a time: grid size, context, wafers, batch."""
-    curve = st.segmented_control(
-        "What changes",
-        list(wafer_curves.CURVES),
-        default="grid",
-        required=True,
-        format_func=wafer_curves.CURVES.__getitem__,
-        key="wafer_curve",
-    )
-    with guarded():
-        match curve:
-            case "grid":
-                with st.grid(2, min_column_width=380):
-                    for phase in PHASE_NAMES:
-                        with st.container():
-                            show_chart(wafer_curves.grid_chart(setting, phase), f"wafer_grid_{phase}")
-            case "context":
-                show_chart(wafer_curves.context_chart(setting, placement), "wafer_contexts")
-            case "wafers":
-                with st.grid(2, min_column_width=380):
-                    for index, chart in enumerate(wafer_curves.wafers_charts(setting)):
-                        with st.container():
-                            show_chart(chart, f"wafer_wafers_{index}")
-            case _:
-                show_chart(wafer_curves.batch_chart(setting), "wafer_batches")
-
-
-def show_algorithms(setting: Setting) -> None:
+def show_algorithms(view: View) -> None:
     """Why the algorithm matters."""
     st.markdown(
         "The same wafer, the same constants, other algorithms: on a mesh the way data takes decides, not "
         "the number of multiplications."
     )
-    with guarded(), st.grid(2, min_column_width=380):
-        with st.container():
-            show_chart(wafer_curves.gemm_chart(setting), "wafer_gemm")
-        with st.container():
-            show_chart(wafer_curves.allreduce_chart(setting), "wafer_allreduce")
+    show_tab("Algorithms", view)
     st.dataframe(
         pd.DataFrame(
             [
@@ -221,32 +280,16 @@ def show_algorithms(setting: Setting) -> None:
     )
 
 
-@st.fragment
-def show_cost(placement: Placement, setting: Setting) -> None:
-    """Streams, throughput and cost, from inputs that people can change."""
-    with st.grid(5, min_column_width=140):
-        system = st.number_input("Price of a system (million USD)", 0.0, None, 2.5, 0.5, key="wafer_usd")
-        power = st.number_input("Power of a system (kW)", 0.0, None, 23.0, 1.0, key="wafer_kw")
-        years = st.number_input("Years of use", 0.0, None, 3.0, 0.5, key="wafer_years")
-        kwh = st.number_input("Energy (USD per kWh)", 0.0, None, 0.20, 0.05, key="wafer_kwh")
-        price = st.number_input("Price (USD per million tokens)", 0.0, None, 0.60, 0.1, key="wafer_price")
-    prices = Prices(system * 1e6, power, years, kwh, price)
-    with guarded():
-        found = pipeline(placement, prompt_tokens=setting.prompt_tokens)
-        with st.grid(2, min_column_width=380):
-            with st.container():
-                show_chart(wafer_cost.streams_chart(found, placement), "wafer_streams")
-            with st.container():
-                show_chart(wafer_cost.cost_chart(found, placement, prices), "wafer_cost")
-    st.caption(
-        "23 kW is the published power of one system. The prices are inputs, not facts: change them. The "
-        "machines are taken to run without a pause."
-    )
-
-
 def show_evidence() -> None:
-    """How well the model predicts what was measured."""
-    show_chart(wafer_evidence.error_chart(), "wafer_errors")
+    """How well the model predicts what was measured, and what is published of services."""
+    for plugin in of_tab("Evidence"):
+        for chart in plugin.draw():
+            show_chart(chart, f"wafer_chart_{plugin.key}")
+        if plugin.key in BEHIND:
+            BEHIND[plugin.key]()
+
+
+def _show_calibration() -> None:
     st.markdown("**Predicted and measured**")
     st.dataframe(
         pd.DataFrame(rows.calibration_rows() + rows.capacity_rows()),
@@ -285,4 +328,49 @@ def show_evidence() -> None:
         "SGLang on A100 80 GB, same source. The roofline reads all weights for every token at 60 % of the "
         "published bandwidth; an H100 is given the same shares of its own figures."
     )
-    show_chart(wafer_evidence.service_chart(), "wafer_services")
+
+
+def _show_variants() -> None:
+    st.markdown("**How the structure was chosen**")
+    st.dataframe(
+        pd.DataFrame(rows.variant_rows()),
+        hide_index=True,
+        height="content",
+        column_config={"name": st.column_config.TextColumn("Way to count", width="large")},
+        alt="Mean absolute errors in percent of seven ways to count work, on fitted and on left-out rows",
+    )
+    st.caption(
+        "Mean absolute errors in percent, decode / prefill: of the rows that were fitted, and of rows "
+        "that were left "
+        "out of the fit, one row, one model or one grid at a time. Printed by bench/fit_wafer.py "
+        "--cross-validate."
+    )
+
+
+def _show_services() -> None:
+    number = st.column_config.NumberColumn
+    st.dataframe(
+        pd.DataFrame(service_rows()),
+        hide_index=True,
+        height="content",
+        column_config={
+            "provider": "Provider",
+            "model": "Model",
+            "published": number("Published", format="%,.0f"),
+            "when": "When",
+            "modelled": number("Modelled", format="%,.0f"),
+            "low": number("from", format="%,.0f"),
+            "high": number("to", format="%,.0f"),
+            "drafted": number("With drafts", format="%,.0f", help="Modelled, 70 % of 4 drafts kept"),
+            "reading": st.column_config.TextColumn("Reading", width="large"),
+            "how": st.column_config.TextColumn("Precision, drafts", width="medium"),
+            "source": st.column_config.TextColumn("Source", width="medium"),
+        },
+        placeholder="–",
+        alt="Published service speeds with date, source, the model's prediction and what the difference "
+        "may mean",
+    )
+
+
+BEHIND = {"errors": _show_calibration, "programs": _show_variants, "services": _show_services}
+"""Tables that stand behind a chart of the Evidence tab."""

@@ -6,8 +6,19 @@ import numpy as np
 import pytest
 
 from wse_backend.errors import InvalidParams
-from wse_backend.wafer.economics import CROSSING_S, Pipeline, break_even_streams, cost_per_million, pipeline
+from wse_backend.wafer import gpu
+from wse_backend.wafer.economics import (
+    CROSSING_S,
+    Pipeline,
+    break_even_streams,
+    cost_per_million,
+    gpu_energy,
+    pipeline,
+    wafer_energy,
+)
+from wse_backend.wafer.gpu import H100
 from wse_backend.wafer.placement import place
+from wse_backend.wafer.shapes import PRESETS
 from wse_backend.wafer.spec import WSE2, WSE3
 from wse_backend.wafer.timing import decode
 
@@ -99,3 +110,21 @@ def test_curve_of_users_is_monotonic() -> None:
 def test_empty_context_is_refused(change: dict[str, int]) -> None:
     with pytest.raises(InvalidParams, match="is 0; allowed: at least 1"):
         pipeline(place("smollm2-135m", WSE2), **change)
+
+
+def test_energy_of_a_token_is_power_over_speed() -> None:
+    placed = place("llama3.1-8b", WSE3)
+    found = pipeline(placed)
+    energy = wafer_energy(placed, found)
+    assert energy.alone_j == pytest.approx(23_000 * found.token_s)
+    assert energy.busy_j == pytest.approx(23_000 * found.slowest_s, rel=0.02)
+    assert energy.streams <= found.held
+
+
+def test_energy_of_gpus_counts_their_share_of_the_host() -> None:
+    shape = PRESETS["llama3.1-8b"]
+    found = gpu_energy(shape, H100, 8, 4096)
+    # DGX H100: 10.2 kW at most for eight GPUs
+    assert found.power_w == pytest.approx(10_200)
+    assert found.alone_j == pytest.approx(10_200 * gpu.decode_seconds(shape, H100, 8, 4096))
+    assert found.busy_j < found.alone_j / 10

@@ -10,9 +10,12 @@ from wse_backend.errors import InvalidParams
 from wse_backend.wafer.gpu import (
     A100,
     DECODE_EFFICIENCY,
+    GPUS,
     H100,
     SGLANG_A100,
+    GpuSpec,
     decode_seconds,
+    held_streams,
     needed_gpus,
     prefill_seconds,
 )
@@ -81,3 +84,23 @@ def test_reference_rows_are_those_of_the_data_file() -> None:
     lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
     listed = [",".join(str(part) for part in row.__dict__.values()) for row in SGLANG_A100]
     assert lines[1:] == listed
+
+
+def test_streams_fill_the_memory_that_the_weights_leave() -> None:
+    # 0.9 x 8 x 80 GB - 16.06 GB over 4,096 tokens of 131,072 bytes
+    shape = PRESETS["llama3-8b"]
+    assert held_streams(shape, H100, 8, 4096) == int((576e9 - 2 * shape.params) // (4096 * 131072))
+
+
+@pytest.mark.parametrize("spec", GPUS, ids=lambda spec: spec.name)
+def test_every_gpu_decodes_faster_when_a_matrix_is_cut_among_more(spec: GpuSpec) -> None:
+    times = [decode_seconds("llama3.1-70b", spec, gpus) for gpus in (2, 4, 8)]
+    assert times[0] > times[1] > times[2]
+
+
+def test_dense_layers_of_a_mixture_have_no_experts_to_read() -> None:
+    shape = PRESETS["llama-4-maverick"]
+    alone, both = (decode_seconds(shape, H100, streams=n, context=1) for n in (1, 2))
+    # a second stream reads one expert more in each of the 24 layers that have some, and its cache
+    more = 24 * 3 * 5120 * 8192 * 2 + shape.kv_bytes_per_token
+    assert both - alone == pytest.approx(more / (3.35e12 * DECODE_EFFICIENCY))

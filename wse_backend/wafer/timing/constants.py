@@ -46,6 +46,20 @@ PLAUSIBLE_RANGES: dict[str, tuple[float, float]] = {
 
 
 @dataclass(frozen=True)
+class Variant:
+    """A way to count work and its mean absolute errors in percent, (decode, prefill) each.
+
+    Of the fitted rows, and of rows left out of the fit: one at a time, a model at a time, a grid at a time.
+    """
+
+    name: str
+    fitted: tuple[float, float]
+    row_out: tuple[float, float]
+    model_out: tuple[float, float]
+    grid_out: tuple[float, float]
+
+
+@dataclass(frozen=True)
 class Residual:
     """A calibration row, what was measured on hardware and what the fitted model says, in the same unit.
 

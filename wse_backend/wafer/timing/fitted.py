@@ -3,7 +3,7 @@
 Measured values: WaferLLM (He et al., OSDI 2025, arXiv 2502.04563v3, tables 3, 4 and 6) on a WSE-2.
 """
 
-from wse_backend.wafer.timing.constants import Constants, Residual
+from wse_backend.wafer.timing.constants import Constants, Residual, Variant
 
 FITTED = Constants(
     dispatch=4.0006,
@@ -40,6 +40,16 @@ REFITS = (
 
 # Mean absolute error of rows that were left out of the fit, one at a time.
 HELD_OUT_ERROR = {"decode": 0.0079, "prefill": 0.0087}
+
+VARIANTS = (
+    Variant("as built", (0.35, 0.56), (0.79, 0.87), (5.40, 2.06), (0.62, 0.93)),
+    Variant("half a cycle per multiply-accumulate", (0.70, 1.93), (1.32, 2.75), (5.49, 10.27), (1.35, 2.97)),
+    Variant("vectors not padded to whole words", (0.36, 1.23), (0.81, 1.89), (5.25, 6.81), (0.67, 2.07)),
+    Variant("K and V grouped in both phases", (0.35, 0.71), (0.79, 1.07), (5.70, 2.77), (0.61, 0.93)),
+    Variant("K and V as wide as Q in both phases", (0.40, 0.56), (0.90, 0.88), (5.53, 2.07), (0.81, 0.95)),
+    Variant("left tiles aligned before a product", (0.35, 0.69), (0.79, 1.03), (5.05, 1.78), (0.62, 0.93)),
+    Variant("logits of every prompt token", (0.35, 0.67), (0.79, 1.00), (5.22, 1.72), (0.61, 0.90)),
+)
 
 RESIDUALS = (
     Residual("decode", "llama3-8b", 420, 4096, 2699.9, 2711.2, "tokens/s"),

@@ -105,6 +105,13 @@ def gemv(
     return PhaseTiming("gemv", f"{m}x{n}", spec.name, (columns, rows), 1, (), ops)
 
 
+def gemv_seconds(
+    m: int, n: int, spec: WaferSpec, sides: npt.ArrayLike, *, constants: Constants = FITTED
+) -> Count:
+    """Seconds of one GEMV on square grids; sides broadcast (curves)."""
+    return cycles_of(gemv_counts(m, n, Mesh.of(spec, sides, sides)), spec, constants) / spec.clock_hz
+
+
 def generate(
     shape: ModelShape | str,
     spec: WaferSpec,

@@ -1,0 +1,76 @@
+"""USD per million tokens over the number of concurrent streams, from inputs that people can change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+from pages.parts.charts import with_legend_below
+from pages.parts.wafer.chart import Chart, log_axis, mark_y
+from pages.parts.wafer.view import View
+from wse_backend.wafer.economics import Prices, break_even, streams_axis
+
+TAB, ORDER = "Users and cost", 20
+DEFAULT = Prices(2.5e6, 23.0, 3.0, 0.20, 0.60)
+
+
+def controls(view: View) -> Mapping[str, Any]:
+    """Inputs that people can change; none of them is a fact but the power."""
+    del view
+    with st.grid(5, min_column_width=140):
+        system = st.number_input("Price of a system (million USD)", 0.0, None, 2.5, 0.5, key="wafer_usd")
+        power = st.number_input("Power of a system (kW)", 0.0, None, 23.0, 1.0, key="wafer_kw")
+        years = st.number_input("Years of use", 0.0, None, 3.0, 0.5, key="wafer_years")
+        kwh = st.number_input("Energy (USD per kWh)", 0.0, None, 0.20, 0.05, key="wafer_kwh")
+        price = st.number_input("Price (USD per million tokens)", 0.0, None, 0.60, 0.1, key="wafer_price")
+    return {"prices": Prices(system * 1e6, power, years, kwh, price)}
+
+
+def draw(view: View, prices: Prices = DEFAULT) -> tuple[Chart, ...]:
+    """Falling until the pipeline is full. Raises InvalidParams."""
+    pipeline, placement = view.pipeline, view.placement
+    found = break_even(prices, pipeline, placement.wafers)
+    streams = streams_axis(pipeline)
+    costs = [prices.cost(placement.wafers, float(speed)) for speed in pipeline.throughput(streams)]
+    figure = go.Figure()
+    for name, values in (
+        ("In all", [cost.total_usd for cost in costs]),
+        ("Energy alone", [cost.energy_usd for cost in costs]),
+    ):
+        figure.add_scatter(
+            x=streams, y=np.round(values, 5), name=name, mode="lines", hovertemplate="%{y:.3g} USD"
+        )
+    mark_y(figure, prices.usd_per_million, "price")
+    figure.update_layout(height=360, hovermode="x unified")
+    log_axis(figure.update_xaxes, "Concurrent streams (logarithmic)", 1, float(streams[-1]))
+    drawn = [prices.usd_per_million, *(usd for cost in costs for usd in (cost.total_usd, cost.energy_usd))]
+    low, high = min(usd for usd in drawn if usd > 0), max(drawn)
+    log_axis(figure.update_yaxes, "USD per million tokens (logarithmic)", low / 2, high * 2)
+    price = f"{prices.usd_per_million:g} USD"
+    if not found.is_reached:
+        paid = (
+            f"even a full pipeline ({found.full.total_usd:,.2f} USD) costs more than the price of {price}, "
+            "so the machines never pay at this price"
+        )
+    elif not found.has_room:
+        paid = (
+            f"{found.streams:,.0f} streams would pay for the machines at {price} per million, but the SRAM "
+            f"holds the cache of only {pipeline.held:,}"
+        )
+    else:
+        paid = f"{found.streams:,.0f} streams pay for the machines at {price} per million"
+    chart = Chart(
+        "Cost over concurrent users",
+        with_legend_below(figure),
+        f"One user alone pays {found.alone.total_usd:,.0f} USD per million tokens "
+        f"({found.alone.capital_usd:,.0f} of capital, {found.alone.energy_usd:,.1f} of energy); {paid}. "
+        "23 kW is the published power of one system; the prices are inputs, not facts; the machines are "
+        "taken to run "
+        "without a pause.",
+        "Curves of USD per million tokens over concurrent streams, falling until the pipeline is full",
+    )
+    return (chart,)

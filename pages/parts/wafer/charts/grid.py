@@ -1,0 +1,101 @@
+"""Tokens/s over the side of a square grid, for both phases; measured points where there are any."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+
+from pages.parts.charts import with_legend_below
+from pages.parts.wafer.chart import (
+    KIND_COLORS,
+    Chart,
+    add_band,
+    extrapolated,
+    mark_x,
+    rate,
+    rate_between,
+)
+from pages.parts.wafer.view import View
+from pages.state.wafer_setting import Setting
+from wse_backend.wafer.timing import decode_seconds, prefill_seconds
+from wse_backend.wafer.timing.fitted import RESIDUALS
+from wse_backend.wafer.timing.interval import STACKED, between, bounds
+
+TAB, NAME, ORDER = "Scaling", "Grid size", 10
+SIDE_STEP = 5
+
+
+def draw(view: View) -> tuple[Chart, ...]:
+    """Decode and prefill."""
+    return grid_chart(view.setting, "decode"), grid_chart(view.setting, "prefill")
+
+
+def grid_chart(setting: Setting, phase: str) -> Chart:
+    """One phase with all layers on one grid."""
+    model, spec = setting.model, setting.spec
+    tokens = setting.context if phase == "decode" else setting.prompt_tokens
+    sides = np.arange(60, spec.largest_square + 1, SIDE_STEP)
+    speeds = _speeds(setting, phase, sides)
+    speed, (low, high) = speeds[0], bounds(speeds, phase)
+    best = int(np.argmax(speed))
+    figure = go.Figure()
+    add_band(figure, sides, low, high)
+    figure.add_scatter(
+        x=sides,
+        y=np.round(speed, 1),
+        name="Modelled",
+        mode="lines",
+        line={"color": KIND_COLORS["modelled"]},
+        hovertemplate="%{y:,.0f} tokens/s",
+    )
+    rows = [
+        row
+        for row in RESIDUALS
+        if row.phase == phase and row.model == model.name and row.tokens == tokens and spec.is_measured
+    ]
+    if rows:
+        figure.add_scatter(
+            x=[row.grid for row in rows],
+            y=[row.measured for row in rows],
+            name="Measured (WaferLLM)",
+            mode="markers",
+            marker={"size": 10, "symbol": "diamond", "color": KIND_COLORS["measured"]},
+            hovertemplate="%{y:,.0f} tokens/s",
+        )
+    mark_x(figure, int(sides[best]), "fastest", is_log=False, y=0.0)
+    figure.update_layout(height=340, hovermode="x unified")
+    figure.update_xaxes(title="PEs per side of the grid")
+    what = "Output tokens/s" if phase == "decode" else "Prompt tokens/s"
+    figure.update_yaxes(title=what, rangemode="tozero")
+    top, last = rate_between(between(speeds[:, best], phase)), rate(float(speed[-1]))
+    story = (
+        f"Decode is fastest on {sides[best]} x {sides[best]} PEs: {top}; the whole wafer is slower "
+        f"({last}), because every sum has to cross it."
+        if phase == "decode" and best < len(sides) - 1
+        else f"{phase.capitalize()} is fastest on {sides[best]} x {sides[best]} PEs: {top}"
+        + ("; arithmetic outweighs distance, so PEs pay." if phase == "prefill" else ".")
+    )
+    measured_for = "llama3-8b and qwen2-72b on WSE-2, 4,096 tokens"
+    elsewhere = "" if rows else f" Hardware measurements exist for {measured_for}."
+    return Chart(
+        f"{phase.capitalize()} on grids of every size",
+        with_legend_below(figure),
+        f"{story} {tokens:,} tokens, one request, all transformer layers on one grid; SRAM left aside. Teeth "
+        f"come from tiles that are rounded up to whole elements.{elsewhere}"
+        f"{extrapolated(model, spec, tokens)}",
+        f"Curve of {what.lower()} over the grid's side, best at {sides[best]}",
+        ("modelled", "measured") if rows else ("modelled",),
+    )
+
+
+def _speeds(setting: Setting, phase: str, sides: np.ndarray) -> np.ndarray:
+    """Tokens/s with the fitted constants and every refit, (1 + refits, sides)."""
+    model, spec = setting.model, setting.spec
+    columns = type(STACKED)(*(value[:, None] for value in STACKED.__dict__.values()))
+    if phase == "decode":
+        routing = setting.routing(1)
+        return 1 / decode_seconds(model, spec, sides, setting.context, routing=routing, constants=columns)
+    tokens, routing = setting.prompt_tokens, setting.routing(setting.prompt_tokens)
+    return tokens / prefill_seconds(
+        model, spec, sides, tokens, program=setting.program, routing=routing, constants=columns
+    )

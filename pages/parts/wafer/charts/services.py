@@ -1,0 +1,69 @@
+"""Published speeds of services beside what the model says: a point off the line is a finding."""
+
+from __future__ import annotations
+
+import plotly.graph_objects as go
+
+from pages.parts.charts import with_legend_below
+from pages.parts.wafer.chart import KIND_COLORS, Chart
+from pages.parts.wafer.view import View
+from pages.state.wafer_services import DRAFTS, compared
+
+TAB, ORDER = "Evidence", 30
+
+
+def draw(view: View | None = None) -> tuple[Chart, ...]:
+    """Points on a linear axis, the model's with intervals; open ones with drafts."""
+    del view
+    rows = compared()
+    labels = [f"{row.speed.provider}, {row.speed.model}, {row.speed.when}" for row in rows]
+    figure = go.Figure()
+    figure.add_bar(
+        y=labels,
+        x=[row.speed.tokens_per_s for row in rows],
+        name="Published",
+        orientation="h",
+        marker={"color": KIND_COLORS["published"]},
+        customdata=[f"{row.speed.source}; {row.speed.how or 'precision not published'}" for row in rows],
+        hovertemplate="%{x:,.0f} tokens/s<br>%{customdata}",
+    )
+    for name, symbol, found in (
+        ("Modelled, fewest WSE-3, fp16", "diamond", [row.plain for row in rows]),
+        (f"Modelled, {DRAFTS.acceptance:.0%} of drafts kept", "diamond-open", [row.drafted for row in rows]),
+    ):
+        figure.add_scatter(
+            y=labels,
+            x=[round(one.value, 1) if one else None for one in found],
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": [round(one.high - one.value, 1) if one else None for one in found],
+                "arrayminus": [round(one.value - one.low, 1) if one else None for one in found],
+            },
+            name=name,
+            mode="markers",
+            marker={"size": 10, "symbol": symbol, "color": KIND_COLORS["modelled"], "line": {"width": 2}},
+            hovertemplate="%{x:,.0f} tokens/s",
+        )
+    figure.update_layout(height=130 + 34 * len(rows), bargap=0.4)
+    figure.update_xaxes(title="Output tokens/s of one request", rangemode="tozero")
+    figure.update_yaxes(autorange="reversed", showgrid=False, ticksuffix=" ")
+    above = [row for row in rows if row.plain and row.speed.tokens_per_s > row.plain.high]
+    below = [row for row in rows if row.plain and row.speed.tokens_per_s < row.plain.low]
+    within = [row for row in rows if row.drafted and row.plain and row in above]
+    within = [row for row in within if row.speed.tokens_per_s <= (row.drafted.high if row.drafted else 0)]
+    chart = Chart(
+        "What services publish",
+        with_legend_below(figure),
+        f"Never fitted to. Of {len(above) + len(below)} wafer services off the bare fp16 prediction, "
+        f"{len(above)} are "
+        f"faster; {len(within)} of these are within reach of {DRAFTS.drafted} drafts of which "
+        f"{DRAFTS.acceptance:.0%} "
+        f"are kept. {len(below)} are slower: the model has no queue, no network and no other user. The "
+        "table below has "
+        "each row's reading. All of it is extrapolated: no WSE-3 and no mixture of experts was measured.",
+        f"Bars of published tokens per second for {len(rows)} services, diamonds where the model has an "
+        "answer",
+        ("published", "modelled"),
+    )
+    return (chart,)
