@@ -2,6 +2,7 @@
 
 from grader.competition.archive import backup, restore, to_csv, to_json
 from grader.competition.boards import KINDS, BoardRow, Boards, Kind
+from grader.competition.budgets import Budget, Use
 from grader.competition.database import Database
 from grader.competition.errors import (
     AlreadyThere,
@@ -13,6 +14,7 @@ from grader.competition.errors import (
     NotASubmission,
     NotFound,
     NotOpen,
+    OverBudget,
     Refused,
     RoundFull,
     StoreError,
@@ -24,6 +26,7 @@ from grader.competition.errors import (
     WrongCode,
 )
 from grader.competition.final_board import FinalBoards, Standing, mean_interval
+from grader.competition.final_export import final_to_json
 from grader.competition.final_runner import FinalRunner, RunSetup
 from grader.competition.finals import Estimate, Finals, Progress
 from grader.competition.grading_queue import GradingQueue, grade_text
@@ -57,6 +60,7 @@ __all__ = [
     "BadNickname",
     "BoardRow",
     "Boards",
+    "Budget",
     "CompetitionError",
     "Database",
     "Disqualified",
@@ -76,6 +80,7 @@ __all__ = [
     "NotASubmission",
     "NotFound",
     "NotOpen",
+    "OverBudget",
     "Participant",
     "Progress",
     "Provenance",
@@ -94,11 +99,13 @@ __all__ = [
     "TooLarge",
     "TooMany",
     "TooSoon",
+    "Use",
     "Visibility",
     "WrongCode",
     "backup",
     "browser_token",
     "clean_nickname",
+    "final_to_json",
     "grade_text",
     "is_same_password",
     "mean_interval",

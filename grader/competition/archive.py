@@ -27,6 +27,7 @@ from grader.competition.models import (
     FinalRow,
     FinalRunRow,
     GradeRow,
+    MemberRow,
     ParticipantRow,
     PickRow,
     RoundRow,
@@ -44,6 +45,7 @@ MAX_BACKUP_BYTES = 400_000_000
 
 _PARTS: tuple[tuple[str, type[Base], dict[str, str]], ...] = (
     ("participants", ParticipantRow, {"round_id": "rounds"}),
+    ("members", MemberRow, {"participant_id": "participants"}),
     ("submissions", SubmissionRow, {"round_id": "rounds", "participant_id": "participants"}),
     ("grades", GradeRow, {"submission_id": "submissions", "supersedes_id": "grades"}),
     ("picks", PickRow, {"participant_id": "participants", "submission_id": "submissions"}),

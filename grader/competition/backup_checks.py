@@ -16,6 +16,7 @@ from grader.competition.models import (
     FinalRow,
     FinalRunRow,
     GradeRow,
+    MemberRow,
     ParticipantRow,
     RoundRow,
     SubmissionRow,
@@ -89,10 +90,14 @@ def _check_round(row: Mapping[str, Any]) -> None:
 
 
 def _check_participant(row: Mapping[str, Any]) -> None:
-    if clean_nickname(row["nickname"]) != row["nickname"] or skeleton(row["nickname"]) != row["skeleton"]:
-        raise BadBackup("the backup does not fit together: a nickname is not as it would be stored")
+    _check_member(row)
     if not _HASH.fullmatch(row["code_hash"]):
         raise BadBackup("the backup does not fit together: a code's hash is none")
+
+
+def _check_member(row: Mapping[str, Any]) -> None:
+    if clean_nickname(row["nickname"]) != row["nickname"] or skeleton(row["nickname"]) != row["skeleton"]:
+        raise BadBackup("the backup does not fit together: a nickname is not as it would be stored")
 
 
 def _check_submission(row: Mapping[str, Any]) -> None:
@@ -149,6 +154,7 @@ def _check_grade(row: Mapping[str, Any]) -> None:
 _MEANING: dict[type[Base], Callable[[Mapping[str, Any]], None]] = {
     RoundRow: _check_round,
     ParticipantRow: _check_participant,
+    MemberRow: _check_member,
     SubmissionRow: _check_submission,
     GradeRow: _check_grade,
     FinalRow: _check_final,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import sqlalchemy as sa
 
 from grader.competition.database import Database
-from grader.competition.models import GradeRow, ParticipantRow, SubmissionRow
+from grader.competition.models import GradeRow, ParticipantRow, RoundRow, SubmissionRow
 from grader.competition.submissions import with_current_grade
 
 Kind = Literal["best", "lowest", "improved", "thrifty"]
@@ -39,26 +40,62 @@ class BoardRow:
 class Boards:
     """The leaderboards of all rounds. Thread-safe. Raises StoreError when the database fails."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: Callable[[], int]) -> None:
         self._database = database
+        self._clock = clock
 
-    def board(self, round_id: int, kind: Kind = "best", *, until_ms: int | None = None) -> list[BoardRow]:
+    def board(
+        self,
+        round_id: int,
+        kind: Kind = "best",
+        *,
+        until_ms: int | None = None,
+        max_tokens: int | None = None,
+    ) -> list[BoardRow]:
         """The board of a round, best place first; disqualified participants are left out.
 
         Each participant stands there once, with the submission that counts most. Ties: the earlier
         submission, then the one with fewer generated tokens. until_ms: later submissions do not count.
+        max_tokens: nor do those that wrote more. Practice before the round opened counts only until it has.
         """
+        counted = _Counted(round_id, self._clock(), until_ms, max_tokens)
         with self._database.reading() as connection:
-            return [BoardRow(**row._mapping) for row in connection.execute(_query(round_id, kind, until_ms))]
+            return [BoardRow(**row._mapping) for row in connection.execute(_query(kind, counted))]
 
 
-def best_submissions(round_id: int) -> sa.Select[Any]:
+@dataclass(frozen=True)
+class _Counted:
+    """Which submissions count on a board."""
+
+    round_id: int
+    now_ms: int
+    until_ms: int | None = None
+    max_tokens: int | None = None
+
+    @property
+    def condition(self) -> sa.ColumnElement[bool]:
+        """Practice is forgotten when the round has opened."""
+        is_practice = sa.and_(
+            RoundRow.has_practice,
+            RoundRow.opens_ms.is_not(None),
+            RoundRow.opens_ms <= self.now_ms,
+            SubmissionRow.created_ms < RoundRow.opens_ms,
+        )
+        found = [SubmissionRow.round_id == self.round_id, sa.not_(sa.func.coalesce(is_practice, sa.false()))]
+        if self.until_ms is not None:
+            found.append(SubmissionRow.created_ms <= self.until_ms)
+        if self.max_tokens is not None:
+            found.append(SubmissionRow.tokens <= self.max_tokens)
+        return sa.and_(*found)
+
+
+def best_submissions(round_id: int, now_ms: int) -> sa.Select[Any]:
     """A query for the best board of a round, for whoever has a connection already."""
-    return _query(round_id, "best", None)
+    return _query("best", _Counted(round_id, now_ms))
 
 
-def _query(round_id: int, kind: Kind, until_ms: int | None) -> sa.Select[Any]:
-    graded = _graded(round_id, until_ms).cte("graded")
+def _query(kind: Kind, which: _Counted) -> sa.Select[Any]:
+    graded = _graded(which).cte("graded")
     value, condition = _value(graded, kind)
     order = value.asc() if kind == "lowest" else value.desc()
     ties = (graded.c.created_ms, graded.c.tokens, graded.c.submission_id)
@@ -81,11 +118,11 @@ def _value(graded: sa.CTE, kind: Kind) -> tuple[sa.ColumnElement[Any], sa.Column
     return graded.c.score, sa.true()
 
 
-def _graded(round_id: int, until_ms: int | None) -> sa.Select[Any]:
+def _graded(which: _Counted) -> sa.Select[Any]:
     """Every submission that counts, with its participant's first score and number of submissions."""
     whose = SubmissionRow.participant_id
     in_time = (SubmissionRow.created_ms, SubmissionRow.id)
-    query = (
+    return (
         with_current_grade(
             SubmissionRow.id.label("submission_id"),
             SubmissionRow.participant_id,
@@ -100,10 +137,6 @@ def _graded(round_id: int, until_ms: int | None) -> sa.Select[Any]:
             sa.func.count().over(partition_by=whose).label("n_submissions"),
         )
         .join(ParticipantRow, ParticipantRow.id == SubmissionRow.participant_id)
-        .where(
-            SubmissionRow.round_id == round_id,
-            GradeRow.id.is_not(None),
-            ParticipantRow.disqualified_ms.is_(None),
-        )
+        .join(RoundRow, RoundRow.id == SubmissionRow.round_id)
+        .where(which.condition, GradeRow.id.is_not(None), ParticipantRow.disqualified_ms.is_(None))
     )
-    return query if until_ms is None else query.where(SubmissionRow.created_ms <= until_ms)

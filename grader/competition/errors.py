@@ -9,6 +9,7 @@ CompetitionError            its text may be shown to a participant
 │   ├── RoundFull           no more participants, or too many joined within a minute
 │   ├── TooMany             the submission limit is used up
 │   ├── TooSoon             cooldown or rate limit; says how long to wait
+│   ├── OverBudget          the attempt used more than the round allows
 │   ├── TooLarge            a part of the submission is over its limit (also a ValueError)
 │   ├── NotASubmission      a part is missing or malformed (also a ValueError)
 │   └── Disqualified        the participant may not submit any more
@@ -21,6 +22,8 @@ CompetitionError            its text may be shown to a participant
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from grader.errors import GraderError
 
@@ -75,6 +78,14 @@ class TooSoon(Refused):
     def __init__(self, wait_s: float, reason: str) -> None:
         self.wait_s = max(1, round(wait_s + 0.5))
         super().__init__(f"{reason}; send it again in {self.wait_s} s")
+
+
+class OverBudget(Refused):
+    """The attempt used more than the round allows. problems: each in words."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(f"this attempt is over the round's budget: {'; '.join(problems)}")
 
 
 class TooLarge(Refused, ValueError):

@@ -116,7 +116,7 @@ class Finals:
     ) -> Estimate:
         """What a final of the round as it stands would take. Prices: dollars per million tokens."""
         with self._database.reading() as connection:
-            entries = _choose(connection, find_round(connection, round_id).id)
+            entries = _choose(connection, find_round(connection, round_id).id, self._clock())
             rows = _submissions(connection, [submission_id for _, submission_id in entries])
         prompt_tokens = n_seeds * sum(row.prompt_tokens or 0 for row in rows)
         tokens = n_seeds * sum(row.tokens for row in rows)
@@ -146,7 +146,7 @@ class Finals:
             there = sa.select(FinalRow.id).where(FinalRow.round_id == round_id, unended)
             if connection.execute(there).first():
                 raise Refused("this round has a final that has not ended; cancel it first")
-            entries = _choose(connection, round_id)
+            entries = _choose(connection, round_id, now)
             if not entries:
                 raise Refused("nobody has a graded submission, so there is nothing to run")
             drawn: set[int] = set()
@@ -310,9 +310,12 @@ def _check_final(
         raise Refused("a cap needs the price of a million tokens")
 
 
-def _choose(connection: sa.Connection, round_id: int) -> list[tuple[int, int]]:
+def _choose(connection: sa.Connection, round_id: int, now_ms: int) -> list[tuple[int, int]]:
     """(participant, submission) of everybody who is not disqualified: what they picked, else their best."""
-    best = {row.participant_id: [row.submission_id] for row in connection.execute(best_submissions(round_id))}
+    best = {
+        row.participant_id: [row.submission_id]
+        for row in connection.execute(best_submissions(round_id, now_ms))
+    }
     query = (
         sa.select(PickRow.participant_id, PickRow.submission_id)
         .join(SubmissionRow, SubmissionRow.id == PickRow.submission_id)

@@ -10,6 +10,9 @@ REPLY_BYTES = 1_000_000
 CODE_BYTES = 400_000
 REASON_CHARS = 300
 TITLE_CHARS = 80
+ANNOUNCEMENT_CHARS = 300
+MAX_TEAM_SIZE = 5
+MAX_PRIZES = 10
 KEY_CHARS = 64
 PICKS = 2
 """Submissions that a participant may pick for the final."""

@@ -40,7 +40,10 @@ class RoundRow(Base):
     """A round. uid: the same in a backup and wherever it is restored. seed: draws the hidden cases.
 
     opens_ms: None until it is set. closes_ms: None for open end. submission_limit: per participant, None for
-    none. frozen_ms: submissions after it do not move the board that participants see.
+    none. frozen_ms: submissions after it do not move the board that participants see. budget: JSON, see
+    `budgets.Budget`. team_size: how many people an entry may have. has_practice: submissions before it opens
+    are taken and graded, and count on no board once it has. announcement: shown on every page of the app.
+    prizes: JSON list of [name, board]. has_paused_runs: the app starts no new runs for the time being.
     """
 
     __tablename__ = "rounds"
@@ -58,6 +61,13 @@ class RoundRow(Base):
     created_ms: Mapped[int] = mapped_column(BigInteger)
     frozen_ms: Mapped[int | None] = mapped_column(BigInteger)
     has_hidden_names: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    budget: Mapped[str] = mapped_column(Text, server_default="{}")
+    team_size: Mapped[int] = mapped_column(Integer, server_default="1")
+    has_practice: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    announcement: Mapped[str] = mapped_column(String(300), server_default="")
+    announced_ms: Mapped[int | None] = mapped_column(BigInteger)
+    prizes: Mapped[str] = mapped_column(Text, server_default="[]")
+    has_paused_runs: Mapped[bool] = mapped_column(Boolean, server_default=false())
 
 
 class ParticipantRow(Base):
@@ -81,6 +91,19 @@ class ParticipantRow(Base):
     created_ms: Mapped[int] = mapped_column(BigInteger)
     disqualified_ms: Mapped[int | None] = mapped_column(BigInteger)
     disqualified_reason: Mapped[str | None] = mapped_column(String(300))
+
+
+class MemberRow(Base):
+    """Somebody else in a participant's team; the team has one entry and one code."""
+
+    __tablename__ = "members"
+    __table_args__ = (Index("uq_members_participant_id_skeleton", "participant_id", "skeleton", unique=True),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    participant_id: Mapped[int] = mapped_column(ForeignKey("participants.id", ondelete="CASCADE"))
+    nickname: Mapped[str] = mapped_column(String(80))
+    skeleton: Mapped[str] = mapped_column(String(200))
+    created_ms: Mapped[int] = mapped_column(BigInteger)
 
 
 class SubmissionRow(Base):

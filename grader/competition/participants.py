@@ -11,7 +11,7 @@ from grader.competition.codes import hash_code, is_code, new_code
 from grader.competition.database import Database
 from grader.competition.errors import NicknameTaken, NotFound, NotOpen, Refused, RoundFull, WrongCode
 from grader.competition.limits import REASON_CHARS, Limits
-from grader.competition.models import ParticipantRow
+from grader.competition.models import MemberRow, ParticipantRow
 from grader.competition.nicknames import clean_nickname, skeleton
 from grader.competition.password import AttemptLimiter, Source
 from grader.competition.records import Participant
@@ -64,6 +64,44 @@ class Participants:
             values |= {"round_id": round_id, "number": number, "created_ms": now}
             row = connection.execute(sa.insert(ParticipantRow).values(values).returning(*_COLUMNS)).one()
         return Participant(**row._mapping), code
+
+    def join_team(self, round_id: int, team: str, code: str, nickname: str) -> Participant:
+        """Join somebody's team with its name and its code; the team keeps its one entry.
+
+        Raises WrongCode, BadNickname, NicknameTaken, RoundFull when the team has as many people as it may.
+        """
+        nickname = clean_nickname(nickname)
+        who = self.come_back(round_id, team, code)
+        with self._database.writing() as connection:
+            found = find_round(connection, round_id, lock=True)
+            if found.state(self._clock()) == "closed":
+                raise NotOpen("this round is over; nobody can join it any more")
+            count = sa.select(sa.func.count()).where(MemberRow.participant_id == who.id)
+            if 1 + connection.execute(count).scalar_one() >= found.team_size:
+                raise RoundFull(f"a team of this round has at most {count_people(found.team_size)}")
+            self._refuse_taken(connection, round_id, nickname)
+            values = {
+                "participant_id": who.id,
+                "nickname": nickname,
+                "skeleton": skeleton(nickname),
+                "created_ms": self._clock(),
+            }
+            connection.execute(sa.insert(MemberRow).values(values))
+        return who
+
+    def members(self, round_id: int) -> dict[int, list[str]]:
+        """Who else is in each team of the round, by participant, in the order in which they joined."""
+        query = (
+            sa.select(MemberRow.participant_id, MemberRow.nickname)
+            .join(ParticipantRow, ParticipantRow.id == MemberRow.participant_id)
+            .where(ParticipantRow.round_id == round_id)
+            .order_by(MemberRow.id)
+        )
+        found: dict[int, list[str]] = {}
+        with self._database.reading() as connection:
+            for row in connection.execute(query):
+                found.setdefault(row.participant_id, []).append(row.nickname)
+        return found
 
     def come_back(self, round_id: int, nickname: str, code: str) -> Participant:
         """The participant of this nickname and code. Raises WrongCode, or Refused after too many tries."""
@@ -131,12 +169,23 @@ class Participants:
     @staticmethod
     def _refuse_taken(connection: sa.Connection, round_id: int, nickname: str) -> None:
         """The round's row is locked, so nobody can take the name between this look and the insert."""
-        query = sa.select(ParticipantRow.nickname).where(
-            ParticipantRow.round_id == round_id, ParticipantRow.skeleton == skeleton(nickname)
+        looks = skeleton(nickname)
+        entries = sa.select(ParticipantRow.nickname).where(
+            ParticipantRow.round_id == round_id, ParticipantRow.skeleton == looks
         )
-        holder = connection.execute(query).scalar_one_or_none()
+        members = (
+            sa.select(MemberRow.nickname)
+            .join(ParticipantRow, ParticipantRow.id == MemberRow.participant_id)
+            .where(ParticipantRow.round_id == round_id, MemberRow.skeleton == looks)
+        )
+        holder = connection.execute(entries.union_all(members)).scalars().first()
         if holder is not None:
             raise NicknameTaken(nickname, holder)
+
+
+def count_people(n: int) -> str:
+    """ "1 person", "3 people"."""
+    return "1 person" if n == 1 else f"{n} people"
 
 
 def _from(row: sa.RowMapping) -> Participant:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from grader.competition.budgets import Budget
 from grader.competition.errors import NotASubmission, TooLarge
 from grader.competition.limits import (
     CODE_BYTES,
@@ -47,6 +48,27 @@ class Round:
     created_ms: int
     frozen_ms: int | None
     has_hidden_names: bool
+    budget: str = "{}"
+    team_size: int = 1
+    has_practice: bool = False
+    announcement: str = ""
+    announced_ms: int | None = None
+    prizes: str = "[]"
+    has_paused_runs: bool = False
+
+    @property
+    def limits(self) -> Budget:
+        """The budget of an attempt. Raises Refused when what is stored is none (see `why_unplayable`)."""
+        return Budget.from_json(self.budget)
+
+    @property
+    def prize_list(self) -> list[tuple[str, str]]:
+        """(name, board) of each prize."""
+        return [(name, board) for name, board in json.loads(self.prizes)]
+
+    def takes_practice(self, at_ms: int) -> bool:
+        """Whether submissions are taken that count on no board later."""
+        return self.has_practice and self.state(at_ms) in ("draft", "waiting")
 
     def state(self, at_ms: int) -> State:
         """draft: no opening time yet; waiting: it is in the future."""

@@ -27,7 +27,7 @@ class Store:
         self.rounds = Rounds(database, clock)
         self.participants = Participants(database, limits, clock)
         self.submissions = Submissions(database, limits, clock)
-        self.boards = Boards(database)
+        self.boards = Boards(database, clock)
         self.finals = Finals(database, clock)
         self.final_boards = FinalBoards(database)
 

@@ -10,8 +10,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import aliased
 
+from grader.competition.budgets import use_of
 from grader.competition.database import Database
-from grader.competition.errors import Disqualified, NotFound, NotOpen, TooMany, TooSoon
+from grader.competition.errors import Disqualified, NotFound, NotOpen, OverBudget, TooMany, TooSoon
 from grader.competition.limits import Limits
 from grader.competition.models import GradeRow, RoundRow, SubmissionRow
 from grader.competition.participants import find_participant
@@ -58,7 +59,9 @@ _IN_ROUND = sa.select(sa.func.count()).where(
     SubmissionRow.round_id == sa.bindparam("round_id", type_=sa.Integer), _RECENT
 )
 _COUNTS = sa.select(
-    sa.func.count(),
+    sa.func.count().filter(
+        SubmissionRow.created_ms >= sa.bindparam("opens_ms", type_=sa.BigInteger)  # practice is not counted
+    ),
     sa.func.max(SubmissionRow.created_ms),
     sa.func.count().filter(_RECENT),
     sa.func.min(SubmissionRow.created_ms).filter(_RECENT),
@@ -89,7 +92,9 @@ class Submissions:
             if stored is not None:
                 return Submission(**stored._mapping)
             now = self._clock()
-            self._check_rules(connection, participant, find_round(connection, participant.round_id), now)
+            rules = find_round(connection, participant.round_id)
+            self._check_rules(connection, participant, rules, now)
+            _check_budget(connection, participant_id, rules, columns)
             columns |= {
                 "round_id": participant.round_id,
                 "participant_id": participant_id,
@@ -114,10 +119,11 @@ class Submissions:
         if participant.is_disqualified:
             raise Disqualified(participant.disqualified_reason or "")
         state = rules.state(now)
-        if state != "open":
+        if state != "open" and not rules.takes_practice(now):
             reason = "is over" if state == "closed" else "has not begun"
             raise NotOpen(f"this round {reason}; nothing can be submitted now")
         given = {"whose": participant.id, "round_id": rules.id, "since_ms": now - _MINUTE_MS}
+        given["opens_ms"] = rules.opens_ms or 0 if rules.has_practice and state == "open" else 0
         counted = connection.execute(_COUNTS, given).one()
         n_mine, last_ms, n_recent, oldest_ms, n_in_round = counted
         if rules.submission_limit is not None and n_mine >= rules.submission_limit:
@@ -203,3 +209,22 @@ class Submissions:
         except IntegrityError:
             return False
         return True
+
+
+def _check_budget(
+    connection: sa.Connection, participant_id: int, rules: Round, columns: Mapping[str, Any]
+) -> None:
+    """Raise OverBudget when this attempt, or with it all that somebody has submitted, is too much."""
+    budget = rules.limits
+    spent = sa.select(
+        sa.func.coalesce(sa.func.sum(SubmissionRow.prompt_tokens), 0),
+        sa.func.coalesce(sa.func.sum(SubmissionRow.tokens), 0),
+    ).where(SubmissionRow.participant_id == participant_id)
+    dollars = 0.0
+    if budget.dollars is not None:
+        prompt_tokens, tokens = connection.execute(spent).one()
+        read = int(prompt_tokens or 0) + (columns["prompt_tokens"] or 0)
+        dollars = budget.cost(read, int(tokens or 0) + columns["tokens"])
+    problems = budget.problems(use_of(columns, dollars))
+    if problems:
+        raise OverBudget(problems)
