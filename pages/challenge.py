@@ -8,6 +8,7 @@ import streamlit as st
 from grader import challenges, extract_code, grade, read_and_grade, task_messages, task_request
 from grader.errors import GraderError
 from grader.grading.challenge import Challenge
+from pages.parts.competition.budget_line import draw_budget_line
 from pages.parts.layout import page_body, row
 from pages.parts.model_advice import expected_time, show_model_advice
 from pages.parts.problems import show_problem
@@ -141,6 +142,7 @@ def draw_start(challenge: Challenge, running: Turn | None) -> None:
             st.caption(setup_line(session.draft), width="content")
             st.page_link("pages/agents.py", label="Change the agents", icon=":material/tune:")
         show_model_advice(session)
+        draw_budget_line(session)
         with row(vertical_alignment="center"):
             st.button(
                 "Let the agents write it",

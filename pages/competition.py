@@ -18,6 +18,7 @@ from grader.competition import (
 from grader.competition.limits import PICKS
 from pages.parts.charts import CHART_CONFIG
 from pages.parts.competition import backend as shared
+from pages.parts.competition.budget_line import draw_budget_line
 from pages.parts.competition.charts import scores_over_time
 from pages.parts.competition.final_view import about_final, draw_progress, final_table
 from pages.parts.competition.view import (
@@ -110,6 +111,11 @@ def draw_rules(found: Round) -> None:
         rules.append(f"{count(found.submission_limit, 'submission')} each")
     if found.cooldown_s:
         rules.append(f"{found.cooldown_s} s between two submissions")
+    rules += [as_plain(rule) for rule in found.limits.rules]
+    if found.team_size > 1:
+        rules.append(f"teams of up to {found.team_size}")
+    if found.takes_practice(now_ms()):
+        rules.append("practice: it will not count")
     if found.closes_ms and found.state(now_ms()) == "open":
         rules.append(f"open until {when(found.closes_ms)}")
     with row(vertical_alignment="center", gap="small"):
@@ -143,6 +149,32 @@ def draw_entrance(found: Round) -> None:
         st.text_input("Your nickname", max_chars=24, key="competition_known_nickname")
         st.text_input("Your code", type="password", max_chars=20, key="competition_typed_code")
         st.form_submit_button("Come back", icon=":material/key:", on_click=come_back, args=(found,))
+    if found.team_size > 1 and found.state(now_ms()) != "closed":
+        draw_team_entrance(found)
+
+
+def join_team(found: Round) -> None:
+    """Take part in somebody's team."""
+    typed = [st.session_state[f"competition_team_{part}"] for part in ("name", "code", "mine")]
+    try:
+        seats()[found.uid] = shared.store().participants.join_team(found.id, *typed).id
+    except CompetitionError as exc:
+        st.session_state["competition_problem"] = exc
+
+
+def draw_team_entrance(found: Round) -> None:
+    """The third way in, where rounds have teams."""
+    with st.form("competition_team"):
+        st.markdown(f"**Join a team of up to {found.team_size}**")
+        with row(vertical_alignment="bottom"):
+            st.text_input("The team's name", max_chars=24, key="competition_team_name", width=200)
+            st.text_input(
+                "The team's code", type="password", max_chars=20, key="competition_team_code", width=200
+            )
+            st.text_input("Your own name", max_chars=24, key="competition_team_mine", width=200)
+            st.form_submit_button(
+                "Join the team", icon=":material/group_add:", on_click=join_team, args=(found,)
+            )
 
 
 def draw_code(found: Round) -> None:
@@ -193,7 +225,7 @@ def draw_submit(found: Round, who: Participant, mine: list[Submission]) -> None:
             type="primary",
             icon=":material/check:" if is_sent else ":material/send:",
             key="competition_submit",
-            disabled=is_sent or found.state(now_ms()) != "open",
+            disabled=is_sent or not (found.state(now_ms()) == "open" or found.takes_practice(now_ms())),
             on_click=submit,
             args=(who, attempt),
         )
@@ -304,6 +336,13 @@ def draw_diff(ids: list[int], names: dict[int, str]) -> None:
         st.caption("The same configuration: what differs is chance, the agents were sampled anew.")
 
 
+def draw_winners(found: Round) -> None:
+    """Who has won what, when the round is over."""
+    if found.state(now_ms()) == "closed" and shared.is_scores_public(found):
+        for prize, name in shared.winners(found):
+            st.markdown(f":material/emoji_events: **{as_plain(prize)}**: {as_plain(name)}")
+
+
 def draw_picks(found: Round, who: Participant, mine: list[Submission]) -> None:
     """Which of my submissions run in the final; until it is started."""
     finals = shared.store().finals
@@ -388,7 +427,20 @@ def draw_boards(found: Round, mine: int | None) -> None:
             f":material/ac_unit: Frozen since {when(found.frozen_ms)}: later submissions are a surprise."
         )
     max_score = find_challenge(found.challenge).max_score
-    board_table(shared.public_board(found, kind), found, kind, max_score=max_score, mine=mine)
+    classes: dict[str, int | None] = {"Every attempt": None, **dict(found.limits.classes)}
+    chosen = "Every attempt"
+    if len(classes) > 1:
+        chosen = st.segmented_control(
+            "Budget",
+            list(classes),
+            default=chosen,
+            required=True,
+            key="competition_class",
+            label_visibility="collapsed",
+        )
+    board_table(
+        shared.public_board(found, kind, classes[chosen]), found, kind, max_score=max_score, mine=mine
+    )
 
 
 def my_seat(found: Round) -> Participant | None:
@@ -404,6 +456,13 @@ def my_seat(found: Round) -> Participant | None:
         del seats()[found.uid]
         return None
     return who
+
+
+def draw_who(found: Round, who: Participant) -> None:
+    """Who this browser is, and who else is in the team."""
+    team = shared.store().participants.members(found.id).get(who.id, []) if found.team_size > 1 else []
+    others = f" With you: {', '.join(as_plain(name) for name in team)}." if team else ""
+    st.markdown(f"You are **{as_plain(who.nickname)}**.{others}")
 
 
 def draw_round(found: Round) -> None:
@@ -427,23 +486,30 @@ def draw_round(found: Round) -> None:
         draw_entrance(found)
     else:
         mine = shared.store().submissions.of_participant(who.id)
-        st.markdown(f"You are **{as_plain(who.nickname)}**.")
+        draw_who(found, who)
+        draw_budget_line(session)
         is_waiting = any(not each.is_graded for each in mine)
         live = st.fragment(draw_standing, run_every=WAITING_S if is_waiting else LIVE_S)
         live(found, who, sum(each.is_graded for each in mine))
         draw_submit(found, who, mine)
         draw_picks(found, who, mine)
+    draw_winners(found)
     draw_final_live(found, who.id if who else None)
     draw_board(found, found.state(now_ms()), who.id if who else None)
     if mine and shared.is_own_score_shown(found):
         draw_attempts(found, mine)
 
 
+def is_shown(found: Round) -> bool:
+    """Whether participants see the round: not before it has an opening time, unless it takes practice."""
+    return found.state(now_ms()) != "draft" or found.has_practice
+
+
 @st.fragment(run_every=LIVE_S)
 def wait_for_round() -> None:
     """Look again from time to time; the page is drawn anew when the host has made a round."""
     st.caption("There is no round yet. This page looks for one by itself.")
-    if any(each.state(now_ms()) != "draft" for each in shared.rounds()):
+    if any(is_shown(each) for each in shared.rounds()):
         st.rerun()
 
 
@@ -451,7 +517,7 @@ with page_body():
     st.title("Competition")
     st.caption("Submit what your agents wrote. The best score leads; of equal ones, the earlier.")
     try:
-        rounds = [each for each in shared.rounds() if each.state(now_ms()) != "draft"]
+        rounds = [each for each in shared.rounds() if is_shown(each)]
         if rounds:
             draw_round(choose_round(rounds))
         else:

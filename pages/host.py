@@ -22,11 +22,13 @@ from pages.parts.host.controls import (
     draw_board,
     draw_controls,
     draw_files,
+    draw_receipt,
     draw_restore,
     new_round_form,
 )
 from pages.parts.host.entries import draw_participants, draw_submissions
 from pages.parts.host.final import draw_final
+from pages.parts.host.game import draw_game
 from pages.parts.host.servers import draw_servers
 from pages.parts.layout import page_body, row
 from pages.parts.session import init_session
@@ -40,6 +42,7 @@ SECTIONS = {
     "participants": "Participants",
     "submissions": "Submissions",
     "final": "Final",
+    "game": "Game",
     "files": "Files",
 }
 
@@ -159,6 +162,8 @@ def draw_round(found: Round) -> None:
         draw_submissions(session, found)
     elif section == "final":
         draw_final(found)
+    elif section == "game":
+        draw_game(found)
     else:
         draw_files(found)
 
@@ -195,6 +200,7 @@ def draw_desk() -> None:
     said = st.session_state.pop("host_said", "")
     if said:
         st.success(as_plain(said), icon=":material/check:")
+    draw_receipt()
     draw_storage_note()
     if rounds:
         found = choose_round(rounds)

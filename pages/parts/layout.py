@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from pages.parts.notices import draw_notices
 from pages.parts.session import keep_key
 from pages.parts.settings import show_settings_problem
 
@@ -17,6 +18,7 @@ def page_body() -> DeltaGenerator:
     with body:
         keep_key()
         show_settings_problem()
+        draw_notices()
     return body
 
 

@@ -9,9 +9,11 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from moa_core import CallRecord, MoAConfig, run
+from moa_core.errors import MoAError
 from pages.parts import backend
 from pages.parts.call_view import open_call
 from pages.parts.lanes import draw_lanes
+from pages.parts.notices import PAUSED, runs_are_paused
 from pages.parts.problems import Shown
 from pages.parts.setup import MODEL_CHARS
 from pages.state.background import Stopped, start
@@ -99,6 +101,8 @@ def begin(
     session.last_run = turn
     turn.activity = "Preparing"
     try:
+        if runs_are_paused():
+            raise MoAError(PAUSED)
         config = backend.routed(make_config())
     except Shown as exc:
         turn.finish_early(exc)

@@ -6,10 +6,9 @@ Boards, rounds and counts are kept for a second, as resources: tuples of frozen 
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from typing import cast
 
 import streamlit as st
 
@@ -29,23 +28,14 @@ from grader.competition import (
     now_ms,
 )
 from pages.parts import backend as agents
-from pages.parts.settings import secret, secrets_problem
+from pages.parts.competition.place import ROOT, competition_url
+from pages.parts.settings import secret
 from pages.state.final_runs import run_setup
 
-ROOT = Path(__file__).parents[3]
 COMMUNITY_CLOUD_FOLDER = "/mount/src/"
 BOARD_TTL_S = 1.0
 GRADING_SLOTS = 2
 FINAL_SLOTS = 2
-
-
-def competition_url() -> str:
-    """`[connections.competition] url` of the secrets, else COMPETITION_URL, else a file in data/."""
-    if secrets_problem() is None:
-        url = st.secrets.get("connections", {}).get("competition", {}).get("url")
-        if url:
-            return str(url)
-    return os.environ.get("COMPETITION_URL") or f"sqlite:///{ROOT / 'data' / 'competition.sqlite3'}"
 
 
 def store() -> Store:
@@ -112,14 +102,16 @@ def is_own_score_shown(found: Round) -> bool:
     return found.visibility != "closed" or found.state(now_ms()) == "closed"
 
 
-def public_board(found: Round, kind: Kind = "best") -> tuple[BoardRow, ...]:
+def public_board(found: Round, kind: Kind = "best", max_tokens: int | None = None) -> tuple[BoardRow, ...]:
     """The board as everybody may see it: up to the freeze. Shared for a second by all sessions."""
-    return _board(competition_url(), found.id, kind, found.frozen_ms)
+    return _board(competition_url(), found.id, kind, found.frozen_ms, max_tokens)
 
 
 @st.cache_resource(ttl=BOARD_TTL_S, max_entries=200, show_spinner=False)
-def _board(url: str, round_id: int, kind: Kind, until_ms: int | None) -> tuple[BoardRow, ...]:
-    return tuple(_store(url).boards.board(round_id, kind, until_ms=until_ms))
+def _board(
+    url: str, round_id: int, kind: Kind, until_ms: int | None, max_tokens: int | None
+) -> tuple[BoardRow, ...]:
+    return tuple(_store(url).boards.board(round_id, kind, until_ms=until_ms, max_tokens=max_tokens))
 
 
 @st.cache_resource(ttl=BOARD_TTL_S, max_entries=50, show_spinner=False)
@@ -147,6 +139,22 @@ def _final(url: str, round_id: int) -> tuple[Final, Progress, tuple[Standing, ..
 def latest_final(found: Round) -> tuple[Final, Progress, tuple[Standing, ...]] | None:
     """The round's newest final, how far it is, and its standings so far; at most a second old."""
     return _final(competition_url(), found.id)
+
+
+def winners(found: Round) -> list[tuple[str, str]]:
+    """(prize, name) of what has been decided; the final's prize only once the final is released."""
+    won = []
+    for prize, board in found.prize_list:
+        if board == "final":
+            latest = latest_final(found)
+            is_out = latest is not None and latest[0].released_ms is not None
+            lines: Sequence[Standing | BoardRow] = latest[2] if latest is not None and is_out else ()
+        else:
+            lines = public_board(found, cast(Kind, board))
+        if lines:
+            first = lines[0]
+            won.append((prize, f"Player {first.number}" if found.has_hidden_names else first.nickname))
+    return won
 
 
 def rounds() -> tuple[Round, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import streamlit as st
@@ -10,6 +11,7 @@ from grader import challenge as find_challenge
 from grader import challenges
 from grader.competition import (
     VISIBILITIES,
+    Budget,
     CompetitionError,
     Round,
     Visibility,
@@ -19,6 +21,7 @@ from grader.competition import (
     to_csv,
     to_json,
 )
+from grader.competition.limits import MAX_TEAM_SIZE
 from pages.parts.competition import backend as shared
 from pages.parts.competition.view import (
     KIND_NAMES,
@@ -235,12 +238,15 @@ def confirm_delete(found: Round) -> None:
         st.markdown(f"Everything of **{as_plain(found.title)}** is lost. Type its title to delete it.")
         st.text_input("Title", key="host_typed_title")
 
+        def take_away() -> None:
+            st.session_state["host_receipt"] = shared.store().rounds.delete(found.id)
+
         def delete() -> None:
             if st.session_state["host_typed_title"].strip() != found.title:
                 st.session_state["host_said"] = "Nothing was deleted: that is not the title."
                 return
             st.session_state.pop("host_deleting", None)
-            act(f"{found.title} is deleted.", lambda: shared.store().rounds.delete(found.id))
+            act(f"{found.title} is deleted; its receipt is below.", take_away)
 
         with row():
             st.form_submit_button("Delete it", type="primary", icon=":material/delete:", on_click=delete)
@@ -273,6 +279,7 @@ def new_round_form(*, is_expanded: bool) -> None:
             st.text_input(
                 "Seed of the hidden cases", key="host_seed", placeholder="drawn", help="Empty: one is drawn."
             )
+        draw_new_rules()
         with row():
             st.form_submit_button(
                 "Create and open",
@@ -282,6 +289,48 @@ def new_round_form(*, is_expanded: bool) -> None:
                 args=(True,),
             )
             st.form_submit_button("Create", on_click=create, args=(False,))
+
+
+def draw_new_rules() -> None:
+    """Teams, practice and budgets of a new round; 0 and empty mean free."""
+    with st.expander("Teams, practice and budget", icon=":material/rule:"):
+        with st.grid(3, min_column_width=220):
+            st.number_input("People per entry", 1, MAX_TEAM_SIZE, 1, key="host_team", help="1: no teams.")
+            st.number_input("Tokens an attempt", 0, 10**8, 0, key="host_tokens", help="Written in all.")
+            st.number_input("Calls an attempt", 0, 10_000, 0, key="host_calls")
+            st.text_input("Only these models", key="host_models", placeholder="all", help="With commas.")
+            st.text_input("Only these strategies", key="host_strategies", placeholder="all")
+            st.number_input(
+                "Tokens of the thrifty class", 0, 10**8, 0, key="host_class", help="It has boards of its own."
+            )
+            st.number_input("Dollars each", 0.0, 1e6, 0.0, key="host_dollars", help="Over all submissions.")
+            st.number_input("Dollars per million read", 0.0, 1e5, 0.0, key="host_in")
+            st.number_input("Dollars per million written", 0.0, 1e5, 0.0, key="host_out")
+        st.checkbox(
+            "Practice before it opens",
+            key="host_practice",
+            help="People may submit before the start; when the round opens, those count no more.",
+        )
+
+
+def typed_budget() -> Budget:
+    """The budget that was filled in. Raises Refused for one that is none."""
+    state = st.session_state
+    most = state["host_class"]
+    names = {
+        what: tuple(name.strip() for name in state[f"host_{what}"].split(",") if name.strip())
+        for what in ("models", "strategies")
+    }
+    return Budget(
+        tokens=state["host_tokens"] or None,
+        calls=state["host_calls"] or None,
+        models=names["models"],
+        strategies=names["strategies"],
+        dollars=state["host_dollars"] or None,
+        prompt_price=state["host_in"] or None,
+        completion_price=state["host_out"] or None,
+        classes=((f"Under {most:,} tokens", most),) if most else (),
+    )
 
 
 def create(is_opened: bool) -> None:
@@ -303,10 +352,27 @@ def create(is_opened: bool) -> None:
             submission_limit=state["host_limit"] or None,
             cooldown_s=state["host_cooldown"],
             visibility=state["host_new_seen"],
+            budget=typed_budget(),
+            team_size=state["host_team"],
+            has_practice=state["host_practice"],
         )
         state["host_round"] = made.id
 
     act("The round is open." if is_opened else "The round is made.", change)
+
+
+def draw_receipt() -> None:
+    """What the last deletion took away, to keep."""
+    receipt = st.session_state.get("host_receipt")
+    if receipt:
+        st.download_button(
+            "Receipt of the deletion",
+            json.dumps(receipt, ensure_ascii=False, indent=1),
+            f"deleted-{receipt['uid'][:8]}.json",
+            "application/json",
+            icon=":material/receipt_long:",
+            key="host_receipt_file",
+        )
 
 
 def draw_restore() -> None:
