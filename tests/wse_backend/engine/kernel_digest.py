@@ -1,4 +1,4 @@
-"""Prints what the kernels compute for fixed inputs, as one line per kernel: to be compared between processors.
+"""Prints what the kernels compute for fixed inputs, a line per kernel, to be compared between processors.
 
 A program of its own: which instructions numba may use is decided by the environment when it is imported.
 """
