@@ -270,7 +270,6 @@ def test_a_run_on_real_weights_is_measured_here_and_modelled_there(app: App) -> 
     app.use(short).ask("Say hello.")
     assert app.session.turns[0].state == "done"
     assert app.session.turns[0].answer.strip() != ""
-    assert len(app.at.get("plotly_chart")) == 1
     figures = [json.loads(chart.proto.spec) for chart in app.open("wafer").at.get("plotly_chart")]
     assert len(figures) == 3
     for figure in figures[:2]:
@@ -281,3 +280,10 @@ def test_a_run_on_real_weights_is_measured_here_and_modelled_there(app: App) -> 
     assert machines[:3] == ["This machine,<br>smollm2-135m", "One CS-3", "Four CS-3"]
     assert "B200" in machines
     assert app.at.selectbox(key="wafer_model").value == "smollm2-135m"
+
+
+def test_a_program_that_nobody_measured_is_labelled(app: App) -> None:
+    app.open("wafer")
+    assert "measured by nobody" not in app.text
+    choose(app, program="grouped")
+    assert "a program with grouped K and V (measured by nobody)" in app.text

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from moa_core.runs.trace import CallRecord
 from pages.parts.wafer import chart as wafer_chart
+from pages.parts.wafer import charts as charts_package
 from pages.parts.wafer import floorplan as wafer_floorplan
 from pages.parts.wafer import layers as wafer_layers
 from pages.parts.wafer import machines as wafer_machines
-from pages.parts.wafer.chart import FIGURE_LIMIT_BYTES, MARKS, Chart
-from pages.parts.wafer.charts import plugins
+from pages.parts.wafer.chart import FIGURE_LIMIT_BYTES, KIND_COLORS, MARKS, Chart
+from pages.parts.wafer.charts import of_tab, plugins, watch
 from pages.parts.wafer.charts.grid import grid_chart
 from pages.parts.wafer.view import View
 from pages.state.wafer_machines import EXAMPLE_CALLS, calls_of, replay_bars
@@ -222,3 +224,57 @@ def test_logarithmic_axes_have_round_ticks(low: float, high: float, said: str) -
 def test_another_model_on_the_same_hardware_takes_as_few_wafers_as_hold_it() -> None:
     setting = replace(SETTINGS["the largest model"], wafers=30)
     assert setting.with_model(PRESETS["smollm2-135m"], 300).placement().wafers == 1
+
+
+def test_every_file_of_the_charts_folder_is_a_chart_on_a_tab_of_the_page() -> None:
+    folder = Path(charts_package.__file__).parent
+    files = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    assert {plugin.key for plugin in plugins()} == files
+    source = (folder.parents[2] / "wafer.py").read_text(encoding="utf-8")
+    for plugin in plugins():
+        assert f'"{plugin.tab}"' in source, plugin.key
+    assert [plugin.key for plugin in of_tab("Scaling")] == ["grid", "context", "wafers", "batch", "drafts"]
+
+
+def test_a_new_wafer_is_one_value() -> None:
+    larger = replace(WSE3, name="WSE-9", columns=1200, rows=1200, simd_width=16, system="CS-9")
+    setting = Setting(PRESETS["gpt-oss-120b"], larger)
+    charts = list(all_charts(setting))
+    assert len(charts) == 38
+    told = " ".join(chart.caption for chart in charts)
+    assert "no WSE-9 was measured" in told
+    assert "CS-9" in told
+
+
+def test_the_animation_is_paused_and_played_by_its_own_buttons_and_small() -> None:
+    (chart,) = watch.draw(view_of(SETTINGS["the largest model"]), wafer=3)
+    assert len(chart.figure.to_json().encode()) <= FIGURE_LIMIT_BYTES
+    (menu,) = chart.figure.layout.updatemenus
+    assert [button.label for button in menu.buttons] == ["Play", "Pause"]
+    assert len(chart.figure.frames) == watch.FRAMES
+    # the label of the last frame names the last layer of that wafer
+    last = chart.figure.frames[-1].data[1].text[-1]
+    regions = [r for r in view_of(SETTINGS["the largest model"]).placement.layer_regions if r.wafer == 3]
+    assert f"transformer layer {regions[-1].layers[-1]} " in last
+    assert "times slower" in chart.caption
+
+
+def test_modelled_points_have_one_colour_and_no_bar_stands_on_a_logarithmic_axis() -> None:
+    for setting in SETTINGS.values():
+        for chart in all_charts(setting):
+            for trace in chart.figure.data:
+                if trace.name and trace.name.startswith("Modelled") and trace.type == "scatter":
+                    colour = trace.line.color if trace.mode == "lines" else trace.marker.color
+                    assert colour == KIND_COLORS["modelled"], (chart.title, trace.name)
+                if trace.type == "bar":
+                    axis = (
+                        chart.figure.layout.xaxis if trace.orientation == "h" else chart.figure.layout.yaxis
+                    )
+                    assert axis.type != "log", chart.title
+
+
+def test_a_grouped_prefill_is_faster_and_decode_is_the_same() -> None:
+    plain = Setting(PRESETS["llama3-8b"], WSE2)
+    grouped = replace(plain, program="grouped")
+    assert view_of(grouped).intervals.prefill_s.value < view_of(plain).intervals.prefill_s.value
+    assert view_of(grouped).intervals.token_s == view_of(plain).intervals.token_s

@@ -194,8 +194,7 @@ def _choose_layout() -> Setting:
             required=True,
             format_func=PROGRAM_NAMES.__getitem__,
             help="The published program projects K and V as wide as Q, and was measured so. One that used "
-            "grouped "
-            "K and V would be faster; nobody has measured it.",
+            "grouped K and V would be faster; nobody has measured it.",
             persist_state="session",
         )
         density = st.number_input(

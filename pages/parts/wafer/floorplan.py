@@ -96,14 +96,12 @@ def floorplan_chart(placement: Placement, wafer: int, defects: DefectMap | None,
         f"Wafer {wafer + 1} of {placement.wafers}: {VIEWS[view]}",
         figure,
         f"Transformer layers {first} to {last} of {as_plain(placement.model.name)} in "
-        f"{count(len(layers), 'region')}; "
-        f"the fullest PE of a transformer layer holds {kib(used.bytes_per_pe)} of "
-        f"{kib(spec.sram_bytes_per_pe)}. "
+        f"{count(len(layers), 'region')}; the fullest PE of a transformer layer holds "
+        f"{kib(used.bytes_per_pe)} of {kib(spec.sram_bytes_per_pe)}. "
         f"{MAPPING_NOTES[placement.mapping]}{spares} One cell stands for {plan.cell_pes[0]:.0f} x "
         f"{plan.cell_pes[1]:.0f} PEs.",
-        f"Map of wafer {wafer + 1}, {spec.columns} by {spec.rows} PEs: transformer layers {first} to "
-        f"{last} in "
-        f"{len(layers)} rectangles, {found} defective PEs marked",
+        f"Map of wafer {wafer + 1}, {spec.columns} by {spec.rows} PEs: transformer layers {first} to {last} "
+        f"in {len(layers)} rectangles, {found} defective PEs marked",
     )
 
 
@@ -218,9 +216,8 @@ def sram_chart(placement: Placement, wafer: int) -> Chart:
         "SRAM of the fullest PE in each region",
         with_legend_below(figure),
         f"At {placement.context:,} tokens a transformer layer's PEs hold up to {kib(fullest)}; the room "
-        "that is left "
-        f"would do for {placement.max_context:,} tokens (right within tens of percent). Embedding and LM "
-        "head have strips of their own, cut to be nearly full.",
+        f"that is left would do for {placement.max_context:,} tokens (right within tens of percent). "
+        "Embedding and LM head have strips of their own, cut to be nearly full.",
         f"Stacked bars of weights, cache and buffers in KB per PE for {len(regions)} regions",
     )
 

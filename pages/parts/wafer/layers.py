@@ -58,9 +58,8 @@ def cause_chart(timing: PlacedTiming, placement: Placement, sure: Interval) -> C
     return Chart(
         f"{PHASE_NAMES[timing.phase]}: time per transformer layer, by cause",
         with_legend_below(figure),
-        f"{_phase_story(timing, sure)} {_cause_story(timing)} Regions have about {grid[0]} x {grid[1]} "
-        "PEs; bars "
-        "differ only where regions do.",
+        f"{_phase_story(timing, sure)} {_cause_story(timing)} Regions have about {grid[0]} x {grid[1]} PEs; "
+        "bars differ only where regions do.",
         f"Stacked bars of {unit} for each of {len(causes)} transformer layers: "
         f"{', '.join(CAUSE_NAMES.values()).lower()}",
     )
@@ -88,10 +87,9 @@ def _cause_story(timing: PlacedTiming) -> str:
     distance = (causes["hops"] + causes["routing"]) / whole
     if timing.phase == "decode" and distance < causes["compute"] / whole:
         return (
-            f"{causes['compute'] / whole:.0%} of a transformer layer is arithmetic on tiles that are "
-            "large because the "
-            f"region is small, {distance:.0%} distance (hops and routing stages): larger regions would "
-            "trade one for the other."
+            f"{causes['compute'] / whole:.0%} of a transformer layer is arithmetic on tiles that are large "
+            f"because the region is small, {distance:.0%} distance (hops and routing stages): larger "
+            "regions would trade one for the other."
         )
     if timing.phase == "decode":
         return (
@@ -167,8 +165,7 @@ def modelled_chart(timing: PlacedTiming, placement: Placement, sure: Interval) -
         f"There: {machine}",
         figure,
         f"{capitalised(machine)} would take {duration_between(sure)} for {what}; the same transformer "
-        "layers, the "
-        "same operations.",
+        "layers, the same operations.",
         f"Modelled {unit} per transformer layer of {placement.model.name} on {machine}, stacked by operation",
     )
 
@@ -186,8 +183,7 @@ def comparison_story(total: PhaseTotal, timing: PlacedTiming) -> str:
     share = " A step here serves every busy agent at once; so would the wafer, each in another region."
     return (
         f"Transformer layer by transformer layer the wafer is about {ratio:,.{0 if ratio >= 10 else 1}f} "
-        "times as fast: note the "
-        f"units; {same or differ}.{share if total.phase == 'decode' else ''}"
+        f"times as fast: note the units; {same or differ}.{share if total.phase == 'decode' else ''}"
     )
 
 

@@ -115,8 +115,7 @@ def _story(bars: Sequence[Bar]) -> str:
         return f"{both}: {parts}. So few prompt tokens do not fill a wafer, and that decides this run.{far}"
     return (
         "This model is too small to need a wafer: it leaves most of one idle, and a GPU reads it in no "
-        "time (its "
-        f"kernel launches are not counted). {both}: {parts}.{far}"
+        f"time (its kernel launches are not counted). {both}: {parts}.{far}"
     )
 
 

@@ -61,9 +61,8 @@ def show_run(run: Turn | None, setting: Setting, view: View | None) -> None:
         _show_side_by_side(run, setting if view else replace(setting, mapping="layer", side=None))
     else:
         st.info(
-            "All calls of this run went to the cloud, which reports no times per transformer layer. "
-            "Choose in-process "
-            "models on the Agents page to see them.",
+            "All calls of this run went to the cloud, which reports no times per transformer layer. Choose "
+            "in-process models on the Agents page to see them.",
             icon=":material/cloud:",
         )
     _show_machines(run, setting)
@@ -139,10 +138,9 @@ def _show_machines(run: Turn | None, setting: Setting) -> None:
         choices = {"large": [(large, every_call)], **choices}
         labels["large"] = as_plain(large.name)
         st.markdown(
-            f"**{small} is too small to need a wafer:** any machine reads its weights in no time. The "
-            "same calls with "
-            f"{as_plain(large.name)}, {size(large.params * BYTES_PER_VALUE)} of weights, show what a "
-            "wafer is for."
+            f"**{small} is too small to need a wafer:** any machine reads its weights in no time. The same "
+            f"calls with {as_plain(large.name)}, {size(large.params * BYTES_PER_VALUE)} of weights, show "
+            "what a wafer is for."
         )
     graph = next(iter(choices.values()))
     if len(choices) > 1:

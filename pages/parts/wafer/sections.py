@@ -41,8 +41,7 @@ def next_step(error: WseError) -> tuple[str, str]:
         case DoesNotFit(wafers_needed=None):
             return "This does not fit on any number of wafers", (
                 "Choose a shorter context, shift the cache over all rows, or give every transformer layer "
-                "a region of "
-                "its own."
+                "a region of its own."
             )
         case DoesNotFit():
             return "This does not fit", (
@@ -98,11 +97,17 @@ def show_summary(view: View) -> None:
     )
     beside = f" Published by services on wafers, beside it: {published}; see Evidence." if published else ""
     far = extrapolated(setting.model, setting.spec, setting.context, placement.wafers)
+    program = (
+        ", read by a program with grouped K and V (measured by nobody)"
+        if setting.program == "grouped"
+        else ""
+    )
     st.caption(
         f"Modelled: {as_plain(setting.model.name)} ({parameters(setting.model)}, fp16) on "
         f"{placement.wafers} x {placement.spec.name}: {count(len(placement.layer_regions), 'region')} for "
         f"{setting.model.n_layers} transformer layers, {setting.context:,} tokens in the cache, a prompt of "
-        f"{setting.prompt_tokens:,}. Below each number: what fits to fewer measured rows say.{far}{beside}"
+        f"{setting.prompt_tokens:,}{program}. Below each number: what fits to fewer measured rows "
+        f"say.{far}{beside}"
     )
 
 
@@ -166,17 +171,14 @@ def show_experts(view: View) -> None:
         mixtures = ", ".join(as_plain(name) for name, shape in PRESETS.items() if shape.n_experts)
         st.info(
             f"{as_plain(view.setting.model.name)} has no experts: every token passes all of its weights. "
-            "Choose a "
-            f"mixture of experts above: {mixtures}.",
+            f"Choose a mixture of experts above: {mixtures}.",
             icon=":material/hub:",
         )
         return
     st.caption(
         "Nobody has published a mixture of experts on a wafer: this tab is a model only, from the six "
-        "constants that "
-        "were fitted to dense models. Expert placement, imbalance and a router trace of your own are "
-        "under “Mapping, "
-        "grid, cache and defects” above."
+        "constants that were fitted to dense models. Expert placement, imbalance and a router trace of "
+        "your own are under “Mapping, grid, cache and defects” above."
     )
     show_tab("Experts", view)
 
@@ -340,9 +342,8 @@ def _show_variants() -> None:
         alt="Mean absolute errors in percent of seven ways to count work, on fitted and on left-out rows",
     )
     st.caption(
-        "Mean absolute errors in percent, decode / prefill: of the rows that were fitted, and of rows "
-        "that were left "
-        "out of the fit, one row, one model or one grid at a time. Printed by bench/fit_wafer.py "
+        "Mean absolute errors in percent, decode / prefill: of the rows that were fitted, and of rows that "
+        "were left out of the fit, one row, one model or one grid at a time. Printed by bench/fit_wafer.py "
         "--cross-validate."
     )
 

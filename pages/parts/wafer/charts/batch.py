@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pages.parts.charts import with_legend_below
-from pages.parts.wafer.chart import Chart, log_axis, rate
+from pages.parts.wafer.chart import Chart, log_axis, rate, rate_between
 from pages.parts.wafer.view import View
 from wse_backend.wafer import gpu
 
@@ -50,14 +50,18 @@ def draw(view: View, gpus: int = 8) -> tuple[Chart, ...]:
     alone = {name: float(speed[0]) for name, speed in curves.items()}
     last = list(curves)[-1]
     ratio = alone[view.machine] / alone[last]
+    beside = (
+        f", on {last} {rate(alone[last])} give or take {100 * gpu.ROW_ERROR:.0f} %, {ratio:,.1f} times less"
+        if last != view.machine
+        else ""
+    )
+    crowd = f"{rate(float(curves[view.machine][-1]))} and {rate(float(curves[last][-1]))}"
     per_user = Chart(
         "Speed that one user sees",
         _figure(streams, curves, "Tokens/s of one user (logarithmic)"),
-        f"Alone on {view.on_machine} one user has {rate(alone[view.machine])}, on {last} {rate(alone[last])}"
-        f"{'' if last == view.machine else f', {ratio:,.1f} times less'}; with {streams[-1]} others "
-        f"{rate(float(curves[view.machine][-1]))} and {rate(float(curves[last][-1]))}. Users share a "
-        "pipeline of "
-        f"{len(placement.layer_regions)} regions on the wafer, a batch on a GPU.{left_out}",
+        f"Alone on {view.on_machine} one user has {rate_between(view.intervals.token_s.rate)}{beside}; "
+        f"among {streams[-1]} users {crowd}. Users share a pipeline of {len(placement.layer_regions)} "
+        f"regions on the wafer, a batch on a GPU.{left_out}",
         "Curves of one user's tokens per second over the number of users, wafer and GPUs",
     )
     totals = {name: speed * streams for name, speed in curves.items()}
@@ -66,10 +70,9 @@ def draw(view: View, gpus: int = 8) -> tuple[Chart, ...]:
         "Tokens/s of all together",
         _figure(streams, totals, "Tokens/s of all together (logarithmic)"),
         f"{streams[-1]} users at once get {gains[view.machine]:.1f} times the tokens/s of one on "
-        f"{view.machine} and "
-        f"{gains[last]:,.0f} times on {last}: a GPU needs company to be worth its memory reads, a wafer "
-        "is fast "
-        f"alone and full with {view.pipeline.full_at}; its SRAM holds the cache of {view.pipeline.held:,}.",
+        f"{view.machine} and {gains[last]:,.0f} times on {last}: a GPU needs company to be worth its memory "
+        f"reads, a wafer is fast alone and full with {view.pipeline.full_at}; its SRAM holds the cache of "
+        f"{view.pipeline.held:,}.",
         "Curves of all users' tokens per second over the number of users, wafer and GPUs",
     )
     return per_user, together

@@ -32,7 +32,7 @@ def controls(view: View) -> Mapping[str, Any]:
 
 def draw(view: View, prices: Prices = DEFAULT) -> tuple[Chart, ...]:
     """Falling until the pipeline is full. Raises InvalidParams."""
-    pipeline, placement = view.pipeline, view.placement
+    pipeline, placement, alone = view.pipeline, view.placement, view.intervals.token_s
     found = break_even(prices, pipeline, placement.wafers)
     streams = streams_axis(pipeline)
     costs = [prices.cost(placement.wafers, float(speed)) for speed in pipeline.throughput(streams)]
@@ -66,11 +66,12 @@ def draw(view: View, prices: Prices = DEFAULT) -> tuple[Chart, ...]:
     chart = Chart(
         "Cost over concurrent users",
         with_legend_below(figure),
-        f"One user alone pays {found.alone.total_usd:,.0f} USD per million tokens "
-        f"({found.alone.capital_usd:,.0f} of capital, {found.alone.energy_usd:,.1f} of energy); {paid}. "
-        "23 kW is the published power of one system; the prices are inputs, not facts; the machines are "
-        "taken to run "
-        "without a pause.",
+        f"One user alone pays {found.alone.total_usd:,.0f} USD "
+        f"({found.alone.total_usd * alone.low / alone.value:,.1f} to "
+        f"{found.alone.total_usd * alone.high / alone.value:,.1f}) per million tokens, "
+        f"{found.alone.capital_usd:,.0f} of capital, {found.alone.energy_usd:,.1f} of energy; {paid}. 23 kW "
+        "is the published power of one system; the prices are inputs, not facts; the machines are taken to "
+        "run without a pause.",
         "Curves of USD per million tokens over concurrent streams, falling until the pipeline is full",
     )
     return (chart,)

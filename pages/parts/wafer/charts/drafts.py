@@ -68,9 +68,8 @@ def draw(view: View, speculation: Speculation | None = None) -> tuple[Chart, ...
         f"{speculation.drafted} drafted tokens, {speculation.acceptance:.0%} of them kept: "
         f"{rate_between(found.drafted_s.rate)} instead of {rate_between(found.plain_s.rate)}, "
         f"{found.gain:.1f} times as fast; a pass keeps {speculation.kept:.1f} tokens, and {way}. "
-        "Acceptances are "
-        "taken to be independent (Leviathan et al., arXiv 2211.17192)."
-        f"{extrapolated(setting.model, setting.spec, setting.context, view.placement.wafers)}",
+        "Acceptances are taken to be independent (Leviathan et al., arXiv "
+        f"2211.17192).{extrapolated(setting.model, setting.spec, setting.context, view.placement.wafers)}",
         "Curve of tokens per second over the share of drafted tokens that are kept, and a line without "
         "drafts",
     )

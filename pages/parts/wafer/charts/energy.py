@@ -57,19 +57,17 @@ def _chart(view: View, machines: list[Energy], is_busy: bool) -> Chart:
     holds = "holds" if share <= 1.15 * VENDORS_THIRD else "does not hold"
     if is_busy:
         story = (
-            f"Full, with as many streams as memory holds, a token takes {wafer_j} on "
-            f"{machines[0].machine} and "
-            f"{joules[best]:.3g} J on {machines[best].machine}: {joules[0] / joules[best]:.1f} times as "
-            "much. “A third "
-            f"of the power for the same work” {holds} here; GPUs make up for their memory reads with company."
+            f"Full, with as many streams as memory holds, a token takes {wafer_j} on {machines[0].machine} "
+            f"and {joules[best]:.3g} J on {machines[best].machine}: {joules[0] / joules[best]:.1f} times as "
+            f"much. “A third of the power for the same work” {holds} here; GPUs make up for their memory "
+            "reads with company."
         )
     else:
         story = (
             f"One user alone takes {wafer_j} a token on {the_wafer} and {joules[h100]:.3g} J on "
             f"{machines[h100].machine}, {share:.2f} times as much. “A third of the power for the same "
-            "work”, said "
-            "by the "
-            f"vendor of Llama 3.1 at launch (2024-08), {holds} for this model and one user."
+            f"work”, said by the vendor of Llama 3.1 at launch (2024-08), {holds} for this model and one "
+            "user."
         )
     return Chart(
         "Energy of a token, machines full" if is_busy else "Energy of a token, one user",

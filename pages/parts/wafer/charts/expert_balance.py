@@ -45,8 +45,7 @@ def draw(view: View) -> tuple[Chart, ...]:
         with_legend_below(figure),
         f"A prompt of {setting.prompt_tokens:,} tokens on the fewest wafers: blocks fall from "
         f"{rate(float(blocks[0]))} with even loads to {rate(float(blocks[at]))} at {imbalances[at]:.1f} "
-        "times "
-        f"the mean, about this trace's, and {rate(float(blocks[-1]))} at 4; spread experts stay at "
+        f"times the mean, about this trace's, and {rate(float(blocks[-1]))} at 4; spread experts stay at "
         f"{rate(float(curves['spread'][0]))}.",
         "Two curves of prompt tokens per second over the imbalance: blocks fall, spread experts stay",
     )

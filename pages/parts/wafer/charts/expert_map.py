@@ -74,9 +74,8 @@ def _map(view: View, blocks: list[tuple[int, int, int, int]], loads: np.ndarray,
     return Chart(
         f"{model.n_experts} experts of transformer layer {region.layers[0]}, a block each",
         figure,
-        f"The region of {columns} x {rows} PEs in blocks of {smallest[0]} x {smallest[1]} and more; a "
-        "token of "
-        f"{as_plain(model.name)} visits {model.n_experts_active} of them. Colours: tokens of a prompt of "
+        f"The region of {columns} x {rows} PEs in blocks of {smallest[0]} x {smallest[1]} and more; a token "
+        f"of {as_plain(model.name)} visits {model.n_experts_active} of them. Colours: tokens of a prompt of "
         f"{view.setting.prompt_tokens:,}, by a {kind} router trace.",
         f"Map of {model.n_experts} blocks in one region, coloured by the tokens that their experts get",
         (("measured", "modelled") if kind == "measured" else ("modelled",)),
@@ -104,10 +103,8 @@ def _loads(view: View, loads: np.ndarray, kind: str) -> Chart:
         "How unevenly tokens fall",
         figure,
         f"The busiest of {model.n_experts} experts gets {int(ordered[0]):,} tokens, {found:.2f} times the "
-        "mean of "
-        f"{mean:,.1f} over the layers of a {kind} trace. In blocks everybody waits for it; spread over "
-        "the region no "
-        "expert has PEs of its own, and nobody waits.",
+        f"mean of {mean:,.1f} over the layers of a {kind} trace. In blocks everybody waits for it; spread "
+        "over the region no expert has PEs of its own, and nobody waits.",
         "Bars of tokens for every expert, falling from the busiest, with the mean as a dashed line",
         (("measured", "modelled") if kind == "measured" else ("modelled",)),
     )

@@ -64,7 +64,7 @@ def _chart(view: View, found: dict[str, PlacedExperts], phase: str) -> Chart:
         f"{PHASES[phase]}: experts spread, or a block each",
         with_legend_below(figure),
         f"The whole model: {whole}. {why} The all-to-all takes {traffic} a layer there and back (hops by "
-        "distance, "
-        f"words over the busiest link).{extrapolated(setting.model, setting.spec, setting.context, most)}",
+        "distance, words over the busiest "
+        f"link).{extrapolated(setting.model, setting.spec, setting.context, most)}",
         f"Two stacked bars of {unit} by cause: experts spread over the region, and a block for each",
     )

@@ -41,11 +41,10 @@ def draw(view: View) -> tuple[Chart, ...]:
     chart = Chart(
         "A product of two matrices, on grids of every size",
         with_legend_below(figure),
-        f"MeshGEMM on a WSE-2: {size:,} x {size:,} takes {duration_between(sure)} on {at} x {at} PEs. "
-        "Small products "
-        "stop gaining early, because every step has its fixed cost and there are P of them. The "
-        "calibration file "
-        "holds no measured product of its own: prefill's rows, which consist of them, stand in for one.",
+        f"MeshGEMM on a WSE-2: {size:,} x {size:,} takes {duration_between(sure)} on {at} x {at} PEs. Small "
+        "products stop gaining early, because every step has its fixed cost and there are P of them. The "
+        "calibration file holds no measured product of its own: prefill's rows, which consist of them, "
+        "stand in for one.",
         "Three falling curves of milliseconds over the grid's side, one for each matrix size",
     )
     return (chart,)

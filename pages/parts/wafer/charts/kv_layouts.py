@@ -40,11 +40,9 @@ def draw(view: View) -> tuple[Chart, ...]:
         "Where the cache lies",
         with_legend_below(figure),
         "llama3-8b on regions of 360 x 360 PEs: shifting every new token's keys and values on by a row "
-        "holds "
-        f"{shift['predicted']:,.0f} tokens (measured {shift['measured']:,.0f}), filling the last row first "
-        f"{concat['predicted']:,.0f} (measured {concat['measured']:,.0f}): one row is full while 359 are "
-        "empty. "
-        "Nothing is fitted to these rows.",
+        f"holds {shift['predicted']:,.0f} tokens (measured {shift['measured']:,.0f}), filling the last row "
+        f"first {concat['predicted']:,.0f} (measured {concat['measured']:,.0f}): one row is full while 359 "
+        "are empty. Nothing is fitted to these rows.",
         "Points of tokens held by two cache layouts, modelled beside measured, 360 times apart",
         ("modelled", "measured"),
     )

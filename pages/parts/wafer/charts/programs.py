@@ -47,12 +47,10 @@ def draw(view: View | None = None) -> tuple[Chart, ...]:
         "Prefill: the published program, and one that knows of grouped K and V",
         with_legend_below(figure),
         "The published launch code projects K and V as wide as Q. Timed so, a model that was left out of "
-        "the fit is "
-        f"off by {built.model_out[1]:.1f} % in prefill, with grouped K and V by {other.model_out[1]:.1f} "
-        "%. A program "
-        f"that used the grouping would be about {gain:.0%} faster: modelled, measured by nobody. Decode's "
-        "rows "
-        "fit grouped K and V better, so decode is timed with them.",
+        f"the fit is off by {built.model_out[1]:.1f} % in prefill, with grouped K and V by "
+        f"{other.model_out[1]:.1f} %. A program that used the grouping would be about {gain:.0%} faster: "
+        "modelled, measured by nobody. Decode's rows fit grouped K and V better, so decode is timed with "
+        "them.",
         "Points of prompt tokens per second for six measured rows, two models of each beside it",
         ("modelled", "measured"),
     )

@@ -56,12 +56,10 @@ def draw(view: View | None = None) -> tuple[Chart, ...]:
         "What services publish",
         with_legend_below(figure),
         f"Never fitted to. Of {len(above) + len(below)} wafer services off the bare fp16 prediction, "
-        f"{len(above)} are "
-        f"faster; {len(within)} of these are within reach of {DRAFTS.drafted} drafts of which "
-        f"{DRAFTS.acceptance:.0%} "
-        f"are kept. {len(below)} are slower: the model has no queue, no network and no other user. The "
-        "table below has "
-        "each row's reading. All of it is extrapolated: no WSE-3 and no mixture of experts was measured.",
+        f"{len(above)} are faster; {len(within)} of these are within reach of {DRAFTS.drafted} drafts of "
+        f"which {DRAFTS.acceptance:.0%} are kept. {len(below)} are slower: the model has no queue, no "
+        "network and no other user. The table below has each row's reading. All of it is extrapolated: no "
+        "WSE-3 and no mixture of experts was measured.",
         f"Bars of published tokens per second for {len(rows)} services, diamonds where the model has an "
         "answer",
         ("published", "modelled"),

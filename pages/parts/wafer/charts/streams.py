@@ -38,8 +38,7 @@ def draw(view: View) -> tuple[Chart, ...]:
         "Speed over concurrent users",
         with_legend_below(figure),
         f"Every user keeps {rate_between(sure.token_s.rate)} until {pipeline.full_at} streams fill the "
-        "pipeline "
-        f"of {len(pipeline.stages_s)} regions on {view.on_machine}; from there on all share "
+        f"pipeline of {len(pipeline.stages_s)} regions on {view.on_machine}; from there on all share "
         f"{rate_between(sure.slowest_s.rate)}; SRAM holds the cache of {only}{pipeline.held:,} at "
         f"{placement.context:,} tokens each.{far}",
         "Two curves over concurrent streams: the user's speed is flat, then falls; the sum rises, then is "

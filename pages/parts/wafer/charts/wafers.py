@@ -45,11 +45,9 @@ def _speed_chart(view: View, points: list[WaferPoint]) -> Chart:
         "Speed over the number of wafers",
         _styled(figure),
         f"{few.wafers} to {many.wafers} x {view.setting.spec.name}, a region for every transformer layer: "
-        "one "
-        f"user goes from {rate_between(few.token_s.rate)} to {rate_between(many.token_s.rate)}, everybody "
-        f"together from {rate_between(few.slowest_s.rate)} to {rate_between(many.slowest_s.rate)}: wafers "
-        "add "
-        f"room, hardly speed.{far}",
+        f"one user goes from {rate_between(few.token_s.rate)} to {rate_between(many.token_s.rate)}, "
+        f"everybody together from {rate_between(few.slowest_s.rate)} to "
+        f"{rate_between(many.slowest_s.rate)}: wafers add room, hardly speed.{far}",
         "Two curves of tokens per second over the number of wafers",
     )
 

@@ -72,10 +72,9 @@ def draw(view: View, phase: str = "decode", wafer: int = 0) -> tuple[Chart, ...]
         f"Watch it run: {NAMES[phase].lower()}",
         figure,
         f"{what} go through transformer layers {first} to {last} on wafer {wafer + 1} in "
-        f"{duration(whole_s)}, shown "
-        f"{_factor(factor)}; the way over all wafers takes {duration_between(sure)}. Press Play; drag the "
-        "slider to "
-        "stop anywhere. Behind a full pipeline every region would be lit, each by another stream.",
+        f"{duration(whole_s)}, shown {_factor(factor)}; the way over all wafers takes "
+        f"{duration_between(sure)}. Press Play; drag the slider to stop anywhere. Behind a full pipeline "
+        "every region would be lit, each by another stream.",
         f"Animated map of wafer {wafer + 1}: {len(steps)} regions light up one after another",
     )
     return (chart,)
