@@ -1,8 +1,7 @@
-"""Command line: `python -m moa_core ask "question" [--config FILE] [--json]`."""
+"""Command line: `python -m moa_core ask "question" [--config FILE]`, and `experiment` (see its --help)."""
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from contextlib import closing
@@ -11,7 +10,9 @@ from typing import TextIO
 
 from moa_core.config.values import MoAConfig
 from moa_core.errors import MoAError
-from moa_core.providers import CEREBRAS_URL, OpenAICompatible, Provider, Wafer
+from moa_core.experiments import command
+from moa_core.providers import Provider
+from moa_core.providers.environment import KEY_VARIABLE, EnvironmentProviders
 from moa_core.runs.events import (
     AgentFailed,
     AgentFinished,
@@ -24,17 +25,19 @@ from moa_core.runs.events import (
 )
 from moa_core.runs.orchestrator import run_sync
 
-KEY_VARIABLE = "CEREBRAS_API_KEY"
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status (0 answered, 1 failed, 130 interrupted)."""
     options = _parser().parse_args(arguments)
     try:
+        if "kind" in options:
+            return command.run_command(options)
         config = _config(options.config)
         if options.strategy:
             config = MoAConfig.from_json({**config.to_dict(), "strategy": options.strategy})
-        return _ask(config, options.question, _providers(options), as_json=options.json)
+        return _ask(
+            config, options.question, EnvironmentProviders(options.base_url or "")(), as_json=options.json
+        )
     except MoAError as exc:
         print(f"error: {exc}", file=sys.stderr)
     except OSError as exc:
@@ -60,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="URL",
         help=f"an OpenAI-compatible server to ask beside the models in this process (key: {KEY_VARIABLE})",
     )
+    command.add_parser(commands)
     return parser
 
 
@@ -70,18 +74,7 @@ def _config(path: str | None) -> MoAConfig:
     return config
 
 
-def _providers(options: argparse.Namespace) -> list[Provider]:
-    """The models in this process, and the cloud or the given server when there is a key or an address."""
-    key = os.environ.get(KEY_VARIABLE)
-    providers: list[Provider] = [Wafer()]
-    if options.base_url:
-        providers.append(OpenAICompatible(options.base_url, key, name="server"))
-    elif key:
-        providers.append(OpenAICompatible(CEREBRAS_URL, key))
-    return providers
-
-
-def _ask(config: MoAConfig, question: str, providers: list[Provider], as_json: bool) -> int:
+def _ask(config: MoAConfig, question: str, providers: Sequence[Provider], as_json: bool) -> int:
     text = sys.stdin.read() if question == "-" else question
     last: Event | None = None
     with closing(run_sync(config, text, providers)) as events:

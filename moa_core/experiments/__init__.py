@@ -4,23 +4,32 @@ Knows no grader: whoever calls hands in what scores a reply.
 """
 
 from moa_core.experiments.ablate import Ablation, ablate
+from moa_core.experiments.budget import Budget
 from moa_core.experiments.compare import Comparison, compare
 from moa_core.experiments.experiment import Experiment
+from moa_core.experiments.search import Search, search
+from moa_core.experiments.space import Space
 from moa_core.experiments.spread import Spread, spread
 from moa_core.experiments.statistics import Difference
+from moa_core.experiments.store import Store
 from moa_core.experiments.trial import Price, Score, Scorer, Trial
 
 __all__ = [
     "Ablation",
+    "Budget",
     "Comparison",
     "Difference",
     "Experiment",
     "Price",
     "Score",
     "Scorer",
+    "Search",
+    "Space",
     "Spread",
+    "Store",
     "Trial",
     "ablate",
     "compare",
+    "search",
     "spread",
 ]

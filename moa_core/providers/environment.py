@@ -1,0 +1,28 @@
+"""The providers that a process has by its environment: made anew in each, so that no key travels."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from moa_core.providers.base import Provider
+from moa_core.providers.openai_compatible import CEREBRAS_URL, OpenAICompatible
+from moa_core.providers.wafer import Wafer
+
+KEY_VARIABLE = "CEREBRAS_API_KEY"
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentProviders:
+    """Makes them when called: the models in this process, and a server where there is an address or a key.
+
+    A value that can be sent to another process, whose own environment then says the key.
+    """
+
+    base_url: str = ""
+
+    def __call__(self) -> tuple[Provider, ...]:
+        key = os.environ.get(KEY_VARIABLE)
+        if self.base_url:
+            return Wafer(), OpenAICompatible(self.base_url, key, name="server")
+        return (Wafer(), OpenAICompatible(CEREBRAS_URL, key)) if key else (Wafer(),)
