@@ -40,6 +40,8 @@ class TensorInfo:
         first = self.data
         while isinstance(buffer, np.ndarray):
             first, buffer = buffer, buffer.base
+        if isinstance(buffer, memoryview):
+            buffer = buffer.obj
         if not isinstance(buffer, mmap.mmap) or not hasattr(mmap, "MADV_DONTNEED"):
             return
         start = self.data.ctypes.data - first.ctypes.data

@@ -334,3 +334,17 @@ def test_cut_and_shifted_files_only_raise_our_errors(
 def test_any_value_of_any_hyperparameter_only_raises_our_errors(key: str, value: Any, tmp_path: Path) -> None:
     path = write_tiny_gguf(tmp_path / "fuzzed.gguf", changes={key: value})
     _open_or_refuse(path, path.read_bytes())
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="counts the pages as Linux does")
+def test_released_pages_leave_the_memory_and_come_back_when_they_are_read(qwen_path: Path) -> None:
+    def resident_kb() -> int:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("RssFile"))
+
+    tensor = open_gguf(qwen_path).tensors["output.weight"]
+    total = int(tensor.data.sum())
+    before = resident_kb()
+    tensor.release_pages()
+    assert before - resident_kb() > 0.9 * tensor.n_bytes / 1024
+    assert int(tensor.data.sum()) == total
