@@ -20,10 +20,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-# In place of this folder, where `grader` would be the benchmark of that name.
-sys.path[0] = str(ROOT)
+if sys.path[0] == str(ROOT / "bench"):  # run as a script: there `grader` would be the benchmark of that name
+    sys.path[0] = str(ROOT)
 
 from grader import grade  # noqa: E402
 
@@ -41,14 +42,51 @@ FULL = 120
 
 @dataclass(frozen=True)
 class Mutant:
-    """One changed source. name: solution, line, kind and change; the same on every Python version."""
+    """One changed source. name: solution, line and columns, kind and change, alike on every version."""
 
     name: str
     kind: str
     source: str
 
 
-EQUIVALENT: dict[str, str] = {}
+_DAYS = "what a user without a single active day scores is left open by the brief"
+_VALUE = "what a value that is no number counts is left open by the brief"
+_MISSING = "what a missing days_active counts is left open by the brief"
+_RANK = "a key of the solution's own is nobody's matter"
+EQUIVALENT = {
+    "good_heapq:13.15-18: constant: 0.0 -> 1.0": _VALUE,
+    "good_heapq:13.15-18: constant: 0.0 -> -1.0": _VALUE,
+    "good_heapq:19.15-18: constant: 0.0 -> 1.0": _DAYS,
+    "good_heapq:19.15-18: constant: 0.0 -> -1.0": _DAYS,
+    "good_dataclass:17.18-22: constant: True -> False": "nothing is ever written to the frozen window",
+    "good_dataclass:27.4-18: branch: if isinstance(value, bool): -> if False:": "the brief knows no booleans",
+    "good_dataclass:28.8-18: branch: return 0.0 -> return None": "the brief knows no booleans",
+    "good_dataclass:28.15-18: constant: 0.0 -> 1.0": "the brief knows no booleans",
+    "good_dataclass:28.15-18: constant: 0.0 -> -1.0": "the brief knows no booleans",
+    "good_dataclass:38.15-18: constant: 0.0 -> 1.0": _DAYS,
+    "good_dataclass:38.15-18: constant: 0.0 -> -1.0": _DAYS,
+    "good_generators:25.67-70: constant: 0.0 -> 1.0": _DAYS,
+    "good_generators:25.67-70: constant: 0.0 -> -1.0": _DAYS,
+    "good_while_loop:15.115-116: constant: 0 -> 1": _MISSING,
+    "good_while_loop:15.115-116: constant: 0 -> -1": _MISSING,
+    "good_while_loop:16.16-17: constant: 0 -> -1": "the last value is looked at twice",
+    "good_while_loop:19.32-33: constant: 0 -> 1": _VALUE,
+    "good_while_loop:19.32-33: constant: 0 -> -1": _VALUE,
+    "good_while_loop:24.24-25: constant: 0 -> 1": _DAYS,
+    "good_while_loop:24.24-25: constant: 0 -> -1": _DAYS,
+    "good_class_with_methods:36.81-84: constant: 0.0 -> 1.0": _DAYS,
+    "good_class_with_methods:36.81-84: constant: 0.0 -> -1.0": _DAYS,
+    "good_running_mean_and_rank:13.12-29: branch: if isinstance(value, str): -> if False:": _VALUE,
+    "good_running_mean_and_rank:17.28-29: constant: 0 -> 1": _VALUE,
+    "good_running_mean_and_rank:17.28-29: constant: 0 -> -1": _VALUE,
+    "good_running_mean_and_rank:18.73-74: constant: 0 -> 1": _VALUE,
+    "good_running_mean_and_rank:18.73-74: constant: 0 -> -1": _VALUE,
+    "good_running_mean_and_rank:20.83-84: constant: 0 -> 1": _DAYS,
+    "good_running_mean_and_rank:20.83-84: constant: 0 -> -1": _DAYS,
+    "good_running_mean_and_rank:25.19-25: key: 'rank' -> 'rank_'": _RANK,
+    "good_running_mean_and_rank:25.70-71: constant: 1 -> 2": _RANK,
+    "good_running_mean_and_rank:25.70-71: constant: 1 -> 0": _RANK,
+}
 """Mutants that do what the solution does, as far as the brief says what that is."""
 
 _COMPARE = {
@@ -83,9 +121,13 @@ def mutants_of(name: str) -> list[Mutant]:
             text = ast.unparse(_replaced(tree, place, changed))
             if text not in seen:
                 seen.add(text)
-                line = getattr(node, "lineno", 0)
-                found.append(Mutant(f"{name}:{line}: {kind}: {change}", kind, text + "\n"))
+                place_in_text = _columns(node)
+                found.append(Mutant(f"{name}:{place_in_text}: {kind}: {change}", kind, text + "\n"))
     return found
+
+
+def _columns(node: Any) -> str:
+    return f"{node.lineno}.{node.col_offset}-{node.end_col_offset}"
 
 
 def _replaced(tree: ast.Module, place: int, changed: ast.AST) -> ast.Module:
@@ -101,10 +143,14 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, str, ast.AST]]:
     """Kind, change and new node for every mutation of one node."""
     before = ast.unparse(node) if isinstance(node, ast.expr | ast.stmt) else ""
     for kind, changed in _new_nodes(node):
+        if isinstance(node, ast.BinOp) and isinstance(changed, ast.BinOp):
+            yield kind, f"{type(node.op).__name__} -> {type(changed.op).__name__}", changed
+            continue
         yield kind, f"{_first_line(before)} -> {_first_line(ast.unparse(_located(changed)))}", changed
 
 
 def _located(node: ast.AST) -> ast.AST:
+    node = copy.deepcopy(node)
     node.lineno = node.col_offset = 1  # type: ignore[attr-defined]
     return ast.fix_missing_locations(node)
 
