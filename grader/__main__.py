@@ -1,8 +1,9 @@
-"""`python -m grader`: score, batch, challenges, report, import.
+"""`python -m grader`: score, batch, challenges, report, new, check, import.
 
-Exit codes: 0 graded, whatever the score, or everything listed or imported; 1 graded below `--fail-under`, or
-some files of a batch or tasks of a pack could not be used; 2 wrong usage or an unreadable file; 3 the
-submission was refused or holds nothing to grade; 4 submissions cannot be run on this machine.
+Exit codes: 0 graded, whatever the score, or everything listed, proven or imported; 1 graded below
+`--fail-under`, something of a challenge does not prove right, or some files of a batch or tasks of a pack
+could not be used; 2 wrong usage or an unreadable file; 3 the submission was refused or holds nothing to
+grade; 4 submissions cannot be run on this machine.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from grader.grading.challenge import DEFAULT_SEED, Challenge
 from grader.grading.files import read_standard_input, read_text, write_text
 from grader.grading.grade import grade
 from grader.grading.html_report import html_report
+from grader.grading.new_challenge import new_challenge
+from grader.grading.proof import prove
 from grader.grading.registry import DEFAULT_CHALLENGE, challenge, challenges
 from grader.grading.reply import grade_reply, read_and_grade
 from grader.grading.report import Report
@@ -80,6 +83,13 @@ def _parser() -> argparse.ArgumentParser:
     _common(report)
     _threshold(report)
     report.set_defaults(run=_report)
+    fresh = commands.add_parser("new", help="write the folder of a new challenge, which runs as it is")
+    fresh.add_argument("name", help="of the challenge and its function")
+    fresh.set_defaults(run=_new)
+    proving = commands.add_parser("check", help="prove a challenge by its own solutions and mutants")
+    proving.add_argument("name")
+    proving.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="graded at once")
+    proving.set_defaults(run=_check)
     taking = commands.add_parser("import", help="take a HumanEval-format file as a challenge pack")
     taking.add_argument("file", type=Path)
     taking.add_argument("--output", type=Path, help="write the tasks that work to this pack")
@@ -235,6 +245,23 @@ def _listed(each: Challenge) -> dict[str, object]:
             for check in each.checks
         ],
     }
+
+
+def _new(options: argparse.Namespace) -> int:
+    folder = new_challenge(options.name)
+    print(f"written: {folder}; change brief.md, baseline.txt, checks.py, solution.txt and mutants.toml")
+    print(f"then: python -m grader check {options.name}")
+    return DONE
+
+
+def _check(options: argparse.Namespace) -> int:
+    """Prove a challenge, line by line."""
+    failed = 0
+    for finding in prove(challenge(options.name), max(1, options.jobs)):
+        failed += not finding.ok
+        print(f"{'ok  ' if finding.ok else 'FAIL'} {finding.what}", flush=True)
+    print(f"{options.name}: {'nothing is missing' if not failed else f'{failed} to mend'}")
+    return LESS if failed else DONE
 
 
 def _import(options: argparse.Namespace) -> int:

@@ -122,6 +122,26 @@ def fixed_and_drawn(
     return tuple(families)
 
 
+def growth_family(
+    small: Args, large: Args, sizes: tuple[int, int], what: str, judge: Judge, name: str = ""
+) -> Family:
+    """Two counted calls: work grows less than sixfold from `small` to `large` (four times the size), and the
+    answer to the large input is right by `judge`."""
+
+    def judge_both(args: Args, outcomes: Sequence[Outcome]) -> Fault | None:
+        return judge_steps(outcomes, *sizes, what) or judge(args, outcomes[1:])
+
+    title = name or f"{sizes[0]:,} and {sizes[1]:,} {what}"
+    return Family(title, (Input(large, drawn=True),), judge_both, calls=growth_calls(small))
+
+
+def mutation_family(inputs: Sequence[Args], name: str = "the caller's data") -> Family:
+    """The input is left as it was, here and in every other call of the grade."""
+    return Family(
+        name, tuple(Input(args, drawn=True) for args in inputs), judge_unchanged, judges_mutation=True
+    )
+
+
 IDLE = "Pays little: none of the other checks passes, so doing nothing wrong here says little."
 
 

@@ -23,7 +23,7 @@ def test_every_public_name_exists():
 
 def test_commands_of_the_table_exist(capsys):
     commands = set(re.findall(r"`python -m grader (\w+)", DOC))
-    assert commands == {"score", "batch", "challenges", "report", "import"}
+    assert commands == {"score", "batch", "challenges", "report", "import", "new", "check"}
     with pytest.raises(SystemExit) as ended:
         main(["--help"])
     assert ended.value.code == 0
@@ -49,9 +49,13 @@ def test_the_pack_in_the_howto_works(tmp_path, capsys):
     assert "1 of 1 tasks pass" in capsys.readouterr().out
 
 
-def test_there_are_three_challenges_of_different_kinds():
+def test_challenges_are_of_different_kinds():
     assert [(task.name, task.max_score) for task in challenges()] == [
         ("user_metrics", 120),
+        ("birthdays", 100),
+        ("close_pairs", 100),
+        ("expiring_cache", 100),
         ("free_slots", 100),
         ("parse_duration", 100),
     ]
+    assert [task.name for task in challenges() if f"`{task.name}`" not in DOC] == []

@@ -120,7 +120,14 @@ def test_challenges_are_listed_with_points(capsys):
     assert "handles_division_by_zero" in output
     assert main(["challenges", "--json"]) == DONE
     names = [row["name"] for row in json.loads(capsys.readouterr().out)]
-    assert names == ["user_metrics", "free_slots", "parse_duration"]
+    assert names == [
+        "user_metrics",
+        "birthdays",
+        "close_pairs",
+        "expiring_cache",
+        "free_slots",
+        "parse_duration",
+    ]
 
 
 @pytest.fixture
