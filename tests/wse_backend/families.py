@@ -107,7 +107,84 @@ DENSE: dict[str, Family] = {
 }
 
 
-FAMILIES = DENSE
+_EXPERTS: dict[str, tuple[int, ...] | None] = {
+    "ffn_gate.weight": None,
+    "ffn_up.weight": None,
+    "ffn_down.weight": None,
+    "ffn_gate_inp.weight": (N_EXPERTS, DIM),
+    "ffn_gate_exps.weight": (N_EXPERTS, EXPERT_HIDDEN, DIM),
+    "ffn_up_exps.weight": (N_EXPERTS, EXPERT_HIDDEN, DIM),
+    "ffn_down_exps.weight": (N_EXPERTS, DIM, EXPERT_HIDDEN),
+}
+_SHARED: Shapes = {
+    "ffn_gate_shexp.weight": (SHARED_HIDDEN, DIM),
+    "ffn_up_shexp.weight": (SHARED_HIDDEN, DIM),
+    "ffn_down_shexp.weight": (DIM, SHARED_HIDDEN),
+}
+_COUNTS = {"expert_count": N_EXPERTS, "expert_used_count": N_ACTIVE}
+_WIDTHS = {**_COUNTS, "expert_feed_forward_length": EXPERT_HIDDEN}
+
+EXPERTS: dict[str, Family] = {
+    "llama, experts": Family(
+        "llama", values={**_COUNTS, "feed_forward_length": EXPERT_HIDDEN}, layer=dict(_EXPERTS)
+    ),
+    "qwen2moe": Family(
+        "qwen2moe",
+        values={**_WIDTHS, "expert_shared_feed_forward_length": SHARED_HIDDEN},
+        layer={**_EXPERTS, **_QKV_BIAS, **_SHARED, "ffn_gate_inp_shexp.weight": (DIM,)},
+        whole=_OUTPUT,
+    ),
+    "qwen3moe": Family(
+        "qwen3moe", values={**_WIDTHS, **_HEAD_SIZE}, layer={**_EXPERTS, **_HEAD_NORMS}, whole=_OUTPUT
+    ),
+    "olmoe": Family(
+        "olmoe",
+        values={**_COUNTS, "feed_forward_length": EXPERT_HIDDEN, "attention.head_count_kv": N_HEADS},
+        layer={
+            **_EXPERTS,
+            "attn_q_norm.weight": (Q_DIM,),
+            "attn_k_norm.weight": (Q_DIM,),
+            "attn_k.weight": (Q_DIM, DIM),
+            "attn_v.weight": (Q_DIM, DIM),
+        },
+        whole=_OUTPUT,
+    ),
+    "granitemoe": Family(
+        "granitemoe",
+        values={**_COUNTS, **_GRANITE, "feed_forward_length": EXPERT_HIDDEN},
+        layer=dict(_EXPERTS),
+    ),
+    "granitemoe, shared": Family(
+        "granitemoe",
+        values={
+            **_COUNTS,
+            **_GRANITE,
+            "feed_forward_length": EXPERT_HIDDEN,
+            "expert_shared_feed_forward_length": SHARED_HIDDEN,
+        },
+        layer={**_EXPERTS, **_SHARED},
+    ),
+    "gpt-oss": Family(
+        "gpt-oss",
+        n_layers=4,
+        values={**_WIDTHS, **_HEAD_SIZE, **_YARN, "attention.sliding_window": 6},
+        layer={
+            **_EXPERTS,
+            **_QKV_BIAS,
+            "ffn_norm.weight": None,
+            "post_attention_norm.weight": (DIM,),
+            "attn_output.bias": (DIM,),
+            "attn_sinks.weight": (N_HEADS,),
+            "ffn_gate_inp.bias": (N_EXPERTS,),
+            "ffn_gate_exps.bias": (N_EXPERTS, EXPERT_HIDDEN),
+            "ffn_up_exps.bias": (N_EXPERTS, EXPERT_HIDDEN),
+            "ffn_down_exps.bias": (N_EXPERTS, DIM),
+        },
+        whole=_OUTPUT,
+    ),
+}
+
+FAMILIES = {**DENSE, **EXPERTS}
 IDS = [int(token) for token in np.random.default_rng(1).integers(3, 264, 40)]
 
 

@@ -83,7 +83,7 @@ def write_tiny_gguf(
     for name, array in {**tensors(architecture), **(tensor_changes or {})}.items():
         if array is None:
             continue
-        if array.ndim == 2 and name.endswith("weight") and not name.startswith("token"):
+        if array.ndim >= 2 and name.endswith("weight") and "token" not in name and "gate_inp" not in name:
             writer.add_tensor(name, gguf.quants.quantize(array, quantize), raw_dtype=quantize)
         else:
             writer.add_tensor(name, array)

@@ -14,6 +14,19 @@ OP_GROUPS = ("norm", "qkv", "attention", "output", "ffn", "head")
 
 
 @dataclass(frozen=True)
+class RoutedTokens:
+    """Which experts the tokens of a text go to, and with what share of each answer, largest first.
+
+    chosen: int32, shares: float32, both (n_layers, tokens, experts per token). n_experts: of each layer; 0
+    where the model has none.
+    """
+
+    chosen: npt.NDArray[np.int32]
+    shares: npt.NDArray[np.float32]
+    n_experts: int
+
+
+@dataclass(frozen=True)
 class Usage:
     """Token counts. cached_tokens: how many of prompt_tokens came from the prefix cache."""
 

@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from wse_backend import models
-from wse_backend.engine.completion import Chunk, Completion
+from wse_backend.engine.completion import Chunk, Completion, RoutedTokens
 from wse_backend.engine.grammar import Grammars
 from wse_backend.engine.kernels.attention import BLOCK_POSITIONS
 from wse_backend.engine.sampling import SamplingParams
 from wse_backend.engine.scheduler import KEEP_IDLE_S, MAX_WAITING, Generation, Scheduler
 from wse_backend.engine.threads import shared_team
-from wse_backend.engine.transformer import MAX_LOGIT_ROWS, Row, Transformer, block_bytes
+from wse_backend.engine.transformer import MAX_LOGIT_ROWS, PassResult, Row, Transformer, block_bytes
 from wse_backend.errors import ContextOverflow, NotFinite, OutOfMemory
 from wse_backend.machine import memory_available_bytes
 from wse_backend.weights.catalog import Progress
@@ -185,6 +185,33 @@ class Engine:
         Raises ContextOverflow; NotFinite when the model computes no numbers; ValueError on an empty sequence
         or an id outside the vocabulary.
         """
+        ids = self._checked(token_ids)
+        out = np.empty((len(ids), self.vocab_size), np.float32)
+
+        def keep(part: range, result: PassResult) -> None:
+            out[part.start : part.stop] = result.logits
+
+        self._scheduler.run_alone(lambda slot, blocks: self._run_alone(ids, keep, slot, blocks), len(ids))
+        return out
+
+    def routing(self, token_ids: Sequence[int]) -> RoutedTokens:
+        """Which experts each token of a sequence goes to, computed anew. Raises as `logits`.
+
+        Of a model without experts both arrays are empty.
+        """
+        ids = self._checked(token_ids)
+        hp = self._transformer.hparams
+        shape = (hp.n_layers, len(ids), hp.n_experts_active)
+        found = RoutedTokens(np.zeros(shape, np.int32), np.zeros(shape, np.float32), hp.n_experts)
+
+        def keep(part: range, result: PassResult) -> None:
+            chosen, shares = self._transformer.routed(len(part))
+            found.chosen[:, part.start : part.stop], found.shares[:, part.start : part.stop] = chosen, shares
+
+        self._scheduler.run_alone(lambda slot, blocks: self._run_alone(ids, keep, slot, blocks), len(ids))
+        return found
+
+    def _checked(self, token_ids: Sequence[int]) -> list[int]:
         ids = [int(token) for token in token_ids]
         if not ids:
             raise ValueError("logits needs at least one token id")
@@ -193,20 +220,19 @@ class Engine:
             raise ValueError(f"token id {wrong[0]} is outside of the vocabulary of {self.vocab_size}")
         if len(ids) > self.n_ctx:
             raise ContextOverflow(len(ids), self.n_ctx)
-        out = np.empty((len(ids), self.vocab_size), np.float32)
-        self._scheduler.run_alone(lambda slot, blocks: self._fill_logits(ids, out, slot, blocks), len(ids))
-        return out
+        return ids
 
-    def _fill_logits(
-        self, ids: list[int], out: npt.NDArray[np.float32], slot: int, blocks: list[int]
+    def _run_alone(
+        self, ids: list[int], keep: Callable[[range, PassResult], None], slot: int, blocks: list[int]
     ) -> None:
+        """Compute a sequence in passes of which every row wants logits; `keep` is given each one's result."""
         self._transformer.set_table(slot, blocks)
         for start in range(0, len(ids), MAX_LOGIT_ROWS):
             part = range(start, min(start + MAX_LOGIT_ROWS, len(ids)))
             result = self._transformer.run([Row(ids[p], p, slot, True) for p in part])
             if result.broken:
                 raise NotFinite(self.name, next(iter(result.broken.values())))
-            out[part.start : part.stop] = result.logits
+            keep(part, result)
 
     def _warm_up(self, progress: Progress | None) -> None:
         """Run one pass: the forward pass is compiled (or read from disk) here, not in the first request."""

@@ -21,15 +21,20 @@ from wse_backend.engine.kernels.arguments import (
     Batch,
     Buffers,
     Cache,
+    Experts,
+    Matrix,
     Model,
+    Routing,
     Team,
     fault_name,
     padded,
 )
 from wse_backend.engine.kernels.attention import BLOCK_POSITIONS, attention_scratch_floats, compile_attention
+from wse_backend.engine.kernels.formats import ROWS
 from wse_backend.engine.kernels.forward import compile_forward, n_phases
 from wse_backend.engine.kernels.matmul import compile_matmul, matmul_scratch_floats
 from wse_backend.engine.kernels.regroup import compile_decode, compile_regroup
+from wse_backend.engine.kernels.steps import unit_rows
 from wse_backend.engine.kv_cache import BlockPool
 from wse_backend.engine.matrices import Matrices, embedding_rows, vector
 from wse_backend.engine.rope import rope_tables
@@ -37,12 +42,13 @@ from wse_backend.engine.threads import ThreadTeam
 from wse_backend.errors import Unsupported
 from wse_backend.weights.catalog import Progress
 from wse_backend.weights.gguf_file import GGUFFile
-from wse_backend.weights.tensors import MatrixRows, layer_matrices, model_frequencies
+from wse_backend.weights.tensors import MatrixRows, expert_matrices, layer_matrices, model_frequencies
 
 MAX_ROWS = 256  # rows of one pass: enough to decode each weight once for many tokens
 MAX_LOGIT_ROWS = 16  # rows of one pass whose logits are computed; also the sequences that run at once
 HEAD_DIM_STEP = 16  # attention takes a head in whole vectors
 ACTIVATIONS = ("silu", "gelu", "clamped")  # in the order of arguments.SILU, GELU, CLAMPED
+NO_MATRIX = Matrix(0, 0, 0, 0, 0, 1, 0)
 VALUE_BYTES = 2  # the cache keeps values as float16
 
 
@@ -111,6 +117,10 @@ class Transformer:
     ) -> None:
         """Raises BrokenGGUF (NaN or infinite weights) and Unsupported (the size of its heads)."""
         hp = gguf.hparams
+        if hp.expert_hidden_dim % ROWS or (hp.n_experts and hp.dim % ROWS):
+            allowed = (f"multiples of {ROWS}",)
+            found = f"{hp.dim} by {hp.expert_hidden_dim}"
+            raise Unsupported(gguf.path.name, "the size of an expert", found, allowed)
         if hp.head_dim % HEAD_DIM_STEP:
             allowed = (f"multiples of {HEAD_DIM_STEP}",)
             raise Unsupported(gguf.path.name, "the size of an attention head", str(hp.head_dim), allowed)
@@ -170,6 +180,14 @@ class Transformer:
         }
         return PassResult(self._buffers.logits[: len(wanted)], timing, broken)
 
+    def routed(self, n_rows: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+        """Experts and shares of the last pass's rows, (n_layers, n_rows, experts per token).
+
+        In the last layer of those rows only whose logits were wanted.
+        """
+        routing = self._buffers.routing
+        return routing.chosen[:, :n_rows], routing.shares[:, :n_rows]
+
     def free(self) -> None:
         """Give the KV cache's memory back; no pass may follow."""
         self.pool.close()
@@ -179,10 +197,13 @@ class Transformer:
         family, width = hp.architecture, padded(hp.dim)
         places = [layer_matrices(hp, layer) for layer in range(hp.n_layers)]
         head = MatrixRows("token_embd.weight" if hp.is_tied else "output.weight", 0, hp.vocab_size)
-        matrices = self._matrices.load([*(place for row in places for place in row), head], progress)
+        wanted = [place for row in places for place in row if place.name]
+        matrices = self._matrices.load([*wanted, *self._expert_places(), head], progress)
         cos, sin, rope_table = self._rope()
         return Model(
-            matrices=np.array([[matrices[place] for place in row] for row in places], np.int64),
+            matrices=np.array(
+                [[matrices.get(place, NO_MATRIX) for place in row] for row in places], np.int64
+            ),
             head=matrices[head],
             embedding=embedding_rows(gguf.tensors["token_embd.weight"], self._kernels.decode),
             attention_norm=self._vectors("attn_norm.weight", width),
@@ -204,11 +225,12 @@ class Transformer:
             attention=self._kernels.attention,
             attention_extras=self._attention_extras(),
             activation=ACTIVATIONS.index(family.activation),
+            experts=self._experts(matrices),
             n_heads=hp.n_heads,
             n_kv_heads=hp.n_kv_heads,
             head_dim=hp.head_dim,
             dim=hp.dim,
-            hidden_dim=hp.hidden_dim,
+            hidden_dim=hp.dense_hidden_dim,
             rms_eps=hp.rms_eps,
             embedding_scale=hp.embedding_scale,
             residual_scale=hp.residual_scale,
@@ -216,6 +238,46 @@ class Transformer:
             logit_scale=hp.logit_scale,
             final_softcap=hp.final_softcap,
             is_rope_interleaved=hp.rope_style == "interleaved",
+        )
+
+    def _expert_places(self) -> list[MatrixRows]:
+        """Router, gate, up and down of each layer's experts, all experts' rows one after another."""
+        hp = self.hparams
+        if not hp.n_experts:
+            return []
+        return [place for layer in range(hp.n_layers) for place in expert_matrices(hp, layer)]
+
+    def _experts(self, matrices: dict[MatrixRows, Matrix]) -> Experts:
+        hp, layers = self.hparams, range(self.hparams.n_layers)
+        n, routing = hp.n_experts, hp.architecture.experts
+        found = [[matrices[place] for place in expert_matrices(hp, layer)] for layer in layers if n]
+        first, strides = [], []
+        for row in found:
+            n_rows = [m.n_rows // n for m in row[1:]]
+            first.append(
+                [
+                    m._replace(n_rows=rows, unit_rows=unit_rows(rows, self._team.n_threads))
+                    for m, rows in zip(row[1:], n_rows, strict=True)
+                ]
+            )
+            strides.append([rows // ROWS * m.group_bytes for m, rows in zip(row[1:], n_rows, strict=True)])
+        fields = len(Matrix._fields)
+
+        def biases(name: str) -> npt.NDArray[np.float32]:
+            return self._vectors(f"ffn_{name}_exps.bias").reshape(len(layers), max(n, 1), -1)
+
+        return Experts(
+            router=np.array([row[0] for row in found], np.int64).reshape(-1, fields),
+            matrices=np.array(first, np.int64).reshape(-1, 3, fields),
+            strides=np.array(strides, np.int64).reshape(-1, 3),
+            router_bias=self._vectors("ffn_gate_inp.bias"),
+            gate_bias=biases("gate"),
+            up_bias=biases("up"),
+            down_bias=biases("down"),
+            shared_gate=self._vectors("ffn_gate_inp_shexp.weight"),
+            n_experts=n,
+            n_active=hp.n_experts_active,
+            sums_to_one=routing is None or routing.sums_to_one,
         )
 
     def _rope(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.int64]]:
@@ -265,6 +327,7 @@ class Transformer:
             matmul_scratch_floats(), attention_scratch_floats(hp.n_heads // hp.n_kv_heads, self.n_ctx)
         )
         skews = itertools.count(0, 7)
+        n_positions = MAX_ROWS * hp.n_experts_active
 
         def rows(width: int, count: int = MAX_ROWS) -> npt.NDArray[np.float32]:
             return _aligned_zeros(count, padded(width), next(skews))
@@ -279,12 +342,32 @@ class Transformer:
             product=rows(hp.dim),
             qkv=rows(q_dim + 2 * kv_dim),
             attended=activations(q_dim),
-            gate=activations(hp.hidden_dim),
-            up=rows(hp.hidden_dim),
+            gate=activations(hp.dense_hidden_dim),
+            up=rows(hp.dense_hidden_dim),
+            routing=self._allocate_routing(),
+            expert_in=activations(hp.dim, n_positions),
+            expert_gate=activations(hp.expert_hidden_dim, n_positions),
+            expert_up=rows(hp.expert_hidden_dim, n_positions),
+            expert_out=rows(hp.dim, n_positions),
             last=rows(hp.dim, MAX_LOGIT_ROWS),
             head_in=activations(hp.dim, MAX_LOGIT_ROWS),
             logits=_aligned_zeros(MAX_LOGIT_ROWS, hp.vocab_size, next(skews)),
             scratch=rows(scratch, n_threads),
+        )
+
+    def _allocate_routing(self) -> Routing:
+        hp = self.hparams
+        n, k = hp.n_experts, hp.n_experts_active
+        return Routing(
+            logits=np.zeros((MAX_ROWS, n), np.float32),
+            chosen=np.zeros((hp.n_layers, MAX_ROWS, k), np.int32),
+            shares=np.zeros((hp.n_layers, MAX_ROWS, k), np.float32),
+            starts=np.zeros(n + 1, np.int64),
+            next_free=np.zeros(n, np.int64),
+            active=np.zeros(n, np.int64),
+            counts=np.zeros(hp.n_layers, np.int64),
+            positions=np.zeros((MAX_ROWS, k), np.int64),
+            row_at=np.zeros(MAX_ROWS * k, np.int64),
         )
 
     def _allocate_batch(self) -> Batch:
@@ -317,7 +400,11 @@ def _compile(gguf: GGUFFile, progress: Progress | None) -> _Compiled:
     hp = gguf.hparams
     embedding = gguf.tensors["token_embd.weight"].qtype
     read_only = set() if hp.is_tied else {"token_embd.weight"}  # looked up, never multiplied by
-    types = {t.qtype for t in gguf.tensors.values() if len(t.shape) == 2 and t.name not in read_only}
+    types = {
+        t.qtype
+        for t in gguf.tensors.values()
+        if len(t.shape) >= 2 and t.name not in read_only and not t.name.endswith(".bias")
+    }
     total = len(types) + 3
 
     def report(done: int) -> None:
@@ -336,7 +423,7 @@ def _compile(gguf: GGUFFile, progress: Progress | None) -> _Compiled:
     options = hp.attention_softcap > 0, hp.architecture.has_sinks
     attention = Kernels.attention(hp.n_heads // hp.n_kv_heads, hp.head_dim, key_bytes(gguf), *options).address
     report(len(types) + 2)
-    forward = Kernels.forward()
+    forward = Kernels.forward(hp.n_experts > 0)
     report(total)
     return _Compiled(matmul, regroup, decode, int(attention), forward)
 

@@ -60,6 +60,11 @@ class HParams:
         return self.architecture.rope_style
 
     @property
+    def dense_hidden_dim(self) -> int:
+        """Width of the feed-forward network that every token passes: the layer's, or a shared expert's."""
+        return self.shared_hidden_dim if self.n_experts else self.hidden_dim
+
+    @property
     def q_dim(self) -> int:
         """Width of all heads' queries."""
         return self.n_heads * self.head_dim

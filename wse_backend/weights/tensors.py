@@ -137,8 +137,17 @@ class MatrixRows(NamedTuple):
 
 
 def layer_matrices(h: HParams, layer: int) -> list[MatrixRows]:
-    """The matrices of a layer, in the order of the pass: q, k, v, attention output, gate, up, down."""
-    q, kv, ffn = h.q_dim, h.kv_dim, h.hidden_dim
+    """The matrices of a layer, in the order of the pass: q, k, v, attention output, gate, up, down.
+
+    Of a layer with experts the last three are the shared expert's, or nameless where there is none.
+    """
+    q, kv, ffn = h.q_dim, h.kv_dim, h.dense_hidden_dim
+    if h.n_experts:
+        end = "_shexp" if ffn else ""
+        found = [("attn_q", 0, q), ("attn_k", 0, kv), ("attn_v", 0, kv), ("attn_output", 0, h.dim)]
+        found += [(f"ffn_gate{end}", 0, ffn), (f"ffn_up{end}", 0, ffn), (f"ffn_down{end}", 0, h.dim)]
+        places = [MatrixRows(f"blk.{layer}.{name}.weight", start, stop) for name, start, stop in found]
+        return places if ffn else [*places[:4], *[MatrixRows("", 0, 0)] * 3]
     if h.architecture.is_fused:
         found = [("attn_qkv", 0, q), ("attn_qkv", q, q + kv), ("attn_qkv", q + kv, q + 2 * kv)]
         found += [("attn_output", 0, h.dim), ("ffn_up", 0, ffn), ("ffn_up", ffn, 2 * ffn)]
@@ -147,6 +156,13 @@ def layer_matrices(h: HParams, layer: int) -> list[MatrixRows]:
         found += [("ffn_gate", 0, ffn), ("ffn_up", 0, ffn)]
     found.append(("ffn_down", 0, h.dim))
     return [MatrixRows(f"blk.{layer}.{name}.weight", start, stop) for name, start, stop in found]
+
+
+def expert_matrices(h: HParams, layer: int) -> list[MatrixRows]:
+    """Router, gate, up and down of a layer's experts; the rows of all experts one after another."""
+    n, hidden = h.n_experts, h.expert_hidden_dim
+    found = (("gate_inp", n), ("gate_exps", n * hidden), ("up_exps", n * hidden), ("down_exps", n * h.dim))
+    return [MatrixRows(f"blk.{layer}.ffn_{name}.weight", 0, stop) for name, stop in found]
 
 
 def model_frequencies(

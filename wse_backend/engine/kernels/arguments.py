@@ -19,6 +19,7 @@ NORM, QKV, ATTENTION, OUTPUT, FFN = range(5)  # columns of a pass's times, as in
 # The matrices of a layer, in the order of `Model.matrices`, by their names in a GGUF file.
 MATRICES = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
 Q, K, V, ATTENTION_OUT, GATE, UP, DOWN = range(len(MATRICES))
+ROUTER = len(MATRICES)  # of a layer's experts, see `Experts`
 
 SILU, GELU, CLAMPED = range(3)  # activations of the gate, see primitives
 
@@ -46,6 +47,22 @@ class Embedding(NamedTuple):
     n_blocks: int  # per row
 
 
+class Experts(NamedTuple):
+    """The experts of all layers; without any, n_experts is 0 and nothing here is read."""
+
+    router: Ints  # (n_layers, fields of Matrix)
+    matrices: Ints  # (n_layers, 3, fields of Matrix): gate, up and down of the first expert
+    strides: Ints  # (n_layers, 3): bytes from one expert's weights to the next one's
+    router_bias: Floats  # (n_layers, n_experts), or (n_layers, 0)
+    gate_bias: Floats  # (n_layers, n_experts, width), or (n_layers, n_experts, 0)
+    up_bias: Floats
+    down_bias: Floats
+    shared_gate: Floats  # (n_layers, dim), of the shared expert, or (n_layers, 0)
+    n_experts: int
+    n_active: int  # of them, chosen for each token
+    sums_to_one: bool  # the shares of those
+
+
 class Model(NamedTuple):
     """Read-only weights and numbers of a model. q_dim: n_heads x head_dim, kv_dim: n_kv_heads x head_dim."""
 
@@ -69,11 +86,12 @@ class Model(NamedTuple):
     attention: int  # address of a function of compile_attention
     attention_extras: Floats  # (n_layers, n_kv_heads, 1 + query heads): soft cap, and each head's sink
     activation: int  # of the gate: SILU, GELU or CLAMPED
+    experts: Experts
     n_heads: int
     n_kv_heads: int
     head_dim: int
     dim: int
-    hidden_dim: int
+    hidden_dim: int  # of the matrices GATE, UP and DOWN; where there are experts, of the shared one
     rms_eps: float
     embedding_scale: float
     residual_scale: float
@@ -100,6 +118,20 @@ class Activations(NamedTuple):
     records: Bytes  # (rows, record_bytes)
 
 
+class Routing(NamedTuple):
+    """Which experts the rows of a pass go to. Positions: see `experts`."""
+
+    logits: Floats  # (rows, n_experts)
+    chosen: Indices  # (n_layers, rows, n_active), largest share first
+    shares: Floats  # (n_layers, rows, n_active)
+    starts: Ints  # (n_experts + 1,): the position where each expert's rows begin
+    next_free: Ints  # (n_experts,)
+    active: Ints  # (n_experts,): the experts that have rows
+    counts: Ints  # (n_layers,): how many those are; a late thread asks after the next layer has begun
+    positions: Ints  # (rows, n_active)
+    row_at: Ints  # (rows x n_active,)
+
+
 class Buffers(NamedTuple):
     """Scratch of one engine, one row per batch row."""
 
@@ -110,6 +142,11 @@ class Buffers(NamedTuple):
     attended: Activations  # (rows, q_dim)
     gate: Activations  # (rows, hidden_dim)
     up: Floats  # (rows, hidden_dim)
+    routing: Routing
+    expert_in: Activations  # (rows x n_active, dim), in the order of the experts
+    expert_gate: Activations  # (rows x n_active, width of an expert)
+    expert_up: Floats  # the same
+    expert_out: Floats  # (rows x n_active, dim)
     last: Floats  # (logit rows, dim): the residual of the rows that want logits, in the last layer
     head_in: Activations  # (logit rows, dim)
     logits: Floats  # (logit rows, vocab_size)
@@ -141,14 +178,18 @@ class Team(NamedTuple):
 
 
 def fault(layer: int, which: int) -> int:
-    """The number of a fault: matrix `which` of `layer` is given NaN or infinity. The head: a layer more."""
-    return layer * len(MATRICES) + which + 1
+    """The number of a fault: matrix `which` of `layer` is given NaN or infinity. The head: a layer more.
+
+    ROUTER: the router of the layer's experts gave such numbers itself.
+    """
+    return layer * (len(MATRICES) + 1) + which + 1
 
 
 def fault_name(number: int, n_layers: int) -> str:
     """The tensor before which a row stopped being finite."""
-    layer, which = divmod(number - 1, len(MATRICES))
-    return "the output matrix" if layer == n_layers else f"blk.{layer}.{MATRICES[which]}.weight"
+    layer, which = divmod(number - 1, len(MATRICES) + 1)
+    name = "ffn_gate_inp" if which == ROUTER else MATRICES[which]
+    return "the output matrix" if layer == n_layers else f"blk.{layer}.{name}.weight"
 
 
 def padded(n_cols: int) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 from numba import njit
 
+from wse_backend.engine.kernels import experts
 from wse_backend.engine.kernels.arguments import (
     ATTENTION,
     ATTENTION_OUT,
@@ -22,6 +23,7 @@ from wse_backend.engine.kernels.arguments import (
     Q,
     Team,
 )
+from wse_backend.engine.kernels.experts import mixture
 from wse_backend.engine.kernels.primitives import ticks
 from wse_backend.engine.kernels.source_stamp import SOURCE_STAMP
 from wse_backend.engine.kernels.steps import (
@@ -40,7 +42,7 @@ from wse_backend.engine.kernels.steps import (
 )
 from wse_backend.engine.kernels.team import JIT
 
-PHASES_PER_LAYER = 11
+PHASES_PER_LAYER = 8 + experts.N_PHASES
 
 
 def n_phases(n_layers: int) -> int:
@@ -48,8 +50,11 @@ def n_phases(n_layers: int) -> int:
     return n_layers * PHASES_PER_LAYER + 3
 
 
-def compile_forward() -> Any:
-    """Return the function below as a dispatcher whose machine code is cached on disk; it releases the GIL."""
+def compile_forward(has_experts: bool = False) -> Any:
+    """Return the function below as a dispatcher whose machine code is cached on disk; it releases the GIL.
+
+    has_experts: whether each layer has experts; the other branch is not compiled.
+    """
     stamp = SOURCE_STAMP  # part of the cache's key, see there
 
     @njit(cache=True, **JIT)
@@ -91,13 +96,18 @@ def compile_forward() -> Any:
             weight, fault = model.ffn_norm[layer], _fault(layer, GATE)
             normalise(model, residual, weight, rows, n, buffers.normed, batch, fault, team, phase + 7)
             t5 = ticks()
-            multiply_gate_up(model, layer, buffers, batch, rows, n, team, phase + 8, scratch)
-            down, post = matrix(model, layer, DOWN), model.ffn_post_norm[layer]
-            multiply_and_add(
-                model, down, model.no_bias, post, buffers.gate, residual, buffers.product, n, team, phase + 9,
-                scratch,
-            )  # fmt: skip
-            add_normalised(model, buffers.product, post, residual, n, team, phase + 10)
+            if has_experts:
+                mixture(
+                    model, layer, buffers, batch, rows, residual, n, team, phase + 8, scratch
+                )  # fmt: skip
+            else:
+                multiply_gate_up(model, layer, buffers, batch, rows, n, team, phase + 8, scratch)
+                down, post = matrix(model, layer, DOWN), model.ffn_post_norm[layer]
+                multiply_and_add(
+                    model, down, model.no_bias, post, buffers.gate, residual, buffers.product, n, team,
+                    phase + 9, scratch,
+                )  # fmt: skip
+                add_normalised(model, buffers.product, post, residual, n, team, phase + 10)
             if thread == 0:
                 spent = team.layer_ticks[layer]
                 spent[NORM], spent[QKV] = (t1 - t0) + (t5 - t4), t2 - t1

@@ -235,6 +235,16 @@ def softcap(typingctx, x, n, cap):
 
 
 @intrinsic
+def exp_of(typingctx, x):
+    """Return e**x for one float32, by `vectors.exp`."""
+
+    def codegen(context: Any, b: v.Builder, signature: Any, args: Any) -> Any:
+        return b.extract_element(v.exp(b, v.splat(b, args[0])), v.i32(0))
+
+    return types.float32(types.float32), codegen
+
+
+@intrinsic
 def sum_of_squares(typingctx, x, n):
     """Return the sum of squares of n float32 (a multiple of 16) at address `x`."""
 
