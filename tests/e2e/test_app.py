@@ -70,6 +70,21 @@ def test_a_question_is_answered_and_its_layers_are_charted(page: Page) -> None:
     assert saved["turns"][0]["question"] == "Why is the sky blue?"
 
 
+def test_a_token_moves_over_the_wafer_until_it_is_paused(page: Page) -> None:
+    page.goto("/wafer")
+    page.get_by_role("tab", name="Floorplan").click()
+    label = page.get_by_text("transformer layer 0 · ")
+    expect(label).to_be_visible()
+    page.get_by_text("Play", exact=True).click()
+    expect(label).to_be_hidden()
+    page.get_by_text("Pause", exact=True).click()
+    page.wait_for_timeout(500)
+    moved = page.locator(".textpoint text").filter(has_text="transformer layer")
+    stopped = moved.last.text_content()
+    page.wait_for_timeout(700)
+    assert moved.last.text_content() == stopped
+
+
 def test_stop_ends_the_run_and_keeps_what_was_written(page: Page) -> None:
     page.goto("/")
     page.get_by_test_id("stChatInputTextArea").fill("Tell me a very long story.")

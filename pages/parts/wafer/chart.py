@@ -24,6 +24,7 @@ BAND = "rgba(127, 127, 127, 0.25)"
 # Streamlit's Plotly theme swaps these for the theme's own colours, light or dark: text, and categorical
 # colours.
 TEXT = "#000037"
+BACKGROUND = "#000038"
 KIND_COLORS = {"modelled": "#000002", "measured": "#000008", "published": "#000004"}
 """One colour for each kind of number, the same in every chart, near its badge's."""
 

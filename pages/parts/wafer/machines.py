@@ -21,11 +21,12 @@ def machines_chart(bars: Sequence[Bar], what: str) -> Chart:
     for kind, name in (("measured", "Measured"), ("modelled", "Modelled")):
         _add_points(figure, [bar for bar in timed if bar.kind == kind], kind, name)
     _add_refusals(figure, [bar for bar in bars if not bar.seconds], low / 1.5)
-    log_axis(figure.update_xaxes, "Time for the whole run (logarithmic)", low / 2, high * 4, SECONDS)
+    log_axis(figure.update_xaxes, "Time for the whole run (logarithmic)", low / 2, high * 9, SECONDS)
     figure.update_yaxes(
         categoryorder="array",
         categoryarray=[bar.machine for bar in bars],
         autorange="reversed",
+        showgrid=False,
         ticksuffix=" ",
     )
     figure.update_layout(height=110 + 40 * len(bars), showlegend=True)
@@ -60,18 +61,27 @@ def _add_points(figure: go.Figure, bars: Sequence[Bar], kind: str, name: str) ->
                     value - one.low if one else 0 for one, value in zip(sure, seconds, strict=True)
                 ],
             },
-            text=[
-                f"  {duration_between(bar.interval) if bar.interval else duration(bar.seconds or 0.0)}"
-                for bar in bars
-            ],
+            name=name,
+            mode="markers",
+            marker={"size": 12, "color": KIND_COLORS[kind]},
+            hovertext=[_time(bar) for bar in bars],
+            hoverinfo="text",
+        )
+        figure.add_scatter(
+            y=[bar.machine for bar in bars],
+            x=[bar.interval.high if bar.interval else bar.seconds for bar in bars],
+            text=[f"  {_time(bar)}" for bar in bars],
             textposition="middle right",
             textfont={"color": TEXT},
             cliponaxis=False,
-            name=name,
-            mode="markers+text",
-            marker={"size": 12, "color": KIND_COLORS[kind]},
-            hovertemplate="%{text}",
+            mode="text",
+            showlegend=False,
+            hoverinfo="skip",
         )
+
+
+def _time(bar: Bar) -> str:
+    return duration_between(bar.interval) if bar.interval else duration(bar.seconds or 0.0)
 
 
 def _add_refusals(figure: go.Figure, bars: Sequence[Bar], x: float) -> None:

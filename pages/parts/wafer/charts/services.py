@@ -5,7 +5,7 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from pages.parts.charts import with_legend_below
-from pages.parts.wafer.chart import KIND_COLORS, Chart
+from pages.parts.wafer.chart import BACKGROUND, KIND_COLORS, Chart
 from pages.parts.wafer.view import View
 from pages.state.wafer_services import DRAFTS, compared
 
@@ -16,7 +16,7 @@ def draw(view: View | None = None) -> tuple[Chart, ...]:
     """Points on a linear axis, the model's with intervals; open ones with drafts."""
     del view
     rows = compared()
-    labels = [f"{row.speed.provider}, {row.speed.model}, {row.speed.when}" for row in rows]
+    labels = [f"{row.speed.provider}<br>{row.speed.model}, {row.speed.when}" for row in rows]
     figure = go.Figure()
     figure.add_bar(
         y=labels,
@@ -42,7 +42,12 @@ def draw(view: View | None = None) -> tuple[Chart, ...]:
             },
             name=name,
             mode="markers",
-            marker={"size": 10, "symbol": symbol, "color": KIND_COLORS["modelled"], "line": {"width": 2}},
+            marker={
+                "size": 12,
+                "symbol": symbol,
+                "color": KIND_COLORS["modelled"],
+                "line": {"width": 2, **({} if "open" in symbol else {"color": BACKGROUND})},
+            },
             hovertemplate="%{x:,.0f} tokens/s",
         )
     figure.update_layout(height=130 + 34 * len(rows), bargap=0.4)
