@@ -20,9 +20,14 @@ _ADVICE: tuple[tuple[tuple[type[Exception], ...], str, str], ...] = (
     ),
     (
         (moa.WrongKey,),
-        "The cloud refuses the key",
-        "Check CEREBRAS_API_KEY in the secrets or the environment and restart the app, or choose in-process "
-        "models.",
+        "The server refuses the key",
+        "Check the key of this server (CEREBRAS_API_KEY, for example) in the secrets or the environment and "
+        "restart the app, or choose in-process models.",
+    ),
+    (
+        (moa.QueueExceeded,),
+        "The service is busy",
+        "Too many people use it right now. Try again in a minute, or choose in-process models.",
     ),
     (
         (moa.ModelNotFound, moa.NoProvider, wse.UnknownModel),

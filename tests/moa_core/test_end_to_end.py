@@ -1,6 +1,7 @@
 """Whole runs on real weights: SmolLM2-135M-Instruct, in this process."""
 
 import asyncio
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -106,6 +107,23 @@ def test_values_that_servers_take_are_taken_in_process(wafer):
     agent = Agent("s", MODEL, "", 1.0, 4, top_p=0.0, seed=-3)
 
     assert isinstance(list(run_sync(MoAConfig(summarizer=agent), "Hi", wafer))[-1], RunFinished)
+
+
+def test_a_structured_answer_of_a_small_model_is_valid_at_once(wafer):
+    """A model of 135 million parameters writes no JSON by itself; held to a grammar, nothing else."""
+    properties = {"fruit": {"type": "string"}, "score": {"type": "integer", "minimum": 0, "maximum": 10}}
+    schema = {"type": "object", "properties": properties, "required": ["fruit", "score"]}
+    agents = [Agent(f"a{n}", MODEL, "You judge.", 1.0, 60, response_schema=schema) for n in range(3)]
+    config = MoAConfig([agents], Agent("s", MODEL, "", 0.0, 8), seed=5)
+
+    events = list(run_sync(config, "Name a fruit.", wafer))
+
+    finished = of(events, AgentFinished)
+    assert [event.call.attempts for event in finished] == [1, 1, 1]
+    for event in finished:
+        answer = json.loads(event.text)
+        assert set(answer) >= {"fruit", "score"}
+        assert 0 <= answer["score"] <= 10
 
 
 async def test_plan_counts_with_the_models_own_tokenizer(wafer):

@@ -89,7 +89,7 @@ def test_a_failed_agent_is_marked_and_the_others_answer(cloud: Cloud, app: App) 
 @pytest.mark.parametrize(
     ("model", "title"),
     [
-        ("status:401", "The cloud refuses the key"),
+        ("status:401", "The server refuses the key"),
         ("status:404", "This model is not available here"),
         ("context", "This does not fit into the model's context"),
     ],

@@ -105,3 +105,31 @@ def test_thinking_within_its_budget_is_left_alone(play, cloud, server):
 
     assert play(config, "hi", cloud())[-1].answer == "at last"
     assert len(server.requests("ponder:4")) == 1
+
+
+def test_without_a_server_that_takes_it_the_effort_is_a_thinking_budget(play, scripted):
+    """As in this process: 512 tokens at low; a word is one token here."""
+    long = f"<think>{'hm ' * 600}</think>never said"
+    provider = scripted({"m": [long, "four"], "sum": "s"})
+    agent = Agent("a", "m", reasoning_effort="low", max_tokens=50)
+
+    events = play(MoAConfig(layers=[[agent]], summarizer=Agent("s", "sum")), "hi", provider)
+
+    (finished,) = of(events, AgentFinished)
+    assert (finished.text, finished.call.attempts) == ("four", 2)
+    first, second = [request for request in provider.history if request.model == "m"]
+    assert (first.max_tokens, first.thinking_tokens) == (50, 512)
+    assert "final answer" in second.messages[-1]["content"]
+    assert any("budget of 512 tokens" in note for note in events[-1].notes)
+
+
+def test_a_model_that_only_thought_is_asked_for_the_answer_once(play, scripted):
+    provider = scripted({"m": ["<think>hm", "four"], "n": ["<think>hm", "<think>hm"], "sum": "s"})
+    config = MoAConfig(layers=[[Agent("a", "m"), Agent("b", "n")]], summarizer=Agent("s", "sum"))
+
+    events = play(config, "hi", provider)
+
+    (finished,), (failed,) = of(events, AgentFinished), of(events, AgentFailed)
+    assert (finished.text, finished.call.attempts) == ("four", 2)
+    assert "only thought and gave no answer" in failed.message
+    assert len([request for request in provider.history if request.model == "n"]) == 2
