@@ -12,6 +12,7 @@ from pages.parts import backend
 from pages.parts.layout import page_body, row
 from pages.parts.plan_table import show_plan
 from pages.parts.session import init_session
+from pages.parts.tour import draw_tour
 from pages.state.draft import AgentDraft, LayerDraft
 from pages.state.model_choice import ModelChoice
 from pages.state.text import as_plain, capitalised
@@ -326,6 +327,7 @@ with page_body():
         "The agents of a layer answer at the same time. Each layer reads the answers of the one before it; "
         "the summarizer reads the last layer's and writes the final answer."
     )
+    draw_tour("pages/agents.py")
     in_process = backend.in_process_models()
     from_cloud, cloud_problem = backend.cloud_models()
     choices = {choice.name: choice for choice in [*in_process, *from_cloud]}

@@ -12,6 +12,7 @@ from pages.parts.scroll import scroll_to
 from pages.parts.session import init_session
 from pages.parts.setup import setup_line
 from pages.parts.stream import begin, draw_turn_layers, follow, stop_button, watch
+from pages.parts.tour import draw_tour
 from pages.state.draft import NEW_AGENT_PROMPT
 from pages.state.text import as_markdown, as_plain, count, seconds
 from pages.state.turn import Turn, conversation, finished, to_json
@@ -264,6 +265,7 @@ with page_body():
         st.caption(setup_line(session.draft), width="content")
         st.page_link("pages/agents.py", label="Change the agents", icon=":material/tune:")
 
+    draw_tour("pages/chat.py")
     if not session.turns:
         draw_welcome()
     for number, turn in enumerate(session.turns):

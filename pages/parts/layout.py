@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from pages.parts.navigation import close_menu
 from pages.parts.notices import draw_notices
 from pages.parts.session import keep_key
 from pages.parts.settings import show_settings_problem
@@ -17,6 +18,7 @@ def page_body() -> DeltaGenerator:
     body = st.container(horizontal_alignment="center").container(width=PAGE_WIDTH_PX)
     with body:
         keep_key()
+        close_menu()
         show_settings_problem()
         draw_notices()
     return body

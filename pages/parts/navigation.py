@@ -9,11 +9,25 @@ from streamlit.navigation.page import StreamlitPage
 
 ICON = Path(__file__).parent / "icon.svg"
 ENTERED = "moa_entered"
+APP_NAME = "MoA workshop"
+CHOSEN = "moa_page"
+
+# On a phone the list of pages lies over the page and stays there after a choice.
+_CLOSE_MENU_JS = """
+export default function ({ data }) {
+  const isFirst = window.moaPage === undefined;
+  const isSame = window.moaPage === data.page;
+  window.moaPage = data.page;
+  if (isFirst || isSame || window.innerWidth >= 768) return;
+  document.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click();
+}
+"""
+_menu_closer = st.components.v2.component("moa_workshop_menu", js=_CLOSE_MENU_JS)
 
 
 def configure() -> None:
     """Title, icon and width of every page."""
-    st.set_page_config(page_title="MoA workshop", page_icon=ICON, layout="wide")
+    st.set_page_config(page_title=APP_NAME, page_icon=ICON, layout="wide")
 
 
 def navigation() -> StreamlitPage:
@@ -21,10 +35,16 @@ def navigation() -> StreamlitPage:
     st.session_state[ENTERED] = True
     pages = [
         st.Page(
+            "pages/start.py",
+            title="Start",
+            icon=":material/home:",
+            default=True,
+            help="What this is, your agents at a glance, and the ways on.",
+        ),
+        st.Page(
             "pages/chat.py",
             title="Chat",
             icon=":material/forum:",
-            default=True,
             help="Ask a question and watch every agent answer it, layer by layer.",
         ),
         st.Page(
@@ -58,7 +78,15 @@ def navigation() -> StreamlitPage:
             help="Run a round. For teachers: it opens with a password.",
         ),
     ]
-    return st.navigation(pages, position="top")
+    chosen = st.navigation(pages, position="top")
+    st.set_page_config(page_title=f"{chosen.title} · {APP_NAME}")
+    st.session_state[CHOSEN] = chosen.title
+    return chosen
+
+
+def close_menu() -> None:
+    """Close the list of pages on a narrow screen once another page was chosen."""
+    _menu_closer(key="moa_menu", data={"page": st.session_state.get(CHOSEN, "")}, height=0)
 
 
 def enter() -> None:

@@ -30,11 +30,14 @@ export default function ({ data }) {
 _keeper = st.components.v2.component("moa_workshop_key", js=_KEEPER_JS)
 
 
-@st.cache_resource(show_spinner=False)
 def sessions() -> SessionStore:
-    """The one store of sessions."""
-    folder = secret("MOA_SESSIONS_DIR")
-    store = SessionStore(Path(folder).expanduser() if folder else ROOT / "data" / "sessions")
+    """The one store of sessions, in MOA_SESSIONS_DIR or in data/sessions."""
+    return _sessions(secret("MOA_SESSIONS_DIR") or str(ROOT / "data" / "sessions"))
+
+
+@st.cache_resource(show_spinner=False)
+def _sessions(folder: str) -> SessionStore:
+    store = SessionStore(Path(folder).expanduser())
     store.clean()
     return store
 

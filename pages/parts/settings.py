@@ -22,12 +22,6 @@ def secret(name: str) -> str | None:
     return os.environ.get(name) or None
 
 
-def cloud_key() -> str | None:
-    """The visitor's own key, else the app's; None when there is neither."""
-    own = st.session_state.get(OWN_KEY)
-    return own if isinstance(own, str) and own else secret("CEREBRAS_API_KEY")
-
-
 def listed_servers() -> list[Any]:
     """The `[[servers]]` of the secrets: model servers beside those that a key or an address switches on."""
     if secrets_problem() is None and "servers" in st.secrets:

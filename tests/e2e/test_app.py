@@ -13,7 +13,8 @@ PAGES = {
     "Agents": ("agents", "Each layer reads the answers of the one before it"),
     "Challenge": ("challenge", "11 checks, 120 points"),
     "Wafer": ("wafer", "There is no run yet"),
-    "Chat": ("", "Or start with one of these"),
+    "Chat": ("chat", "Or start with one of these"),
+    "MoA workshop": ("", "No key and no account are needed."),
 }
 FIRST_RUN_MS = 90_000  # the kernels may have to be compiled first
 
@@ -30,8 +31,8 @@ def test_every_page_opens_at_its_own_address(page: Page, title: str) -> None:
 
 def test_every_page_opens_by_click(page: Page) -> None:
     page.goto("/")
-    for title, (_, words) in PAGES.items():
-        page.get_by_role("link", name=title, exact=True).click()
+    for title, (path, words) in PAGES.items():
+        page.get_by_role("link", name=title if path else "Start", exact=True).click()
         expect(page.get_by_role("heading", name=title, level=1)).to_be_visible()
         expect(page.get_by_text(words)).to_be_visible()
 
@@ -86,7 +87,7 @@ def test_a_token_moves_over_the_wafer_until_it_is_paused(page: Page) -> None:
 
 
 def test_stop_ends_the_run_and_keeps_what_was_written(page: Page) -> None:
-    page.goto("/")
+    page.goto("/chat")
     page.get_by_test_id("stChatInputTextArea").fill("Tell me a very long story.")
     page.keyboard.press("Enter")
     expect(page.get_by_text("Agent layer 1 of 2", exact=True)).to_be_visible(timeout=FIRST_RUN_MS)

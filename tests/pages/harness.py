@@ -51,7 +51,9 @@ class App:
         return self.run()
 
     def ask(self, question: str) -> App:
-        """Type a question and send it."""
+        """Type a question on the Chat page and send it."""
+        if not self.at.chat_input:
+            self.open("chat")
         self.at.chat_input(key="chat_input").set_value(question)
         return self.run()
 

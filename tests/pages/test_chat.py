@@ -14,7 +14,7 @@ from tests.pages.harness import App, Cloud, setup
 
 
 def test_an_empty_chat_offers_first_questions(app: App) -> None:
-    assert app.at.title[0].value == "Chat"
+    assert app.open("chat").at.title[0].value == "Chat"
     assert "3 agents in each of 2 layers, then the summarizer" in app.text
     assert "Why is the sky blue?" in app.at.get("pills")[0].options
 
@@ -35,7 +35,7 @@ def test_the_next_layer_and_the_summarizer_read_the_answers_before(cloud: Cloud,
 
 
 def test_a_first_question_is_asked_with_one_click(cloud: Cloud, app: App) -> None:
-    app.use(setup("echo"))
+    app.use(setup("echo")).open("chat")
     app.at.get("pills")[0].set_value("What does a compiler do?")
     app.run()
     assert [turn.question for turn in app.session.turns] == ["What does a compiler do?"]
@@ -198,7 +198,7 @@ def test_a_question_of_spaces_is_no_question(app: App) -> None:
 
 
 def test_leaving_the_page_leaves_the_run_alone(cloud: Cloud, app: App) -> None:
-    app.use(setup("slow:1.5", summarizer="say:still here"))
+    app.use(setup("slow:1.5", summarizer="say:still here")).open("chat")
     app.at.default_timeout = 1  # the reader leaves before the run is done
     app.at.chat_input(key="chat_input").set_value("Stay")
     with pytest.raises(RuntimeError, match="timed out"):
@@ -211,7 +211,7 @@ def test_leaving_the_page_leaves_the_run_alone(cloud: Cloud, app: App) -> None:
 
 
 def test_stop_ends_the_run_and_keeps_what_was_written(cloud: Cloud, app: App) -> None:
-    app.use(setup("say:whole", "hang"))
+    app.use(setup("say:whole", "hang")).open("chat")
     app.at.default_timeout = 2
     app.at.chat_input(key="chat_input").set_value("Stop me")
     with pytest.raises(RuntimeError, match="timed out"):
