@@ -16,6 +16,7 @@ PAGES = {
     "Chat": ("chat", "Or start with one of these"),
     "MoA workshop": ("", "No key and no account are needed."),
 }
+SLOW_MS = 30_000
 FIRST_RUN_MS = 90_000  # the kernels may have to be compiled first
 
 
@@ -73,9 +74,10 @@ def test_a_question_is_answered_and_its_layers_are_charted(page: Page) -> None:
 
 def test_a_token_moves_over_the_wafer_until_it_is_paused(page: Page) -> None:
     page.goto("/wafer")
+    expect(page.get_by_text("There is no run yet")).to_be_visible(timeout=SLOW_MS)
     page.get_by_role("tab", name="Floorplan").click()
     label = page.get_by_text("transformer layer 0 · ")
-    expect(label).to_be_visible()
+    expect(label).to_be_visible(timeout=SLOW_MS)
     page.get_by_text("Play", exact=True).click()
     expect(label).to_be_hidden()
     page.get_by_text("Pause", exact=True).click()
