@@ -40,7 +40,8 @@ EXPERT_NAMES: Mapping[str, str] = {
 DRAWN_TOKENS = 1024  # of a drawn trace; the busiest expert's share hardly changes with more
 WAFER_POINTS = 8  # of a curve over the number of wafers
 HOPELESS_YIELD, HOPELESS_DRAWS = 0.001, 2  # so many defects take a while to draw: refuse early
-SIZE_SUFFIX = re.compile(r"(-instruct|-chat|-it|-\d+e(-instruct)?)$")
+SIZE_SUFFIX = re.compile(r"(-instruct|-thinking|-chat|-it|-\d+e(-instruct)?)(-\d{4})?$")
+MAKER_PREFIX = re.compile(r"^(zai|meta|openai|google|deepseek-ai)-(?=[a-z]+-?\d)")
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def preset_for(name: str) -> ModelShape | None:
 
 
 def _plain(name: str) -> str:
-    name = SIZE_SUFFIX.sub("", name.lower().rpartition("/")[2])
+    name = MAKER_PREFIX.sub("", SIZE_SUFFIX.sub("", name.lower().rpartition("/")[2]))
     return re.sub(r"(17b|instruct)$", "", re.sub(r"[^a-z0-9]", "", name))
 
 

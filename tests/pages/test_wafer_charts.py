@@ -184,6 +184,11 @@ def test_every_gpu_stands_for_the_fewest_that_hold_the_model() -> None:
         ("qwen-3-32b", "qwen3-32b"),
         ("llama-4-scout-17b-16e-instruct", "llama-4-scout"),
         ("deepseek-r1-distill-llama-70b", "deepseek-r1-distill-llama-70b"),
+        ("llama-4-maverick-17b-128e-instruct", "llama-4-maverick"),
+        ("qwen-3-235b-a22b-instruct-2507", "qwen3-235b-a22b"),
+        ("qwen-3-235b-a22b-thinking-2507", "qwen3-235b-a22b"),
+        ("zai-glm-4.7", "glm-4.7"),
+        ("google/gemma-4-31b-it", "gemma-4-31b"),
     ],
 )
 def test_a_servers_name_finds_its_preset(name: str, preset: str) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wse_backend.errors import GridTooLarge, InvalidParams
+from wse_backend.wafer.routing import Routing
 from wse_backend.wafer.shapes import PRESETS, ModelShape
 from wse_backend.wafer.spec import WSE2, WSE3
 from wse_backend.wafer.timing import (
@@ -209,3 +210,26 @@ def test_grid_larger_than_the_wafer_is_refused() -> None:
         decode("llama3-8b", WSE2, (1200, 1200))
     with pytest.raises(GridTooLarge):
         generate("llama3-8b", WSE2, 5, 5, (660, 660), (420, 1001))
+
+
+def test_a_program_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(InvalidParams, match="program is 'fast'; allowed: reference, grouped"):
+        prefill("llama3-8b", WSE2, program="fast")
+
+
+def test_grouped_prefill_is_faster_only_where_there_are_groups() -> None:
+    def seconds(name: str, program: str) -> float:
+        return prefill(name, WSE2, (600, 600), 4096, program=program).seconds
+
+    assert seconds("llama3-8b", "grouped") < 0.97 * seconds("llama3-8b", "reference")
+    # llama2-13b has as many key-value heads as query heads
+    assert seconds("llama2-13b", "grouped") == seconds("llama2-13b", "reference")
+
+
+def test_a_request_to_experts_is_its_prefill_and_its_steps() -> None:
+    routing = Routing("blocks", 1.5)
+    whole = generate("gpt-oss-120b", WSE3, 512, 3, (500, 500), (400, 400), routing=routing)
+    read = prefill("gpt-oss-120b", WSE3, (500, 500), 512, routing=routing)
+    steps = [decode("gpt-oss-120b", WSE3, (400, 400), n, routing=routing).seconds for n in (513, 514)]
+    moved = next(op.seconds for op in whole.extra if op.name == "re-placement")
+    assert whole.seconds == pytest.approx(read.seconds + sum(steps) + moved)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from wse_backend.errors import GridTooLarge, InvalidParams, WseError
 from wse_backend.wafer.spec import WAFERS, WSE2, WSE3, WaferSpec
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.mark.parametrize(
@@ -43,3 +49,14 @@ def test_too_large_a_grid_is_refused_with_both_sizes() -> None:
 def test_what_is_no_grid_is_refused(grid: object) -> None:
     with pytest.raises(InvalidParams, match="grid"):
         WSE2.check_grid(grid)  # type: ignore[arg-type]
+
+
+def test_importing_the_wafer_loads_neither_kernels_nor_pages() -> None:
+    """Whoever wants the wafer's arithmetic waits for no compiler; scipy is for bench/ only."""
+    code = (
+        "import sys; from wse_backend.wafer import WSE2, WSE3; "
+        "from wse_backend.wafer import economics, placement, replay, shapes, speculative, timing; "
+        "print(sorted({'numba', 'scipy', 'streamlit'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

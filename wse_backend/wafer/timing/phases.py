@@ -121,6 +121,7 @@ def generate(
     decode_grid: tuple[int, int] = (420, 420),
     *,
     program: str = "reference",
+    routing: Routing = EVEN,
     constants: Constants = FITTED,
 ) -> PhaseTiming:
     """Time of a whole request: prefill, re-placement onto the decode grid, then one decode step per token.
@@ -130,15 +131,18 @@ def generate(
     """
     model = as_shape(shape)
     new_tokens = _checked("new_tokens", new_tokens)
-    first = prefill(model, spec, prefill_grid, prompt_tokens, program=program, constants=constants)
+    first = prefill(
+        model, spec, prefill_grid, prompt_tokens, program=program, routing=routing, constants=constants
+    )
     columns, rows = spec.check_grid(decode_grid)
+    check_blocks(model, columns, rows, routing)
     mesh = Mesh.of(spec, columns, rows)
     moved = _replacement(model, spec, prompt_tokens, first.grid, (columns, rows))
     contexts, times = _growing(prompt_tokens + 1, prompt_tokens + new_tokens - 1, rows)
     heads = [op.summed(times) for op in head_counts(model, mesh)]
     layers = _layers(
         model,
-        lambda kind: [op.summed(times) for op in decode_counts(kind, mesh, contexts)],
+        lambda kind: [op.summed(times) for op in decode_counts(kind, mesh, contexts, routing=routing)],
         spec,
         constants,
     )
