@@ -12,6 +12,7 @@ from wse_backend import models
 from wse_backend.engine.completion import Chunk, Completion, RoutedTokens
 from wse_backend.engine.grammar import Grammars
 from wse_backend.engine.kernels.attention import BLOCK_POSITIONS
+from wse_backend.engine.matrices import weights_bytes
 from wse_backend.engine.sampling import SamplingParams
 from wse_backend.engine.scheduler import KEEP_IDLE_S, MAX_WAITING, Generation, Scheduler
 from wse_backend.engine.threads import shared_team
@@ -56,7 +57,7 @@ class Engine:
         """
         self.name = name
         self.path = gguf.path
-        self.size_bytes = gguf.size_bytes
+        self.size_bytes = weights_bytes(gguf)  # in memory
         self.kv_cache_bytes = kv_cache_bytes
         hp = gguf.hparams
         full = -(-hp.n_ctx // BLOCK_POSITIONS) * MAX_LOGIT_ROWS  # every sequence with a full context
@@ -303,8 +304,9 @@ def plan_memory(name: str, gguf: GGUFFile, available_bytes: int) -> int:
 
     Raises OutOfMemory when not even a small cache fits beside the weights.
     """
-    left = available_bytes - gguf.size_bytes - OVERHEAD_BYTES
+    weights = weights_bytes(gguf)
+    left = available_bytes - weights - OVERHEAD_BYTES
     if left < MIN_KV_CACHE_BYTES:
-        needed = gguf.size_bytes + OVERHEAD_BYTES + MIN_KV_CACHE_BYTES
+        needed = weights + OVERHEAD_BYTES + MIN_KV_CACHE_BYTES
         raise OutOfMemory(f"the model {name}", needed, available_bytes)
     return min(KV_CACHE_BYTES, max(MIN_KV_CACHE_BYTES, left // 2))

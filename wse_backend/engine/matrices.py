@@ -19,7 +19,7 @@ from wse_backend.engine.kernels.steps import unit_rows
 from wse_backend.errors import BrokenGGUF
 from wse_backend.weights.catalog import Progress
 from wse_backend.weights.gguf_file import GGUFFile, TensorInfo
-from wse_backend.weights.tensors import MatrixRows
+from wse_backend.weights.tensors import MatrixRows, widened
 
 Addresses = Mapping[int, int]  # of compiled functions, by ggml type number
 
@@ -52,7 +52,8 @@ class Matrices:
         return found
 
     def _load(self, place: MatrixRows, threads: ThreadPoolExecutor) -> Matrix:
-        tensor = self._gguf.tensors[place.name]
+        stored = self._gguf.tensors[place.name]
+        tensor = widened(stored)
         fmt, n_rows, n_cols = FORMATS[tensor.qtype], place.stop - place.start, tensor.shape[-1]
         n_blocks = n_cols // fmt.values
         row_bytes = n_blocks * fmt.size_bytes
@@ -70,7 +71,7 @@ class Matrices:
         if n_bad:
             raise not_finite(self._gguf, tensor, n_bad)
         if place.stop == math.prod(tensor.shape[:-1]):  # a fused tensor is read up to its last row first
-            tensor.release_pages()
+            stored.release_pages()
         return Matrix(
             function=self._matmul[tensor.qtype],
             data=target,
@@ -80,6 +81,24 @@ class Matrices:
             unit_rows=unit_rows(n_rows, self._n_threads),
             takes_floats=int(fmt.is_float),
         )
+
+
+def weights_bytes(gguf: GGUFFile) -> int:
+    """The memory of a model's weights, loaded: its file's size, more where regrouping widens a format."""
+    total = 0
+    for tensor in gguf.tensors.values():
+        if len(tensor.shape) < 2 or tensor.name.endswith(".bias"):
+            total += tensor.n_bytes
+            continue
+        fmt = FORMATS[stored_type(tensor)]
+        groups = -(-math.prod(tensor.shape[:-1]) // ROWS)
+        total += groups * (tensor.shape[-1] // fmt.values) * fmt.group_block_bytes
+    return max(gguf.size_bytes, total)
+
+
+def stored_type(tensor: TensorInfo) -> int:
+    """The ggml type whose kernels multiply by a tensor: BF16 is widened to F32."""
+    return 0 if tensor.type_name == "BF16" else tensor.qtype
 
 
 def embedding_rows(tensor: TensorInfo, decode: Addresses) -> Embedding:

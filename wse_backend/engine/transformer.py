@@ -36,13 +36,19 @@ from wse_backend.engine.kernels.matmul import compile_matmul, matmul_scratch_flo
 from wse_backend.engine.kernels.regroup import compile_decode, compile_regroup
 from wse_backend.engine.kernels.steps import unit_rows
 from wse_backend.engine.kv_cache import BlockPool
-from wse_backend.engine.matrices import Matrices, embedding_rows, vector
+from wse_backend.engine.matrices import Matrices, embedding_rows, stored_type, vector
 from wse_backend.engine.rope import rope_tables
 from wse_backend.engine.threads import ThreadTeam
 from wse_backend.errors import Unsupported
 from wse_backend.weights.catalog import Progress
 from wse_backend.weights.gguf_file import GGUFFile
-from wse_backend.weights.tensors import MatrixRows, expert_matrices, layer_matrices, model_frequencies
+from wse_backend.weights.tensors import (
+    MatrixRows,
+    expert_matrices,
+    layer_matrices,
+    model_frequencies,
+    widened,
+)
 
 MAX_ROWS = 256  # rows of one pass: enough to decode each weight once for many tokens
 MAX_LOGIT_ROWS = 16  # rows of one pass whose logits are computed; also the sequences that run at once
@@ -130,6 +136,7 @@ class Transformer:
         self._team = team
         self._kernels = _compile(gguf, progress)
         self._matrices = Matrices(gguf, self._kernels.matmul, self._kernels.regroup, team.n_threads)
+        self._embedding = widened(gguf.tensors["token_embd.weight"])
         self._model = self._bind_model(progress)
         self.pool = BlockPool(n_blocks, block_bytes(gguf))
         self._cache = self._bind_cache()
@@ -205,7 +212,7 @@ class Transformer:
                 [[matrices.get(place, NO_MATRIX) for place in row] for row in places], np.int64
             ),
             head=matrices[head],
-            embedding=embedding_rows(gguf.tensors["token_embd.weight"], self._kernels.decode),
+            embedding=embedding_rows(self._embedding, self._kernels.decode),
             attention_norm=self._vectors("attn_norm.weight", width),
             attention_post_norm=self._vectors(
                 "post_attention_norm.weight" if family.norms != "before" else "", width
@@ -398,10 +405,10 @@ class _Compiled:
 def _compile(gguf: GGUFFile, progress: Progress | None) -> _Compiled:
     """Compile, or read from the disk cache, just the kernels that this model needs."""
     hp = gguf.hparams
-    embedding = gguf.tensors["token_embd.weight"].qtype
+    embedding = stored_type(gguf.tensors["token_embd.weight"])
     read_only = set() if hp.is_tied else {"token_embd.weight"}  # looked up, never multiplied by
     types = {
-        t.qtype
+        stored_type(t)
         for t in gguf.tensors.values()
         if len(t.shape) >= 2 and t.name not in read_only and not t.name.endswith(".bias")
     }

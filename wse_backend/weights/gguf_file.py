@@ -23,7 +23,10 @@ from wse_backend.weights.header import Header, read_header
 from wse_backend.weights.hparams import HParams, read_hparams
 from wse_backend.weights.tensors import TensorInfo, check_tensors
 
-TENSOR_TYPES = ("F32", "F16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K")
+TENSOR_TYPES = (
+    *("F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K"),
+    *("IQ4_NL", "IQ4_XS", "MXFP4"),
+)
 PARTS_LIMIT = 1000
 _PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
 

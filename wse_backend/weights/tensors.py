@@ -59,6 +59,14 @@ class TensorInfo:
         return self.data.view(stored).astype(np.float32).reshape(self.shape)
 
 
+def widened(tensor: TensorInfo) -> TensorInfo:
+    """`tensor`, or for one of BF16, for which there are no kernels, a float32 copy: the same values."""
+    if tensor.type_name != "BF16":
+        return tensor
+    values = tensor.floats()
+    return TensorInfo(tensor.name, "F32", 0, tensor.shape, values.nbytes, values.reshape(-1).view(np.uint8))
+
+
 def layer_tensors(h: HParams, layer: int) -> Shapes:
     """Name and numpy-order shape of every tensor that a layer reads."""
     found = {**_norms(h), **_attention(h), **(_experts(h) if h.n_experts else _feed_forward(h))}

@@ -51,6 +51,16 @@ def test_logits_are_those_of_plain_numpy(name: str, tmp_path: Path) -> None:
     assert mean_kl(Reference(path).logits(IDS), found) < 1e-5
 
 
+@pytest.mark.parametrize("name", ["llama", "olmoe"])
+def test_bfloat16_weights_compute_as_plain_numpy(name: str, tmp_path: Path) -> None:
+    quantize = gguf.GGMLQuantizationType.BF16
+    path = write_family(tmp_path / "tiny.gguf", FAMILIES[name], quantize=quantize)
+    with engine_of(path) as engine:
+        found = engine.logits(IDS)
+        assert engine.size_bytes > path.stat().st_size  # they are float32 in memory, and counted so
+    assert mean_kl(Reference(path).logits(IDS), found) < 1e-5
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_most_likely_tokens_are_those_of_llama_cpp(name: str, tmp_path: Path) -> None:
     path = write_family(tmp_path / "tiny.gguf", FAMILIES[name], quantize=gguf.GGMLQuantizationType.F32)

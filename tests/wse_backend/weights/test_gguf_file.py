@@ -162,7 +162,6 @@ def _replace_alignment(path: Path, value: int) -> None:
     [
         ({"general.architecture": "mamba"}, "'mamba'", tuple(ARCHITECTURES)),
         ({"llama.rope.scaling.type": "su"}, "'su'", ("none", "linear", "yarn", "longrope")),
-        ({"llama.expert_count": 8, "llama.expert_used_count": 2}, "a mixture of experts", ("dense",)),
     ],
 )
 def test_unsupported_models_are_refused_with_what_is_supported(

@@ -201,6 +201,84 @@ def _read_q6_k(b: Builder, base: Value) -> Block:
     return Block(quants, v.load(b, base, 208, f16), scales=scales)
 
 
+def _two_bits(b: Builder, base: Value, packed_at: int, index: int) -> Value:
+    """16 of the 256 two-bit integers of Q2_K or Q3_K: of each 32 bytes, first the lowest bits of all."""
+    half, rest = divmod(index, 8)
+    packed = v.load(b, base, packed_at + 32 * half + 16 * (rest % 2), v16i8)
+    return b.and_(b.lshr(packed, v.constant(v16i8, 2 * (rest // 2))), v.constant(v16i8, 3))
+
+
+def _read_q2_k(b: Builder, base: Value) -> Block:
+    """Scales and offsets of four bits each for every 16 weights."""
+    quants = [_two_bits(b, base, 16, index) for index in range(16)]
+    both = [v.load(b, base, step, i8) for step in range(16)]
+    scales = [b.and_(pair, i8(15)) for pair in both]
+    offsets = [b.lshr(pair, i8(4)) for pair in both]
+    return Block(quants, v.load(b, base, 80, f16), v.load(b, base, 82, f16), scales, offsets)
+
+
+def _read_q3_k(b: Builder, base: Value) -> Block:
+    """Two bits in `qs`, the third in `hmask`; 16 scales of six bits, 32 too large, packed in 12 bytes."""
+    quants = []
+    for index in range(16):
+        mask = v.load(b, base, 16 * (index % 2), v16i8)
+        third = b.and_(b.lshr(mask, v.constant(v16i8, index // 2)), v.constant(v16i8, 1))
+        quants.append(b.or_(_two_bits(b, base, 32, index), b.shl(third, v.constant(v16i8, 2))))
+    scales = []
+    for step in range(16):
+        low = v.load(b, base, 96 + step % 8, i8)
+        low = b.and_(b.lshr(low, i8(4 * (step // 8))), i8(15))
+        high = b.and_(b.lshr(v.load(b, base, 104 + step % 4, i8), i8(2 * (step // 4))), i8(3))
+        scales.append(b.sub(b.or_(low, b.shl(high, i8(4))), i8(32)))
+    return Block(quants, v.load(b, base, 108, f16), scales=scales)
+
+
+# What the 16 codes of a non-linear format stand for: kvalues_iq4nl and kvalues_mxfp4 of ggml-common.h.
+IQ4_VALUES = (-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113)
+MXFP4_VALUES = (0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12)
+
+
+def _look_up(b: Builder, codes: Value, values: tuple[int, ...], zero: int) -> Value:
+    """values[code] + zero of 16 codes."""
+    found = v.constant(v16i8, 0)
+    for code, value in enumerate(values):
+        is_it = b.icmp_unsigned("==", codes, v.constant(v16i8, code))
+        found = b.select(is_it, v.constant(v16i8, (value + zero + 128) % 256 - 128), found)
+    return found
+
+
+def _read_iq4_nl(b: Builder, base: Value) -> Block:
+    halves = _nibbles(b, v.load(b, base, 2, v16i8))
+    return Block([_look_up(b, half, IQ4_VALUES, 128) for half in halves], v.load(b, base, 0, f16))
+
+
+def _read_iq4_xs(b: Builder, base: Value) -> Block:
+    """A scale of six bits, 32 too large, for every 32 weights: the low four bits, and two bits apart."""
+    quants: list[Value] = []
+    scales: list[Value] = []
+    high_bits = v.load(b, base, 2, i16)
+    for step in range(8):
+        halves = _nibbles(b, v.load(b, base, 8 + 16 * step, v16i8))
+        quants += [_look_up(b, half, IQ4_VALUES, 128) for half in halves]
+        low = b.and_(b.lshr(v.load(b, base, 4 + step // 2, i8), i8(4 * (step % 2))), i8(15))
+        high = b.trunc(b.and_(b.lshr(high_bits, i16(2 * step)), i16(3)), i8)
+        scales.append(b.sub(b.or_(low, b.shl(high, i8(4))), i8(32)))
+    return Block(quants, v.load(b, base, 0, f16), scales=scales)
+
+
+def _read_mxfp4(b: Builder, base: Value) -> Block:
+    """A power of two for 32 weights, 2**(e - 128) (OCP Microscaling v1.0); the codes stand for twice FP4's.
+
+    As a float16: exact from 2**-24 to 2**15. A block of smaller ones, below 1e-6, becomes zero; one of larger
+    ones is refused as infinite.
+    """
+    exponent = b.sub(b.zext(v.load(b, base, 0, i8), i32), i32(128))
+    bits = b.shl(b.add(exponent, i32(127)), i32(23))
+    scale = v.float_to_half(b, b.bitcast(bits, v.f32))
+    halves = _nibbles(b, v.load(b, base, 1, v16i8))
+    return Block([_look_up(b, half, MXFP4_VALUES, 16) for half in halves], scale)
+
+
 def _k_quant(name: str, size_bytes: int, bits: int, read: Callable[[Builder, Value], Block]) -> WeightFormat:
     return WeightFormat(name, 256, size_bytes, bits, read, has_offset=True, is_scaled=True, offset_sign=-1)
 
@@ -214,9 +292,16 @@ FORMATS: dict[int, WeightFormat] = {
     6: WeightFormat("Q5_0", 32, 22, 5, _read_q5_0, zero=16),
     7: WeightFormat("Q5_1", 32, 24, 5, _read_q5_1, has_offset=True),
     8: WeightFormat("Q8_0", 32, 34, 8, _read_q8_0, zero=128),
+    10: WeightFormat(
+        "Q2_K", 256, 84, 4, _read_q2_k, step=16, has_offset=True, is_scaled=True, offset_sign=-1
+    ),
+    11: WeightFormat("Q3_K", 256, 110, 4, _read_q3_k, zero=4, step=16, is_scaled=True, is_signed=True),
     12: _k_quant("Q4_K", 144, 4, _read_q4_k),
     13: _k_quant("Q5_K", 176, 5, _read_q5_k),
     14: WeightFormat("Q6_K", 256, 210, 6, _read_q6_k, zero=32, step=16, is_scaled=True, is_signed=True),
+    20: WeightFormat("IQ4_NL", 32, 18, 8, _read_iq4_nl, zero=128),
+    23: WeightFormat("IQ4_XS", 256, 136, 8, _read_iq4_xs, zero=128, is_scaled=True, is_signed=True),
+    39: WeightFormat("MXFP4", 32, 17, 5, _read_mxfp4, zero=16),
 }
 
 

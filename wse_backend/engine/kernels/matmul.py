@@ -65,9 +65,18 @@ class _Unit:
             total = dot(b, prepared, first, record, self._start(record, step))
             acc = v.fma(b, b.sitofp(total, v.v16f32), b.fmul(weight_scale, scale), acc)
             if offset is not None:
-                scaled_sum = v.splat(b, v.load(b, record, SCALED_SUM_AT, v.f32))
-                acc = v.fma(b, offset, scaled_sum, acc)
+                acc = v.fma(b, offset, v.splat(b, self._scaled_sum(record, step)), acc)
         return acc
+
+    def _scaled_sum(self, record: Any, step: int) -> Any:
+        """What an offset is multiplied by: the sum of the step's activations."""
+        b = self._b
+        if self._fmt.steps == 1:
+            return v.load(b, record, SCALED_SUM_AT, v.f32)
+        minus = v.load(b, record, MINUS_FIRST_AT, v.i32)
+        if step:
+            minus = b.sub(v.load(b, record, MINUS_SUM_AT, v.i32), minus)
+        return b.fmul(b.sitofp(b.neg(minus), v.f32), v.load(b, record, SCALE_AT, v.f32))
 
     def _start(self, record: Any, step: int) -> Any:
         """-zero x (sum of the step's q): weights are stored `zero` too large."""
