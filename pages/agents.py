@@ -7,11 +7,14 @@ import streamlit as st
 from moa_core import ConfigError, MoAConfig
 from moa_core.config.sampling import EFFORTS
 from moa_core.config.values import MAX_CYCLES, MAX_TEMPERATURE
+from moa_core.experiments.presets import Preset, presets
 from moa_core.strategies import all_strategies
 from pages.parts import backend
 from pages.parts.layout import page_body, row
+from pages.parts.model_advice import expected_time
 from pages.parts.plan_table import show_plan
 from pages.parts.session import init_session
+from pages.parts.setup_share import draw_arrival, draw_change, draw_share
 from pages.parts.tour import draw_tour
 from pages.state.draft import AgentDraft, LayerDraft
 from pages.state.model_choice import ModelChoice
@@ -20,6 +23,7 @@ from wse_backend.models import DEFAULT_MODEL
 
 MAX_TOKENS_LIMIT = 32_768
 NAME_CHARS = 80
+UNDO, MAX_UNDO = "agents_undo", 30
 SAMPLE_QUESTION = "Why is the sky blue?"
 PROMPT_HELP = (
     "What the model is told before the question. `{helper_response}` stands for the answers of the layer "
@@ -27,6 +31,7 @@ PROMPT_HELP = (
 )
 Choices = dict[str, ModelChoice]
 MENU = {
+    "model": ":material/done_all: Use its model for all",
     "duplicate": ":material/content_copy: Duplicate",
     "back": ":material/arrow_back: Move back",
     "on": ":material/arrow_forward: Move on",
@@ -50,12 +55,16 @@ def key_of(agent: AgentDraft, field: str) -> str:
 
 def store(agent: AgentDraft, field: str) -> None:
     """A widget changed: its value goes into the draft at once."""
+    remember()
     setattr(agent, field, st.session_state[key_of(agent, field)])
 
 
 def act_on_agent(agent: AgentDraft) -> None:
     """A line of an agent's menu was chosen."""
+    remember()
     match st.session_state[key_of(agent, "menu")]:
+        case "model":
+            draft.use_model(agent.model)
         case "duplicate":
             draft.duplicate_agent(agent.uid)
         case "back":
@@ -68,6 +77,7 @@ def act_on_agent(agent: AgentDraft) -> None:
 
 def act_on_layer(layer: LayerDraft) -> None:
     """A line of a layer's menu was chosen."""
+    remember()
     match st.session_state[f"agents_layer_{layer.uid}_menu"]:
         case "duplicate":
             draft.duplicate_layer(layer.uid)
@@ -79,11 +89,32 @@ def act_on_layer(layer: LayerDraft) -> None:
             draft.remove_layer(layer.uid)
 
 
+def remember() -> None:
+    """Keep the setup as it is now, for undo; the last MAX_UNDO of them."""
+    kept: list[dict[str, Any]] = st.session_state.setdefault(UNDO, [])
+    kept.append(draft.to_plain())
+    del kept[:-MAX_UNDO]
+
+
+def undo() -> None:
+    """The setup as it was before the last change."""
+    if st.session_state.get(UNDO):
+        draft.restore(st.session_state[UNDO].pop())
+        st.session_state["agents_notes"] = ()
+
+
+def use_preset(preset: Preset) -> None:
+    """Begin with a preset."""
+    load(preset.config)
+
+
 def add_agent(layer_uid: int) -> None:
+    remember()
     draft.add_agent(layer_uid)
 
 
 def add_layer() -> None:
+    remember()
     draft.add_layer()
 
 
@@ -92,41 +123,42 @@ def cycles_key() -> str:
 
 
 def store_cycles() -> None:
+    remember()
     draft.cycles = st.session_state[cycles_key()]
 
 
 def store_strategy() -> None:
+    remember()
     draft.use_strategy(st.session_state[f"agents_strategy_{draft.version}"])
 
 
 def store_option(name: str) -> None:
+    remember()
     draft.set_option(name, st.session_state[f"agents_option_{draft.version}_{name}"])
 
 
 def load(config: MoAConfig) -> None:
     """Replace the setup and its widgets."""
+    remember()
     draft.load(config)
     st.session_state["agents_notes"] = config.notes
-    st.session_state["agents_import_problem"] = None
 
 
 def reset() -> None:
     load(MoAConfig.default())
 
 
-def import_text() -> None:
-    """Read the pasted or uploaded configuration; a refused one leaves the setup as it is."""
-    upload = st.session_state["agents_upload"]
-    text = upload.getvalue() if upload is not None else st.session_state["agents_pasted"]
-    st.session_state["agents_import_problem"] = None
-    if not text.strip():
+def import_text(available: tuple[str, ...]) -> None:
+    """Take the pasted or uploaded configuration over, and close the box."""
+    found = read_import()
+    if not isinstance(found, MoAConfig):
         return
-    try:
-        load(MoAConfig.from_json(text))
-    except ConfigError as exc:
-        st.session_state["agents_import_problem"] = exc
-        return
+    if st.session_state.get("agents_import_map"):
+        suggestions = found.suggest_models(available)
+        found = found.with_models({s.model: s.replacement or DEFAULT_MODEL for s in suggestions})
+    load(found)
     st.session_state["agents_pasted"] = ""
+    st.session_state["agents_import_box"] = False
     st.toast("The setup was imported", icon=":material/check:")
 
 
@@ -144,14 +176,24 @@ def wiring(agent: AgentDraft, field: str) -> dict[str, Any]:
     return {"key": key_of(agent, field), "on_change": store, "args": (agent, field)}
 
 
+def label(word: str, agent: AgentDraft) -> str:
+    """ "Name · 1.2": which agent a field belongs to, by its layer and place."""
+    for number, layer in enumerate(draft.layers, start=1):
+        if agent in layer.agents:
+            return f"{word} · {number}.{layer.agents.index(agent) + 1}"
+    return f"{word} · summarizer"
+
+
 def draw_name(agent: AgentDraft) -> None:
-    st.text_input("Name", agent.name, max_chars=max(NAME_CHARS, len(agent.name)), **wiring(agent, "name"))
+    st.text_input(
+        label("Name", agent), agent.name, max_chars=max(NAME_CHARS, len(agent.name)), **wiring(agent, "name")
+    )
 
 
 def draw_model(agent: AgentDraft, choices: Choices) -> None:
     options = list(choices) if agent.model in choices else [agent.model, *choices]
     st.selectbox(
-        "Model",
+        label("Model", agent),
         options,
         index=options.index(agent.model),
         format_func=lambda name: choices[name].label if name in choices else f"{name} (not available here)",
@@ -160,11 +202,13 @@ def draw_model(agent: AgentDraft, choices: Choices) -> None:
 
 
 def draw_prompt_and_limits(agent: AgentDraft) -> None:
-    st.text_area("Prompt", agent.prompt, height=140, help=PROMPT_HELP, **wiring(agent, "prompt"))
+    st.text_area(
+        label("Prompt", agent), agent.prompt, height=140, help=PROMPT_HELP, **wiring(agent, "prompt")
+    )
     left, right = st.columns(2)
     with left:
         st.slider(
-            "Temperature",
+            label("Temperature", agent),
             0.0,
             MAX_TEMPERATURE,
             agent.temperature,
@@ -174,7 +218,7 @@ def draw_prompt_and_limits(agent: AgentDraft) -> None:
         )
     with right:
         st.number_input(
-            "Token limit",
+            label("Token limit", agent),
             1,
             max(MAX_TOKENS_LIMIT, agent.max_tokens),
             agent.max_tokens,
@@ -183,7 +227,7 @@ def draw_prompt_and_limits(agent: AgentDraft) -> None:
             **wiring(agent, "max_tokens"),
         )
     st.selectbox(
-        "Thinking before the answer",
+        label("Thinking before the answer", agent),
         EFFORTS,
         index=None if agent.reasoning_effort is None else EFFORTS.index(agent.reasoning_effort),
         placeholder="As the model does by itself",
@@ -212,7 +256,7 @@ def draw_agent(agent: AgentDraft, choices: Choices) -> None:
 
 def draw_layer(layer: LayerDraft, number: int, choices: Choices) -> None:
     with row(horizontal_alignment="distribute", vertical_alignment="center"):
-        st.subheader(f"Layer {number}")
+        st.subheader(f"Agent layer {number}")
         with row(horizontal_alignment="right", width="content"):
             st.button(
                 "Add an agent",
@@ -237,14 +281,71 @@ def draw_layer(layer: LayerDraft, number: int, choices: Choices) -> None:
             draw_agent(agent, choices)
 
 
-def draw_import() -> None:
+def draw_presets() -> None:
+    """Setups to begin with, and what each reached where it was measured."""
+    st.markdown("Begin with a setup that was made for the challenge. Undo brings yours back.")
+    models = list(dict.fromkeys(preset.model for preset in presets()))
+    model = st.selectbox("For the model", models, key="agents_preset_model")
+    for preset in presets():
+        if preset.model == model:
+            with row(vertical_alignment="center", horizontal_alignment="distribute"):
+                st.markdown(
+                    f"**{as_plain(preset.config.name or preset.setup)}** :gray[· {as_plain(preset.words)}]"
+                )
+                st.button(
+                    "Use",
+                    key=f"agents_preset_{preset.setup}",
+                    on_click=use_preset,
+                    args=(preset,),
+                    help=preset.config.description or None,
+                )
+
+
+def read_import() -> MoAConfig | ConfigError | None:
+    """The uploaded or pasted configuration, or what is wrong with it; None when there is none."""
+    upload = st.session_state.get("agents_upload")
+    text = upload.getvalue() if upload is not None else st.session_state.get("agents_pasted", "")
+    if not text.strip():
+        return None
+    try:
+        return MoAConfig.from_json(text)
+    except ConfigError as exc:
+        return exc
+
+
+def draw_import(config: MoAConfig | None, choices: Choices) -> None:
+    """A file or a paste, at once what it would change or what is wrong, models to map, and the button."""
     st.file_uploader("A configuration file", type="json", key="agents_upload", max_upload_size=1)
     st.text_area("Or paste it here", key="agents_pasted", height=120)
-    st.button("Import", type="primary", key="agents_import", on_click=import_text)
+    found = read_import()
+    if isinstance(found, ConfigError):
+        st.error(
+            f"{as_plain(capitalised(str(found)))}\n\nThe setup is as it was. Correct the text.",
+            title="This cannot be imported",
+            icon=":material/error:",
+        )
+    elif found is not None:
+        for note in found.notes:
+            st.caption(f":material/info: {as_plain(note)}")
+        draw_change(config, found)
+        missing = found.suggest_models(choices)
+        if missing:
+            names = ", ".join(
+                f"{as_plain(s.model)} → {as_plain(s.replacement or DEFAULT_MODEL)}" for s in missing
+            )
+            st.checkbox(f"Map models that are not here: {names}", value=True, key="agents_import_map")
+    st.button(
+        "Import",
+        type="primary",
+        key="agents_import",
+        on_click=import_text,
+        args=(tuple(choices),),
+        disabled=isinstance(found, ConfigError),
+    )
     st.caption("The app's own format and the workshop's older ones are read. The present setup is replaced.")
 
 
-def draw_toolbar(config: MoAConfig | None) -> None:
+def draw_toolbar(config: MoAConfig | None, choices: Choices) -> None:
     with row(vertical_alignment="bottom"):
         st.number_input(
             "Cycles",
@@ -256,8 +357,14 @@ def draw_toolbar(config: MoAConfig | None) -> None:
             width=130,
             help="How many times the layers are gone through, each time with the answers of the time before.",
         )
-        with st.popover("Import", icon=":material/upload:"):
-            draw_import()
+        presets_box = st.popover(
+            "Presets", icon=":material/library_books:", key="agents_presets_box", on_change="rerun"
+        )
+        if presets_box.open:
+            with presets_box:
+                draw_presets()
+        with st.popover("Import", icon=":material/upload:", key="agents_import_box", on_change="rerun"):
+            draw_import(config, choices)
         st.download_button(
             "Export",
             config.to_json if config else "",
@@ -267,6 +374,19 @@ def draw_toolbar(config: MoAConfig | None) -> None:
             disabled=config is None,
             on_click="ignore",
             key="agents_export",
+        )
+        share_box = st.popover(
+            "Share", icon=":material/qr_code_2:", key="agents_share_box", on_change="rerun"
+        )
+        if share_box.open:
+            with share_box:
+                draw_share(config)
+        st.button(
+            "Undo",
+            icon=":material/undo:",
+            key="agents_undo_button",
+            on_click=undo,
+            disabled=not st.session_state.get(UNDO),
         )
         with st.popover("Start over", icon=":material/restart_alt:"):
             st.markdown("Replace this setup by the one the app starts with?")
@@ -338,15 +458,10 @@ with page_body():
     except ConfigError as exc:
         problem = exc
 
-    draw_toolbar(config)
+    draw_arrival(config, load)
+    draw_toolbar(config, choices)
+    st.caption(f":material/schedule: {expected_time(session)}" if config else "")
     draw_strategy()
-    if import_problem := st.session_state.get("agents_import_problem"):
-        st.error(
-            f"{as_plain(capitalised(str(import_problem)))}\n\n"
-            "The setup is as it was. Correct the text and import it again.",
-            title="The configuration was not imported",
-            icon=":material/error:",
-        )
     if cloud_problem:
         st.warning(
             as_plain(cloud_problem), title="The cloud's models are not listed", icon=":material/cloud_off:"

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from moa_core import Agent, MoAConfig
+from moa_core import Agent, ConfigError, MoAConfig
 from moa_core.config.formats import FORMAT, VERSION
 from moa_core.config.values import Layer
 
@@ -95,8 +95,16 @@ class Draft:
         """The setup as it stands; raises ConfigError that says what is missing and where."""
         return replace(
             self.base,
-            layers=tuple(Layer(tuple(agent.to_agent() for agent in layer.agents)) for layer in self.layers),
-            summarizer=self.summarizer.to_agent(),
+            layers=tuple(
+                Layer(
+                    tuple(
+                        _checked(agent, f"agent {place} of agent layer {number}")
+                        for place, agent in enumerate(layer.agents, start=1)
+                    )
+                )
+                for number, layer in enumerate(self.layers, start=1)
+            ),
+            summarizer=_checked(self.summarizer, "the summarizer"),
             cycles=self.cycles,
             notes=(),
         )
@@ -235,6 +243,14 @@ class Draft:
                 if agent.uid == uid:
                     return layer, agent
         raise KeyError(uid)
+
+
+def _checked(agent: AgentDraft, where: str) -> Agent:
+    """The agent; raises ConfigError that says which one is not complete."""
+    try:
+        return agent.to_agent()
+    except ConfigError as exc:
+        raise ConfigError(str(exc).removeprefix(f"{exc.path}: "), where) from exc
 
 
 def _free_name(name: str, layer: LayerDraft) -> str:

@@ -40,7 +40,7 @@ def test_every_page_opens_by_click(page: Page) -> None:
 
 def test_agents_are_moved_and_removed_by_their_menus(page: Page) -> None:
     page.goto("/agents")
-    names = page.get_by_label("Name", exact=True)
+    names = page.get_by_label("Name ·")
     expect(names).to_have_count(7)
     for line, left in (("Move on", ["Example", "Direct", "Careful"]), ("Remove", ["Example", "Careful"])):
         place = [names.nth(i).input_value() for i in range(3)].index("Direct")

@@ -123,5 +123,5 @@ def import_setup(page: Page) -> None:
     page.get_by_role("button", name="Import").first.click()
     page.get_by_label("Or paste it here").fill(json.dumps(SETUP))
     page.keyboard.press("Control+Enter")
-    page.locator("[class*=st-key-agents_import] button").click()
+    page.locator(".st-key-agents_import button").click()
     expect(page.get_by_text("The setup was imported")).to_be_visible()

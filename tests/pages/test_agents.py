@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from streamlit.testing.v1.element_tree import NumberInput
 
 from moa_core import MoAConfig
+from pages.state.setup_link import pack
 from tests.pages.harness import KEY, App, Cloud, setup
 
 
@@ -63,7 +65,7 @@ def test_agents_and_layers_are_added(agents: App) -> None:
     """What the menus do (AppTest cannot open them) is in test_draft.py and in the browser test."""
     agents.click(f"agents_layer_{agents.session.draft.layers[0].uid}_add").click("agents_add_layer")
     assert [len(layer.agents) for layer in agents.session.draft.layers] == [4, 3, 1]
-    assert "Layer 3" in agents.text
+    assert "Agent layer 3" in agents.text
 
 
 def test_cycles_repeat_the_layers(agents: App) -> None:
@@ -117,8 +119,9 @@ def test_a_refused_configuration_leaves_setup_and_text_as_they_are(
 ) -> None:
     before = agents.session.draft.to_config()
     agents.at.text_area(key="agents_pasted").set_value(pasted)
-    agents.click("agents_import")
+    agents.run()
     assert said in agents.at.error[0].value.replace("\\", "")
+    assert agents.at.button(key="agents_import").disabled
     assert agents.session.draft.to_config() == before
     assert agents.at.text_area(key="agents_pasted").value == pasted
 
@@ -183,3 +186,56 @@ def test_a_setup_that_cannot_fit_is_refused_with_the_remedies(cloud: Cloud, app:
     app.open("agents").click("agents_count")
     assert "This does not fit into the model's context" in app.text
     assert "smaller max_tokens" in app.at.error[0].value.replace("\\", "")
+
+
+def test_a_paste_shows_what_it_would_change_before_it_does(agents: App) -> None:
+    other = MoAConfig.default().to_dict() | {"cycles": 2}
+    agents.at.text_area(key="agents_pasted").set_value(json.dumps(other))
+    diffs = [block.value for block in agents.run().at.code if block.language == "diff"]
+    assert diffs == ["-cycles: 1\n+cycles: 2"] or "+cycles: 2" in diffs[0]
+    assert agents.session.draft.cycles == 1
+
+
+def test_an_imports_missing_models_are_mapped_in_one_step(agents: App) -> None:
+    old = {"main_model": "smollm-135m", "cycles": 1, "layer_agent_config": {}}
+    agents.at.text_area(key="agents_pasted").set_value(json.dumps(old))
+    agents.run().click("agents_import")
+    assert agents.session.draft.summarizer.model == "smollm2-135m"
+
+
+def test_undo_takes_back_edits_one_by_one(agents: App) -> None:
+    first = uid(agents, 0, 0)
+    agents.at.text_input(key=f"agents_{first}_name").set_value("Poet")
+    agents.run().click("agents_add_layer").click("agents_undo_button")
+    assert (len(agents.session.draft.layers), agents.session.draft.layers[0].agents[0].name) == (2, "Poet")
+    agents.click("agents_undo_button")
+    assert agents.session.draft.to_config() == MoAConfig.default()
+    assert agents.at.button(key="agents_undo_button").disabled
+
+
+def test_a_nameless_agent_is_pointed_at(agents: App) -> None:
+    agents.session.draft.layers[1].agents[2].name = " "
+    assert "Agent 3 of agent layer 2: the name is ''" in agents.run().text.replace("\\", "")
+
+
+def test_every_field_says_whose_it_is(agents: App) -> None:
+    names = [field.label for field in agents.at.text_input if field.label.startswith("Name")]
+    assert names[0] == "Name · 1.1"
+    assert names[-1] == "Name · summarizer"
+    assert len(set(names)) == len(names)
+
+
+def test_a_setup_in_the_address_is_taken_over_only_when_wanted(app: App) -> None:
+    coming = replace(MoAConfig.default(), name="From a neighbour", cycles=2)
+    app.at.query_params["setup"] = pack(coming)
+    app.open("agents")
+    assert "A setup came with this link:** From a neighbour" in app.text
+    assert app.session.draft.cycles == 1
+    app.click("agents_link_use")
+    assert app.session.draft.to_config() == coming
+    assert "A setup came" not in app.text
+
+
+def test_a_link_that_was_cut_is_refused(app: App) -> None:
+    app.at.query_params["setup"] = pack(MoAConfig.default())[:-9]
+    assert "cannot be read" in app.open("agents").everything
