@@ -13,6 +13,7 @@ from moa_core.errors import MoAError
 from moa_core.experiments import command
 from moa_core.providers import Provider
 from moa_core.providers.environment import KEY_VARIABLE, EnvironmentProviders
+from moa_core.providers.presets import PRESETS
 from moa_core.runs.events import (
     AgentFailed,
     AgentFinished,
@@ -61,7 +62,8 @@ def _parser() -> argparse.ArgumentParser:
     ask.add_argument(
         "--base-url",
         metavar="URL",
-        help=f"an OpenAI-compatible server to ask beside the models in this process (key: {KEY_VARIABLE})",
+        help="an OpenAI-compatible server to ask beside the models in this process: its address (key: "
+        f"{KEY_VARIABLE}), or one of {', '.join(preset.name for preset in PRESETS)} at its usual address",
     )
     command.add_parser(commands)
     return parser
@@ -90,6 +92,10 @@ def _ask(config: MoAConfig, question: str, providers: Sequence[Provider], as_jso
             print()
             if any(call.role == "summarizer" and call.error for call in last.trace.calls):
                 print(last.answer)
+            for note in last.notes:
+                print(f"note: {note}", file=sys.stderr)
+            if last.trace.cost_usd is not None:
+                print(f"cost: ${last.trace.cost_usd:.6f}", file=sys.stderr)
         return 0
     if isinstance(last, RunFailed):
         if as_json:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from moa_core.providers.base import Provider
 from moa_core.providers.openai_compatible import CEREBRAS_URL, OpenAICompatible
+from moa_core.providers.presets import find_preset
 from moa_core.providers.wafer import Wafer
 
 KEY_VARIABLE = "CEREBRAS_API_KEY"
@@ -16,12 +17,17 @@ KEY_VARIABLE = "CEREBRAS_API_KEY"
 class EnvironmentProviders:
     """Makes them when called: the models in this process, and a server where there is an address or a key.
 
-    A value that can be sent to another process, whose own environment then says the key.
+    base_url: an address, or the name of a known kind of server (see presets.py). A value that can be sent to
+    another process, whose own environment then says the key.
     """
 
     base_url: str = ""
 
     def __call__(self) -> tuple[Provider, ...]:
+        preset = find_preset(self.base_url)
+        if preset is not None:
+            own_key = os.environ.get(preset.secret) if preset.secret else None
+            return Wafer(), OpenAICompatible(preset.base_url, own_key, preset.name)
         key = os.environ.get(KEY_VARIABLE)
         if self.base_url:
             return Wafer(), OpenAICompatible(self.base_url, key, name="server")

@@ -104,3 +104,24 @@ def _until(condition):
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+def test_what_a_run_cost_and_had_to_say_comes_after_the_answer(cerebras, config_file, capsys):
+    file = config_file("gemma-4-31b", summarizer="gpt-oss-120b")
+
+    assert main(["ask", "429-minute:1", "--config", file, "--base-url", cerebras.address]) == 0
+
+    out, err = capsys.readouterr()
+    assert out == "the answer of gpt-oss-120b\n"
+    assert "cost: $0.0005" in err
+    assert "server: too many requests (429)" in err
+
+
+def test_a_known_server_is_named_instead_of_its_address(config_file, capsys, monkeypatch):
+    monkeypatch.setenv("SGLANG_API_KEY", "not-shown")
+
+    assert main(["ask", "hi", "--config", config_file(summarizer="m"), "--base-url", "sglang"]) == 1
+
+    err = capsys.readouterr().err
+    assert "there is no provider called 'server'; there are: wafer, sglang" in err
+    assert "not-shown" not in err
