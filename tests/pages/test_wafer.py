@@ -53,7 +53,7 @@ def test_without_a_run_the_page_says_where_to_start_and_shows_the_modelled_half(
         ("Latency", "Compute, Hops, Routing stages, Fixed overhead"),
         ("Scaling", "Refits on fewer rows, Modelled"),
         ("Algorithms", "SUMMA, Cannon, MeshGEMM"),
-        ("Users and cost", "One user, All users"),
+        ("Users and cost", "Refits on fewer rows, Refits on fewer rows, One user, All users"),
         ("Evidence", "Decode, Prefill, GEMV"),
     ],
 )

@@ -113,6 +113,12 @@ class PipelineIntervals:
     slowest_s: Interval
     prefill_s: Interval
 
+    def per_user(self, streams: npt.ArrayLike) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Lowest and highest tokens/s of each of `streams` users, as `Pipeline.per_user`."""
+        n = np.asarray(streams, np.float64)
+        low = 1.0 / np.maximum(self.token_s.high, n * self.slowest_s.high)
+        return low, 1.0 / np.maximum(self.token_s.low, n * self.slowest_s.low)
+
 
 def pipeline_intervals(placement: Placement, run: Run | None = None) -> PipelineIntervals:
     """The same times with the constants of every refit. Raises as `pipeline`."""

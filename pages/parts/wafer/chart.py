@@ -147,12 +147,20 @@ def extrapolated(model: ModelShape, spec: WaferSpec, tokens: int, wafers: int = 
     return f" An extrapolation: {'; '.join(reasons)}." if reasons else ""
 
 
-def add_band(figure: go.Figure, x: Sequence[float] | np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
-    """What refits on fewer rows say, as a band behind a curve."""
+def add_band(
+    figure: go.Figure,
+    x: Sequence[float] | np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+    *,
+    is_named: bool = True,
+) -> None:
+    """What refits on fewer rows say, as a band behind a curve; is_named: whether the legend has it."""
     figure.add_scatter(
         x=np.concatenate([x, np.asarray(x)[::-1]]),
-        y=np.round(np.concatenate([high, low[::-1]]), 2),
+        y=np.round(np.concatenate([high, low[::-1]]), 4),
         name="Refits on fewer rows",
+        showlegend=is_named,
         fill="toself",
         fillcolor=BAND,
         mode="none",

@@ -55,3 +55,13 @@ def test_what_is_far_from_a_measurement_is_named() -> None:
     reasons = " ".join(extrapolations(PRESETS["gpt-oss-120b"], WSE3, 100_000, wafers=6))
     for word in ("WSE-3", "experts", "100,000 tokens", "between wafers"):
         assert word in reasons
+
+
+def test_many_users_are_as_unsure_as_the_pipeline_they_share() -> None:
+    placed = place("llama3-8b", WSE3)
+    found, times = pipeline_intervals(placed), pipeline(placed)
+    for streams in (1, times.full_at, 1000):
+        low, high = found.per_user(streams)
+        assert low < times.per_user(streams) < high
+    low, high = found.per_user(1000)
+    assert (low, high) == pytest.approx((1 / found.slowest_s.high / 1000, 1 / found.slowest_s.low / 1000))

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pages.parts.charts import with_legend_below
-from pages.parts.wafer.chart import Chart, log_axis, rate, rate_between
+from pages.parts.wafer.chart import Chart, add_band, log_axis, rate, rate_between
 from pages.parts.wafer.view import View
 from wse_backend.wafer import gpu
 
@@ -38,6 +38,7 @@ def draw(view: View, gpus: int = 8) -> tuple[Chart, ...]:
     setting, placement = view.setting, view.placement
     streams = np.unique(np.geomspace(1, STREAMS, POINTS).astype(int))
     curves = {view.machine: view.pipeline.per_user(streams)}
+    low, high = view.intervals.per_user(streams)
     too_small = []
     for spec in gpu.GPUS:
         needed = gpu.needed_gpus(setting.model, spec, setting.context)
@@ -58,7 +59,7 @@ def draw(view: View, gpus: int = 8) -> tuple[Chart, ...]:
     crowd = f"{rate(float(curves[view.machine][-1]))} and {rate(float(curves[last][-1]))}"
     per_user = Chart(
         "Speed that one user sees",
-        _figure(streams, curves, "Tokens/s of one user (logarithmic)"),
+        _figure(streams, curves, "Tokens/s of one user (logarithmic)", (low, high)),
         f"Alone on {view.on_machine} one user has {rate_between(view.intervals.token_s.rate)}{beside}; "
         f"among {streams[-1]} users {crowd}. Users share a pipeline of {len(placement.layer_regions)} "
         f"regions on the wafer, a batch on a GPU.{left_out}",
@@ -68,7 +69,7 @@ def draw(view: View, gpus: int = 8) -> tuple[Chart, ...]:
     gains = {name: float(total[-1] / total[0]) for name, total in totals.items()}
     together = Chart(
         "Tokens/s of all together",
-        _figure(streams, totals, "Tokens/s of all together (logarithmic)"),
+        _figure(streams, totals, "Tokens/s of all together (logarithmic)", (low * streams, high * streams)),
         f"{streams[-1]} users at once get {gains[view.machine]:.1f} times the tokens/s of one on "
         f"{view.machine} and {gains[last]:,.0f} times on {last}: a GPU needs company to be worth its memory "
         f"reads, a wafer is fast alone and full with {view.pipeline.full_at}; its SRAM holds the cache of "
@@ -78,15 +79,22 @@ def draw(view: View, gpus: int = 8) -> tuple[Chart, ...]:
     return per_user, together
 
 
-def _figure(streams: np.ndarray, curves: Mapping[str, np.ndarray], title: str) -> go.Figure:
+def _figure(
+    streams: np.ndarray,
+    curves: Mapping[str, np.ndarray],
+    title: str,
+    band: tuple[np.ndarray, np.ndarray],
+) -> go.Figure:
+    """One curve for each machine; band: of the wafer's."""
     figure = go.Figure()
+    add_band(figure, streams, *band)
     for name, values in curves.items():
         figure.add_scatter(
             x=streams, y=np.round(values, 1), name=name, mode="lines", hovertemplate="%{y:,.0f} tokens/s"
         )
     figure.update_layout(height=380, hovermode="x unified")
     log_axis(figure.update_xaxes, "Concurrent users (logarithmic)", 1, STREAMS)
-    low = min(float(values.min()) for values in curves.values())
-    high = max(float(values.max()) for values in curves.values())
-    log_axis(figure.update_yaxes, title, low / 1.5, high * 1.5)
+    least = min(float(values.min()) for values in curves.values())
+    most = max(float(values.max()) for values in curves.values())
+    log_axis(figure.update_yaxes, title, least / 1.5, most * 1.5)
     return with_legend_below(figure)

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pages.parts.charts import with_legend_below
-from pages.parts.wafer.chart import Chart, log_axis, mark_y
+from pages.parts.wafer.chart import Chart, add_band, log_axis, mark_y
 from pages.parts.wafer.view import View
 from wse_backend.wafer.economics import Prices, break_even, streams_axis
 
@@ -36,7 +36,11 @@ def draw(view: View, prices: Prices = DEFAULT) -> tuple[Chart, ...]:
     found = break_even(prices, pipeline, placement.wafers)
     streams = streams_axis(pipeline)
     costs = [prices.cost(placement.wafers, float(speed)) for speed in pipeline.throughput(streams)]
+    slow, fast = (speed * streams for speed in view.intervals.per_user(streams))
+    dear = np.array([prices.cost(placement.wafers, float(speed)).total_usd for speed in slow])
+    cheap = np.array([prices.cost(placement.wafers, float(speed)).total_usd for speed in fast])
     figure = go.Figure()
+    add_band(figure, streams, cheap, dear)
     for name, values in (
         ("In all", [cost.total_usd for cost in costs]),
         ("Energy alone", [cost.energy_usd for cost in costs]),

@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from pages.parts.charts import with_legend_below
-from pages.parts.wafer.chart import Chart, extrapolated, log_axis, mark_x, rate_between
+from pages.parts.wafer.chart import Chart, add_band, extrapolated, log_axis, mark_x, rate_between
 from pages.parts.wafer.view import View
 from wse_backend.wafer.economics import streams_axis
 
@@ -18,7 +18,10 @@ def draw(view: View) -> tuple[Chart, ...]:
     pipeline, placement = view.pipeline, view.placement
     streams = streams_axis(pipeline)
     per_user, in_all = pipeline.per_user(streams), pipeline.throughput(streams)
+    low, high = view.intervals.per_user(streams)
     figure = go.Figure()
+    add_band(figure, streams, low, high)
+    add_band(figure, streams, low * streams, high * streams, is_named=False)
     for name, values in (("One user", per_user), ("All users", in_all)):
         figure.add_scatter(
             x=streams, y=np.round(values, 1), name=name, mode="lines", hovertemplate="%{y:,.0f} tokens/s"
