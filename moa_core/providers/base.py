@@ -106,7 +106,8 @@ class Context:
     """How much a model can take, and how its tokens are counted. n_ctx is None when nobody knows.
 
     is_exact: counted by the model's own tokenizer and chat template, not estimated. info: what the server
-    says of the model. takes_effort: whether `reasoning_effort` is the server's business.
+    says of the model. takes_effort: whether `reasoning_effort` is the server's business. notes: what the
+    model's conversations go through before it is given them, in sentences.
     """
 
     n_ctx: int | None
@@ -114,6 +115,7 @@ class Context:
     count: Callable[[Sequence[Message]], int]
     info: ModelInfo | None = None
     takes_effort: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @runtime_checkable

@@ -56,7 +56,7 @@ class Wafer:
         async with aclosing(self._load(model)) as updates:
             async for loaded in updates:
                 if not isinstance(loaded, Wait):
-                    return Context(loaded.n_ctx, True, _counter(loaded))
+                    return Context(loaded.n_ctx, True, _counter(loaded), notes=loaded.prompt_changes)
                 if on_wait is not None:
                     on_wait(loaded)
         raise EngineFailed(f"{model} could not be loaded")

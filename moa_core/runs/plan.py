@@ -79,12 +79,16 @@ class PlannedCall:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Every call of a run in order. messages: the conversation, without its `dropped_turns` oldest turns."""
+    """Every call of a run in order. messages: the conversation, without its `dropped_turns` oldest turns.
+
+    prompt_notes: what some models' conversations go through before they are given them.
+    """
 
     calls: tuple[PlannedCall, ...]
     messages: tuple[Message, ...]
     dropped_turns: int = 0
     cycles: int = 1
+    prompt_notes: tuple[str, ...] = ()
 
     @property
     def fits(self) -> bool:
@@ -101,9 +105,10 @@ class Plan:
     def notes(self) -> tuple[str, ...]:
         """What the reader must know about the plan."""
         if not self.dropped_turns:
-            return ()
+            return self.prompt_notes
         turns = "turn was" if self.dropped_turns == 1 else f"{self.dropped_turns} turns were"
-        return (f"The oldest {turns} left out of the conversation, to fit into the models' context.",)
+        dropped = f"The oldest {turns} left out of the conversation, to fit into the models' context."
+        return (dropped, *self.prompt_notes)
 
     def check(self) -> None:
         """Raise RunRefused for the first call that does not fit, with the remedies."""
@@ -280,10 +285,14 @@ async def _plan_of(
     on_wait: Callable[[Wait], None] | None,
 ) -> Plan:
     calls = []
+    notes: dict[str, None] = {}  # in order, each once
     for call in dry.calls:
         context = await contexts.of(call.task.agent, on_wait)
         calls.append(await _planned(call, dry.config, router, context))
-    return Plan(tuple(calls), dry.messages, dropped, dry.config.cycles)
+        notes |= dict.fromkeys(
+            f"{call.task.agent.model}: {note}." for note in (context.notes if context else ())
+        )
+    return Plan(tuple(calls), dry.messages, dropped, dry.config.cycles, tuple(notes))
 
 
 async def _planned(call: DryCall, config: MoAConfig, router: Router, context: Context | None) -> PlannedCall:

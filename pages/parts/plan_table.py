@@ -71,6 +71,8 @@ def draw_plan(plan: Plan, question: str) -> None:
     exact = "Counted by the models' own tokenizers" if table["is_exact"].all() else "Partly estimated"
     cost = "" if plan.cost_usd is None else f" This run costs at most {as_plain(dollars(plan.cost_usd))}."
     st.caption(f"Tokens for the question “{as_plain(question)}”. {exact}.{cost}")
+    for note in plan.prompt_notes:
+        st.caption(as_plain(note))
     try:
         plan.check()
     except Shown as exc:

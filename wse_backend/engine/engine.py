@@ -110,6 +110,11 @@ class Engine:
         """The prompt of a conversation by the model's own chat template, up to where the answer begins."""
         return self._template.render(messages)
 
+    @property
+    def prompt_changes(self) -> tuple[str, ...]:
+        """What conversations go through before the model's chat template takes them, in sentences."""
+        return self._template.changes
+
     def count_tokens(self, messages: Messages) -> int:
         """How many tokens the prompt of a conversation has."""
         return len(self._template.encode_chat(messages))
@@ -136,7 +141,7 @@ class Engine:
         QueueFull, OutOfMemory, InvalidMessages; InvalidParams for a schema of which no grammar can be made.
         """
         params = params or SamplingParams()
-        prompt = self._template.encode_chat(messages)
+        prompt = self._template.encode_chat(messages, effort=params.reasoning_effort)
         if len(prompt) >= self.n_ctx:
             raise ContextOverflow(len(prompt), self.n_ctx)
         n_new = min(params.max_tokens, self.n_ctx - len(prompt))

@@ -15,6 +15,7 @@ from wse_backend.errors import InvalidParams
 _FLOATS, _INTEGERS = ctypes.POINTER(ctypes.c_float), ctypes.POINTER(ctypes.c_int32)
 
 STOP_LIMIT = 16
+EFFORTS = ("none", "low", "medium", "high")
 STOP_LENGTH_LIMIT = 256
 
 
@@ -28,6 +29,8 @@ class SamplingParams:
     of a JSON Schema; the answer is JSON that fits it, by a mask over the tokens (see grammar.py).
     repetition_penalty: 1 to 2; what logits of tokens that the answer already has are divided by (multiplied
     when negative), before all else (Keskar et al. 2019, arXiv 1909.05858); 1 leaves them as they are.
+    reasoning_effort: how much to think before the answer, where the model's chat template can say so; one of
+    EFFORTS, or None for the template's own.
     Raises InvalidParams (a ValueError).
     """
 
@@ -39,6 +42,7 @@ class SamplingParams:
     seed: int | None = None
     json_schema: str | None = None
     repetition_penalty: float = 1.0
+    reasoning_effort: str | None = None
 
     def __post_init__(self) -> None:
         stop: Any = self.stop  # one text and a list are accepted, as the cloud APIs do
@@ -63,6 +67,8 @@ class SamplingParams:
         )
         penalty = self.repetition_penalty
         _require(_is_number(penalty) and 1 <= penalty <= 2, "repetition_penalty", self, "1 to 2")
+        is_effort = self.reasoning_effort is None or self.reasoning_effort in EFFORTS
+        _require(is_effort, "reasoning_effort", self, f"{', '.join(EFFORTS)}, or None")
         is_schema = self.json_schema is None or isinstance(self.json_schema, str)
         _require(is_schema, "json_schema", self, "the text of a JSON Schema, or None")
         allowed = f"at most {STOP_LIMIT} non-empty texts of at most {STOP_LENGTH_LIMIT} characters"

@@ -11,7 +11,7 @@ says how.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from jinja2 import TemplateError, meta
@@ -49,12 +49,13 @@ PLAIN = (
 # For files without a template: the format whose words the vocabulary has.
 _BY_WORD = {"<|im_start|>": CHATML, "<start_of_turn>": GEMMA, "<|start_header_id|>": LLAMA3}
 
-# How templates call an agent's `thinking` setting, and their values for on and off.
-_THINKING: dict[str, tuple[object, object]] = {
-    "enable_thinking": (True, False),  # Qwen3, SmolLM3, Granite 4
-    "thinking": (True, False),  # Granite 3.2, DeepSeek V3.1
-    "reasoning_effort": ("high", "low"),  # gpt-oss
+# How templates call the effort to think with, and what they are given for it.
+_THINKING: dict[str, Callable[[str], object]] = {
+    "enable_thinking": lambda effort: effort != NO_EFFORT,  # Qwen3, SmolLM3, Granite 4
+    "thinking": lambda effort: effort != NO_EFFORT,  # Granite 3.2, DeepSeek V3.1
+    "reasoning_effort": lambda effort: "low" if effort == NO_EFFORT else effort,  # gpt-oss
 }
+NO_EFFORT = "none"
 FOLDED = "the system prompt stands in front of the next user message: this model knows no system prompt"
 MERGED = "neighbouring messages of one role are joined: this model takes turns strictly"
 
@@ -85,7 +86,7 @@ class ChatTemplate:
         except (TemplateError, RecursionError) as exc:
             raise BrokenTemplate(str(exc)) from exc
         self._tokenizer = tokenizer
-        self._thinking = {name: values for name, values in _THINKING.items() if name in known}
+        self._thinking = {name: value for name, value in _THINKING.items() if name in known}
         self.can_think = bool(self._thinking)
         self._folds = not self._takes("system", "user")
         self._merges = not self._takes("user", "user")
@@ -105,14 +106,14 @@ class ChatTemplate:
         messages: Sequence[Mapping[str, str]],
         *,
         add_generation_prompt: bool = True,
-        thinking: bool | None = None,
+        effort: str | None = None,
     ) -> str:
         """The prompt as text, for people to read: user text and control tokens look alike in it.
 
-        thinking: whether the model should think before it answers, where the template can say so; None leaves
-        it to the template. Raises InvalidMessages, BrokenTemplate.
+        effort: how much the model should think before it answers ("none", "low", "medium", "high"), where the
+        template can say so; None leaves it to the template. Raises InvalidMessages, BrokenTemplate.
         """
-        text, mark = self._render(messages, add_generation_prompt, thinking)
+        text, mark = self._render(messages, add_generation_prompt, effort)
         return text.replace(mark, "")
 
     def encode_chat(
@@ -120,13 +121,13 @@ class ChatTemplate:
         messages: Sequence[Mapping[str, str]],
         *,
         add_generation_prompt: bool = True,
-        thinking: bool | None = None,
+        effort: str | None = None,
     ) -> list[int]:
-        """The prompt as token ids; no message can produce a control token. thinking: as in `render`.
+        """The prompt as token ids; no message can produce a control token. effort: as in `render`.
 
         Raises InvalidMessages, BrokenTemplate.
         """
-        text, mark = self._render(messages, add_generation_prompt, thinking)
+        text, mark = self._render(messages, add_generation_prompt, effort)
         ids = self._tokenizer.encode_hiding(text, mark)
         bos_id = self._tokenizer.bos_id
         if self._tokenizer.adds_bos and bos_id is not None and ids[:1] != [bos_id]:
@@ -134,7 +135,7 @@ class ChatTemplate:
         return ids
 
     def _render(
-        self, messages: Sequence[Mapping[str, str]], add_generation_prompt: bool, thinking: bool | None
+        self, messages: Sequence[Mapping[str, str]], add_generation_prompt: bool, effort: str | None
     ) -> tuple[str, str]:
         turns = check_messages(messages)
         mark = _free_mark(turns)
@@ -142,9 +143,9 @@ class ChatTemplate:
             turn["content"] = self._marked(turn["content"], mark)
         try:
             try:
-                text = self._fill(self._adapted(turns), add_generation_prompt, thinking)
+                text = self._fill(self._adapted(turns), add_generation_prompt, effort)
             except RefusedByTemplate:  # a system prompt in the middle, say: what every template takes
-                text = self._fill(merge_turns(fold_system(turns)), add_generation_prompt, thinking)
+                text = self._fill(merge_turns(fold_system(turns)), add_generation_prompt, effort)
         except RefusedByTemplate as exc:
             raise InvalidMessages(
                 str(exc).replace(mark, ""), "what the model's chat template accepts"
@@ -158,10 +159,10 @@ class ChatTemplate:
         folded = fold_system(turns) if self._folds or (self._merges and not has_user) else turns
         return merge_turns(folded) if self._merges else folded
 
-    def _fill(self, turns: Turns, add_generation_prompt: bool, thinking: bool | None) -> str:
+    def _fill(self, turns: Turns, add_generation_prompt: bool, effort: str | None) -> str:
         """Render with the variables that `transformers` sets."""
         tokens = self._tokenizer
-        chosen = {} if thinking is None else {n: v[0 if thinking else 1] for n, v in self._thinking.items()}
+        chosen = {} if effort is None else {name: value(effort) for name, value in self._thinking.items()}
         return self._template.render(
             messages=turns,
             add_generation_prompt=add_generation_prompt,

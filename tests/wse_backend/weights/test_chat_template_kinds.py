@@ -58,19 +58,19 @@ def test_every_template_takes_every_prompt_of_agents(
 
 
 @pytest.mark.parametrize(
-    ("model", "thinking", "end"),
+    ("model", "effort", "end"),
     [
         ("Qwen3", None, "assistant\n"),
-        ("Qwen3", True, "assistant\n"),
-        ("Qwen3", False, "assistant\n<think>\n\n</think>\n\n"),
+        ("Qwen3", "high", "assistant\n"),
+        ("Qwen3", "none", "assistant\n<think>\n\n</think>\n\n"),
     ],
 )
 def test_thinking_is_switched_by_the_templates_own_variable(
-    tokenizer: Tokenizer, model: str, thinking: bool | None, end: str
+    tokenizer: Tokenizer, model: str, effort: str | None, end: str
 ) -> None:
     template = ChatTemplate(tokenizer, ROWS[model].source)
     assert template.can_think
-    assert template.render(TALK, thinking=thinking).endswith(end)
+    assert template.render(TALK, effort=effort).endswith(end)
 
 
 @pytest.mark.parametrize(
@@ -79,14 +79,14 @@ def test_thinking_is_switched_by_the_templates_own_variable(
 )
 def test_thinking_goes_by_each_familys_name(tokenizer: Tokenizer, model: str, on: str, off: str) -> None:
     template = ChatTemplate(tokenizer, ROWS[model].source)
-    assert on in template.render(TALK, thinking=True)
-    assert off in template.render(TALK, thinking=False)
+    assert on in template.render(TALK, effort="high")
+    assert off in template.render(TALK, effort="none")
 
 
 def test_templates_that_know_no_thinking_stay_as_they_are(tokenizer: Tokenizer) -> None:
     template = ChatTemplate(tokenizer, ROWS["Llama 3"].source)
     assert not template.can_think
-    assert template.render(TALK, thinking=False) == ROWS["Llama 3"].prompt
+    assert template.render(TALK, effort="none") == ROWS["Llama 3"].prompt
 
 
 @pytest.mark.parametrize(
