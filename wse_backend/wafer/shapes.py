@@ -15,6 +15,7 @@ from wse_backend.errors import InvalidParams
 from wse_backend.weights.header import read_header
 from wse_backend.weights.sizes import Fields, read_sizes
 
+WIDTH_LIMIT = 1 << 20
 BYTES_PER_VALUE = 2  # fp16 on the wafer and in the GPUs' reference runs
 
 
@@ -198,9 +199,10 @@ def _from_hparams(found: Mapping[str, object]) -> ModelShape:
 
 
 def _from_header(metadata: Mapping[str, object], path: str, is_tied: bool, rows: int | None) -> ModelShape:
-    """The shape from a header's own sizes; where layers differ, their mean stands for all."""
-    sizes = read_sizes(Fields(metadata, path), rows)
-    return ModelShape(
+    """The shape from a header's own sizes; where heads differ between layers, their mean stands for all."""
+    fields = Fields(metadata, path)
+    sizes = read_sizes(fields, rows)
+    shape = ModelShape(
         name=str(metadata.get("general.name", metadata["general.architecture"])),
         n_layers=sizes.n_layers,
         dim=sizes.dim,
@@ -214,6 +216,45 @@ def _from_header(metadata: Mapping[str, object], path: str, is_tied: bool, rows:
         n_experts=sizes.n_experts,
         n_experts_active=sizes.n_experts_active,
         shared_hidden_dim=sizes.shared_hidden_dim,
+    )
+    return _with_latents(_with_dense_layers(_with_shared(shape, fields), fields, sizes.hidden_dim), fields)
+
+
+def _with_shared(shape: ModelShape, fields: Fields) -> ModelShape:
+    """Files that say how many shared experts there are, and not how wide: each as wide as a routed one."""
+    count = fields.integer("expert_shared_count", WIDTH_LIMIT, default=0, least=0)
+    if not shape.n_experts or shape.shared_hidden_dim or not count:
+        return shape
+    return replace(shape, shared_hidden_dim=count * shape.hidden_dim)
+
+
+def _with_dense_layers(shape: ModelShape, fields: Fields, hidden_dim: int) -> ModelShape:
+    """The layers of a mixture of experts that have a dense feed-forward network."""
+    first = fields.integer("leading_dense_block_count", shape.n_layers, default=0, least=0)
+    every = fields.integer("interleave_moe_layer_step", shape.n_layers, default=1)
+    if not shape.n_experts or (first == 0 and every == 1):
+        return shape
+    return replace(shape, n_dense_layers=first, expert_every=every, dense_hidden_dim=hidden_dim)
+
+
+def _with_latents(shape: ModelShape, fields: Fields) -> ModelShape:
+    """Latent attention; files since 2025 keep the heads' own widths in key_length_mla, value_length_mla."""
+    if not (fields.has("attention.kv_lora_rank") and fields.has("attention.q_lora_rank")):
+        return shape
+    widths = {
+        name: fields.integer(f"attention.{name}_mla", WIDTH_LIMIT, default=None)
+        if fields.has(f"attention.{name}_mla")
+        else fields.integer(f"attention.{name}", WIDTH_LIMIT)
+        for name in ("key_length", "value_length")
+    }
+    return replace(
+        shape,
+        n_kv_heads=shape.n_heads,
+        head_dim=widths["key_length"],
+        q_rank=fields.integer("attention.q_lora_rank", WIDTH_LIMIT),
+        kv_rank=fields.integer("attention.kv_lora_rank", WIDTH_LIMIT),
+        rope_dim=fields.integer("rope.dimension_count", widths["key_length"]),
+        v_head_dim=widths["value_length"],
     )
 
 

@@ -173,3 +173,43 @@ def test_dense_layers_of_a_mixture_are_where_its_configuration_says() -> None:
 def test_latent_attention_caches_576_values_a_token() -> None:
     # DeepSeek-V3 report (arXiv 2412.19437): kv_lora_rank 512 and 64 of RoPE, in each of 61 layers, 2 bytes
     assert PRESETS["deepseek-r1-671b"].kv_bytes_per_token == 61 * 576 * 2
+
+
+def test_deepseek_header_gives_the_presets_layers(tmp_path: Path) -> None:
+    # the keys that llama.cpp writes for DeepSeek-R1 (gguf-py's constants); head_count_kv is 1 in files since
+    # 2025
+    header = {
+        "block_count": 61,
+        "context_length": 163840,
+        "embedding_length": 7168,
+        "feed_forward_length": 18432,
+        "attention.head_count": 128,
+        "attention.head_count_kv": 1,
+        "attention.key_length": 576,
+        "attention.value_length": 512,
+        "attention.key_length_mla": 192,
+        "attention.value_length_mla": 128,
+        "attention.q_lora_rank": 1536,
+        "attention.kv_lora_rank": 512,
+        "rope.dimension_count": 64,
+        "leading_dense_block_count": 3,
+        "expert_count": 256,
+        "expert_used_count": 8,
+        "expert_shared_count": 1,
+        "expert_feed_forward_length": 2048,
+    }
+    shape = from_gguf(write_header(tmp_path / "r1.gguf", "deepseek2", header))
+    preset = PRESETS["deepseek-r1-671b"]
+    assert replace(shape, name=preset.name, is_tied=False, vocab_size=preset.vocab_size) == preset
+
+
+def test_every_second_layer_of_maverick_has_experts(tmp_path: Path) -> None:
+    experts = {
+        "expert_count": 128,
+        "expert_used_count": 1,
+        "expert_feed_forward_length": 96,
+        "interleave_moe_layer_step": 2,
+    }
+    shape = from_gguf(write_header(tmp_path / "m.gguf", "llama4", HEADER | experts))
+    assert [shape.kind_of(layer).n_experts for layer in range(2)] == [0, 128]
+    assert shape.kind_of(0).hidden_dim == HEADER["feed_forward_length"]
