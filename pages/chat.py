@@ -14,6 +14,7 @@ from pages.parts.setup import setup_line
 from pages.parts.stream import begin, draw_turn_layers, follow, stop_button, watch
 from pages.parts.tour import draw_tour
 from pages.state.draft import NEW_AGENT_PROMPT
+from pages.state.model_choice import dollars
 from pages.state.text import as_markdown, as_plain, count, seconds
 from pages.state.turn import Turn, conversation, finished, to_json
 
@@ -176,10 +177,11 @@ def draw_text(turn: Turn) -> None:
 
 
 def took(turn: Turn) -> str:
-    """ "34 s, 812 tokens in 7 calls"."""
+    """ "34 s, 812 tokens in 7 calls", and what it cost where prices are known."""
     tokens = sum(record.completion_tokens or 0 for record in turn.records)
     calls = count(len(turn.records), "call")
-    return f"{seconds(turn.total_s)}, {count(tokens, 'token')} in {calls}"
+    cost = "" if turn.cost_usd is None else f", {as_plain(dollars(turn.cost_usd))}"
+    return f"{seconds(turn.total_s)}, {count(tokens, 'token')} in {calls}{cost}"
 
 
 def draw_actions(turn: Turn, number: int, *, is_last: bool) -> None:

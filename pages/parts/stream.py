@@ -18,6 +18,7 @@ from pages.parts.problems import Shown
 from pages.parts.setup import MODEL_CHARS
 from pages.state.background import Stopped, start
 from pages.state.lanes import lanes_of
+from pages.state.model_choice import dollars
 from pages.state.session import Session
 from pages.state.text import as_markdown, as_plain, count, seconds, shortened, size
 from pages.state.turn import CallView, LayerView, Turn, is_cut
@@ -193,7 +194,8 @@ def draw_turn_layers(turn: Turn, *, expanded: bool, key: str) -> None:
     if not turn.calls:
         return
     total_s = f" · {seconds(turn.total_s)}" if turn.total_s else ""
-    label = f"{count(len(turn.layers), 'agent layer')} · {count(len(turn.calls), 'call')}{total_s}"
+    cost = "" if turn.cost_usd is None else f" · {as_plain(dollars(turn.cost_usd))}"
+    label = f"{count(len(turn.layers), 'agent layer')} · {count(len(turn.calls), 'call')}{total_s}{cost}"
     icon = ":material/check:" if turn.state == "done" else ":material/error:"
     fold = st.expander(
         label, type="compact", icon=icon, expanded=expanded, key=f"{key}_fold", on_change="rerun"

@@ -199,6 +199,12 @@ class Turn:
         return self.trace.total_s if self.trace else self.elapsed_s
 
     @property
+    def cost_usd(self) -> float | None:
+        """US dollars of the calls whose price is known; None when no price is."""
+        costs = [record.cost_usd for record in self.records if record.cost_usd is not None]
+        return sum(costs) if costs else None
+
+    @property
     def calls(self) -> list[CallView]:
         """Every call so far, the summarizer's last."""
         in_layers = [call for layer in self.layers for call in layer.calls]

@@ -46,6 +46,7 @@ def test_a_first_run_with_a_key_answers_and_says_what_it_cost(cerebras: str, app
     assert turn.trace is not None
     assert turn.trace.cost_usd is not None
     assert turn.trace.cost_usd > 0.0005
+    assert f"${turn.trace.cost_usd:.2g}" in app.everything.replace("\\", "")
 
 
 def test_a_retired_name_is_mapped_with_one_click_and_says_why(cerebras: str, app: App) -> None:
