@@ -234,9 +234,18 @@ def draw_measures(turn: Turn, number: int, *, is_last: bool) -> None:
             show_timeline(turn, key=f"chat_timeline_{number}")
         show_calls(turn)
         if show_layer_charts(turn, key=f"chat_bars_{number}"):
-            st.page_link(
-                "pages/wafer.py", label="See prefill and decode on the Wafer page", icon=":material/memory:"
-            )
+            with row():
+                st.page_link(
+                    "pages/wafer.py",
+                    label="See prefill and decode on the Wafer page",
+                    icon=":material/memory:",
+                )
+                st.page_link(
+                    "pages/learn.py",
+                    label="What are prefill and decode?",
+                    icon=":material/school:",
+                    query_params={"idea": "prefill"},
+                )
 
 
 running = session.running

@@ -35,6 +35,12 @@ WAYS = (
         "Prompts, models, layers; presets to begin with.",
     ),
     ("pages/wafer.py", "The wafer", ":material/memory:", "Where each millisecond goes, here and on a wafer."),
+    (
+        "pages/learn.py",
+        "Look a word up",
+        ":material/school:",
+        "Each idea in short, with a live chart.",
+    ),
 )
 
 session = init_session()

@@ -66,6 +66,12 @@ def navigation() -> StreamlitPage:
             help="Lay a model out on a wafer and see your last run beside it, layer by layer.",
         ),
         st.Page(
+            "pages/learn.py",
+            title="Learn",
+            icon=":material/school:",
+            help="Look a word up: each idea in a few sentences, with a live chart.",
+        ),
+        st.Page(
             "pages/competition.py",
             title="Competition",
             icon=":material/leaderboard:",

@@ -1,0 +1,294 @@
+"""Look a word up: each idea in a few sentences, with a chart that is computed on the spot."""
+
+from collections.abc import Callable
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+from pages.parts import backend
+from pages.parts.charts import CHART_CONFIG, with_legend_below
+from pages.parts.layout import page_body, row
+from pages.parts.session import init_session
+from pages.parts.setup_drawing import draw_setup
+from pages.state import ideas
+from pages.state.measured import measured_models, phase_total
+from pages.state.text import as_plain
+from wse_backend import models as model_files
+
+GIVEN = "modelled for a WSE-3 (docs/wafer.md says how well the model fits published measurements)"
+START_OF_TEXT = "The capital of France is"
+PREFILLS = ("Prefill, 32 tokens at once", "Prefill, 256 tokens at once")
+CAUSE_NAMES = {
+    "compute": "Arithmetic",
+    "hops": "Distance (hops)",
+    "routing": "Routing stages",
+    "overhead": "Fixed overhead",
+}
+
+session = init_session()
+
+
+def show(figure: go.Figure, key: str, alt: str) -> None:
+    """One chart of this page."""
+    st.plotly_chart(with_legend_below(figure), config=CHART_CONFIG, key=f"learn_{key}", alt=alt)
+
+
+def bars(names: list[str], values: list[float], x_title: str, unit: str) -> go.Figure:
+    """Horizontal bars with their values."""
+    figure = go.Figure()
+    figure.add_bar(
+        y=names,
+        x=values,
+        orientation="h",
+        text=[f"{value:,.3g} {unit}" for value in values],
+        textposition="auto",
+        hovertemplate="%{text}<extra></extra>",
+    )
+    figure.update_xaxes(title=x_title, rangemode="tozero")
+    figure.update_yaxes(autorange="reversed", showgrid=False)
+    figure.update_layout(height=90 + 38 * len(names), showlegend=False)
+    return figure
+
+
+def draw_moa() -> None:
+    st.markdown(
+        "A **Mixture of Agents** (Wang et al. 2024, arXiv 2406.04692) asks several language models the same "
+        "question. The agents of one **agent layer** answer at the same time. The next agent layer gets the "
+        "question and all of these answers. At the end a **summarizer** writes one answer. Nothing is "
+        "trained: "
+        "all that passes between agents is text. This is your setup:"
+    )
+    draw_setup(session.draft, key="learn_setup")
+    st.page_link("pages/agents.py", label="Change it", icon=":material/tune:")
+
+
+def draw_layer() -> None:
+    st.markdown(
+        "The word **layer** has two meanings here, so both are always named in full. An **agent layer** is a "
+        "group of agents that answer at once. A **transformer layer** is a part inside one model (SmolLM2 "
+        "has "
+        "30 of them) that every token passes.\n\nEach agent layer reads all answers of the one before it, so "
+        "prompts grow with the number of agents, and the summarizer reads the last ones:"
+    )
+    with row():
+        n_layers = st.slider("Agent layers", 1, 4, 2, key="learn_layers", width=200)
+        n_agents = st.slider("Agents in each", 1, 8, 3, key="learn_agents", width=200)
+        answer = st.slider("Tokens of an answer", 50, 1000, 256, 50, key="learn_answer", width=200)
+    rows = ideas.prompt_tokens(n_layers, n_agents, answer, 60)
+    figure = bars(
+        [f"{name}, {calls} ×" for name, calls, _ in rows],
+        [float(tokens) for *_, tokens in rows],
+        "Prompt tokens of each call (question of 60 tokens)",
+        "tokens",
+    )
+    show(figure, "growth", "Prompt tokens of each call, by agent layer")
+    total = sum(calls * tokens for _, calls, tokens in rows)
+    st.caption(f"Computed here: {total:,} prompt tokens in all.")
+
+
+def draw_experts() -> None:
+    st.markdown(
+        "A **mixture of experts** is something else, in spite of its name: it is one model. In each of its "
+        "transformer layers stand several feed-forward networks, the experts, and a small **router** "
+        "sends every "
+        "token to the best two or so. It is trained as a whole, the choice is made per token, and what "
+        "passes "
+        "are numbers. In a mixture of agents whole models work, the choice is yours, and what passes is text."
+    )
+    with row():
+        n_experts = st.slider("Experts", 4, 16, 8, key="learn_experts", width=200)
+        n_chosen = st.slider("Chosen for each token", 1, 4, 2, key="learn_chosen", width=200)
+        token = st.number_input("Token number", 1, 99, 1, key="learn_token", width=150)
+    shares, chosen = ideas.router_weights(n_experts, n_chosen, int(token))
+    figure = go.Figure()
+    names = [str(number + 1) for number in range(n_experts)]
+    figure.add_bar(x=names, y=shares.tolist(), name="The router's view", hovertemplate="%{y:.1%}")
+    figure.add_bar(x=names, y=chosen.tolist(), name="What is used", hovertemplate="%{y:.1%}")
+    figure.update_xaxes(title="Expert", showgrid=False)
+    figure.update_yaxes(title="Weight", rangemode="tozero", tickformat=".0%")
+    figure.update_layout(height=280, barmode="group")
+    show(figure, "router", f"Weights of {n_experts} experts for one token, {n_chosen} of them chosen")
+    st.caption("Computed here with drawn weights: the models of this app have no experts.")
+
+
+def load_default() -> None:
+    """Begin to load the default model; it is there at one of the next reruns."""
+    backend.loads().start(model_files.DEFAULT_MODEL).finished.wait(20)
+
+
+def draw_token() -> None:
+    st.markdown(
+        "A language model writes one **token** at a time, a word or a piece of one. It gives every token "
+        "it knows "
+        "a number; the softmax makes probabilities of them, and one token is drawn. The **temperature** "
+        "divides "
+        "the numbers first: low makes the likeliest token certain, high gives others a chance."
+    )
+    loaded = [engine for engine in backend.engine_pool().loaded() if engine.vocab_size]
+    text = st.text_input("A text to go on with", START_OF_TEXT, key="learn_text", max_chars=300)
+    temperature = st.slider("Temperature", 0.1, 2.0, 0.7, 0.1, key="learn_temperature")
+    if not loaded:
+        st.button(
+            "Load the default model",
+            icon=":material/memory:",
+            key="learn_load",
+            on_click=load_default,
+        )
+        st.caption("The chart is drawn from a model that runs in this app; none is loaded yet.")
+        return
+    engine = loaded[-1]
+    ids = engine.tokenize(text or START_OF_TEXT)[-200:]
+    logits = np.asarray(engine.logits(ids)[-1])
+    likely = ideas.likely_tokens(logits, lambda token: engine.detokenize([token]), temperature, 8)
+    figure = bars(
+        [repr(word) for word, _ in likely],
+        [100 * share for _, share in likely],
+        "Probability of being the next token (%)",
+        "%",
+    )
+    show(figure, "token", "The likeliest next tokens and their probabilities")
+    st.caption(f"Computed here by {as_plain(engine.name)}, on this very text.")
+
+
+def draw_prefill() -> None:
+    st.markdown(
+        "A call has two phases. In **prefill** the model reads the prompt, many tokens in one pass over its "
+        "weights. In **decode** it writes, one token after another, and each needs a pass of its own: all "
+        "weights "
+        "are read from memory for a single token. That is why reading is fast and writing is slow, and "
+        "why agents "
+        "of one agent layer share their passes here: one reading of the weights serves them all."
+    )
+    cards = model_files.CARDS
+    name = st.selectbox("Model", list(cards), key="learn_model")
+    together = (1, 2, 3, 6, 32, 256)
+    figure = bars(
+        [
+            "Decode, 1 agent",
+            "2 agents",
+            "3 agents",
+            "6 agents",
+            "Prefill, 32 at once",
+            "Prefill, 256 at once",
+        ],
+        [value / 1e6 for value in ideas.bytes_per_token(cards[name].size_bytes, together)],
+        "Megabytes of weights read for each token",
+        "MB",
+    )
+    figure.update_xaxes(type="linear")
+    show(figure, "prefill", "Megabytes of weights read for each token, by how many tokens share a pass")
+    st.caption("Computed here: the size of the model's file over the tokens that share a pass.")
+    records = session.last_run.records if session.last_run else ()
+    for model in measured_models(records):
+        read, write = (phase_total(records, model, phase) for phase in ("prefill", "decode"))
+        if read and write:
+            st.caption(
+                f"Measured in your last run, {as_plain(model)}: {read.pass_ms / read.tokens_per_pass:.1f} "
+                f"ms per "
+                f"token in prefill, {write.pass_ms / write.tokens_per_pass:.1f} ms in decode."
+            )
+
+
+def draw_cache() -> None:
+    st.markdown(
+        "To write the next token, a model looks back at all earlier ones (**attention**). It keeps two "
+        "vectors for "
+        "every earlier token and transformer layer, its **keys and values**, so that they are computed "
+        "only once: "
+        "the **KV cache**. It grows with the conversation, and it is why long prompts cost memory. Agents "
+        "whose "
+        "prompts begin alike share that part of it here."
+    )
+    figure = go.Figure()
+    for name, sizes in ideas.cache_curves().items():
+        figure.add_scatter(x=list(ideas.CONTEXTS), y=sizes, name=name, mode="lines+markers")
+    figure.update_xaxes(title="Tokens in the conversation", type="log", tickvals=list(ideas.CONTEXTS))
+    figure.update_yaxes(title="GB", rangemode="tozero")
+    figure.update_layout(height=320, hovermode="x unified")
+    show(figure, "cache", "Gigabytes of KV cache over the length of a conversation, for three models")
+    st.caption("Computed here from the published shapes: 2 × layers × width of keys × 2 bytes × tokens.")
+
+
+def draw_first_token() -> None:
+    st.markdown(
+        "The **time to first token** is how long a reader stares at nothing: the queue, the prefill of "
+        "the whole "
+        "prompt, one step of decode. In a mixture of agents every agent layer adds one, because it can "
+        "start only "
+        "when the slowest agent before it is done."
+    )
+    times = ideas.first_token_curve()
+    figure = go.Figure()
+    figure.add_scatter(x=list(ideas.PROMPTS), y=times, mode="lines+markers", name="Llama 3 8B on a WSE-3")
+    figure.update_xaxes(title="Tokens of the prompt")
+    figure.update_yaxes(title="Milliseconds", rangemode="tozero")
+    figure.update_layout(height=300)
+    show(figure, "first", "Time to first token over the length of the prompt on a wafer")
+    st.caption(f"Computed here, {GIVEN}. Your own runs' times stand on Chat, under What this run took.")
+
+
+def draw_wafer() -> None:
+    st.markdown(
+        "A **wafer-scale engine** is one chip as large as a whole silicon wafer: some 900,000 small "
+        "processors, the "
+        "**PEs** (processing elements), each with its own 48 KB of memory, in a mesh where each talks to "
+        "its four "
+        "neighbours. All weights lie in that memory, so decode need not wait for any other. What costs "
+        "time then "
+        "is the way between PEs: distance and routing."
+    )
+    causes = ideas.decode_causes()
+    figure = bars(
+        [CAUSE_NAMES[cause] for cause in causes],
+        list(causes.values()),
+        "Microseconds for one token of Llama 3 8B",
+        "µs",
+    )
+    show(figure, "wafer", "Microseconds of one token by cause on a wafer")
+    st.caption(f"Computed here, {GIVEN}.")
+    st.page_link("pages/wafer.py", label="To the Wafer page", icon=":material/memory:")
+
+
+IDEAS: dict[str, tuple[str, Callable[[], None]]] = {
+    "agents": ("Mixture of agents, summarizer", draw_moa),
+    "layer": ("Layer", draw_layer),
+    "experts": ("Mixture of experts, router", draw_experts),
+    "token": ("Token, temperature", draw_token),
+    "prefill": ("Prefill and decode", draw_prefill),
+    "cache": ("Attention, KV cache", draw_cache),
+    "first": ("Time to first token", draw_first_token),
+    "wafer": ("Wafer, PE", draw_wafer),
+}
+
+
+def follow_address() -> None:
+    """Show the idea that a link asked for; what was chosen since stays chosen."""
+    asked = st.query_params.get("idea")
+    if asked in IDEAS and asked != st.session_state.get("learn_asked"):
+        st.session_state["learn_idea"] = asked
+    st.session_state["learn_asked"] = asked
+    st.session_state.setdefault("learn_idea", "agents")
+
+
+def tell_address() -> None:
+    """The address names the chosen idea, so that it can be handed on."""
+    st.query_params["idea"] = st.session_state["learn_asked"] = st.session_state["learn_idea"]
+
+
+with page_body():
+    with row():
+        st.title("Learn")
+    follow_address()
+    idea = st.pills(
+        "An idea",
+        list(IDEAS),
+        required=True,
+        format_func=lambda name: IDEAS[name][0],
+        key="learn_idea",
+        on_change=tell_address,
+        label_visibility="collapsed",
+    )
+    title, draw = IDEAS[idea or "agents"]
+    st.subheader(title)
+    draw()
