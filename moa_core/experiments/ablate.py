@@ -135,6 +135,7 @@ class Ablation:
                 for each in self.agents
             ],
             "best_single": None if best is None else best.name,
+            "words": self.words,
             "likeness": {"names": self.names, "matrix": np.nan_to_num(self.likeness).round(4).tolist()},
         }
 

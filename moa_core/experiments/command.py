@@ -131,7 +131,9 @@ def run_command(options: argparse.Namespace) -> int:
     if options.csv:
         options.csv.write_text(to_csv(result.trials), encoding="utf-8")
     if options.html:
-        options.html.write_text(to_html(title, result, options.mark), encoding="utf-8")
+        options.html.write_text(
+            to_html(title, result.trials, _data(result, options.mark), options.mark), encoding="utf-8"
+        )
     if options.json:
         print(json.dumps(_data(result, options.mark), indent=2, ensure_ascii=False))
     else:
@@ -324,7 +326,8 @@ def _data(result: Any, mark: float | None) -> dict[str, Any]:
 def _show(result: Any, mark: float | None) -> None:
     from moa_core.experiments.export import spreads_of
 
-    for each in spreads_of(result):
+    order = [each.label for each in getattr(result, "spreads", ())]
+    for each in spreads_of(result.trials, order):
         interval = (
             "" if each.interval is None else f" (95 %: {each.interval[0]:.4g} to {each.interval[1]:.4g})"
         )

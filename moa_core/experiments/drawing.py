@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 
 import numpy as np
 import numpy.typing as npt
 
 from moa_core.experiments.spread import Spread
-from moa_core.experiments.statistics import Difference
 
 WIDTH = 760
 LABEL_WIDTH = 190
@@ -48,18 +48,28 @@ def dots(spreads: Sequence[Spread], title: str = "") -> str:
     return _svg(height, parts, title or "Scores of every try")
 
 
-def bars(differences: Sequence[tuple[str, Difference]], title: str = "") -> str:
-    """One bar per difference from zero, its interval as a thin line."""
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """Points that a part gives, the 95 % interval, and whether they can be told from nothing."""
+
+    label: str
+    mean: float
+    interval: tuple[float, float] | None
+    is_told: bool
+
+
+def bars(gains: Sequence[Gain], title: str = "") -> str:
+    """One bar per gain from zero, its interval as a thin line."""
     top = 34 if title else 12
-    height = top + 34 * len(differences) + 40
+    height = top + 34 * len(gains) + 40
     ends = [0.0]
-    for _, each in differences:
+    for each in gains:
         ends += [each.mean, *(each.interval or ())]
     scale = _Scale(min(ends), max(max(ends), min(ends) + 1))
     parts = [_axis(scale, top, height - 34), _text(WIDTH / 2, 18, title, "middle", bold=True)]
-    for number, (label, each) in enumerate(differences):
+    for number, each in enumerate(gains):
         middle = top + 34 * number + 17
-        parts.append(_text(LABEL_WIDTH - 14, middle + 4, _short(label, 28), "end"))
+        parts.append(_text(LABEL_WIDTH - 14, middle + 4, _short(each.label, 28), "end"))
         low, high = sorted((scale(0.0), scale(each.mean)))
         colour = ACCENT if each.is_told else PALE
         parts.append(_box(low, middle - 9, max(1.0, high - low), 18, colour, f"{each.mean:+.3g} points"))

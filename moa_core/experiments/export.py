@@ -5,18 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING
+from typing import Any
+
+import numpy as np
 
 from moa_core.experiments import drawing
-from moa_core.experiments.ablate import Ablation
-from moa_core.experiments.compare import Comparison
-from moa_core.experiments.spread import Spread
+from moa_core.experiments.spread import Spread, gathered
+from moa_core.experiments.statistics import SURE_ENOUGH
 from moa_core.experiments.trial import Trial
-
-if TYPE_CHECKING:
-    from moa_core.experiments.search import Search
 
 COLUMNS = (
     "label",
@@ -72,18 +70,20 @@ def to_csv(trials: Sequence[Trial]) -> str:
     return out.getvalue()
 
 
-def to_html(title: str, result: Spread | Comparison | Ablation | Search, mark: float | None = None) -> str:
-    """One self-contained page: what was found, in words, pictures and numbers, and every trial to unfold."""
-    spreads = spreads_of(result)
-    words = getattr(result, "words", "")
-    parts = [f"<h1>{escape(title)}</h1>", *(f"<p>{escape(line)}</p>" for line in words.splitlines())]
+def to_html(title: str, trials: Sequence[Trial], found: Mapping[str, Any], mark: float | None = None) -> str:
+    """One self-contained page: what was found, in words, pictures and numbers, and every trial to unfold.
+
+    found: the result's `to_dict()`; an experiment that is still running, or was stopped, has none: {}.
+    """
+    spreads = spreads_of(trials, [each["label"] for each in found.get("spreads", ())])
+    parts = [f"<h1>{escape(title)}</h1>", *(f"<p>{escape(line)}</p>" for line in words_of(found))]
     parts.append(drawing.dots(spreads, "Every try a dot, the median a stroke, its 95 % interval a band"))
-    if isinstance(result, Ablation):
-        gains = [(each.part.name, each.gain) for each in result.contributions]
+    if gains := gains_of(found):
         parts.append(drawing.bars(gains, "Points that each part gives"))
-        parts.append(drawing.heat(result.names, result.likeness, "How alike the answers' code is"))
-    points = getattr(result, "points", None)
-    if points is not None:
+    if "likeness" in found:
+        matrix = np.array(found["likeness"]["matrix"], np.float64)
+        parts.append(drawing.heat(found["likeness"]["names"], matrix, "How alike the answers' code is"))
+    if points := points_of(found):
         parts.append(drawing.front(points, "tokens written in a try", "Score and cost of what was tried"))
     parts.append(_table(spreads, mark))
     parts.append("<h2>Every trial</h2>")
@@ -95,15 +95,43 @@ def to_html(title: str, result: Spread | Comparison | Ablation | Search, mark: f
     )
 
 
-def spreads_of(result: Spread | Comparison | Ablation | Search) -> list[Spread]:
-    """Every spread in a result, the most important first."""
-    if isinstance(result, Spread):
-        return [result]
-    if isinstance(result, Comparison):
-        return list(result.spreads)
-    if isinstance(result, Ablation):
-        return [result.whole, *(each.without for each in result.contributions)]
-    return list(result.spreads)
+def spreads_of(trials: Sequence[Trial], order: Sequence[str] = ()) -> list[Spread]:
+    """The spread of every label: those in `order` first, but a confirmation before all."""
+    labels = list(dict.fromkeys(trial.label for trial in trials))
+    known = [label for label in order if label in labels]
+    labels = [*known, *(label for label in labels if label not in known)]
+    labels.sort(key=lambda label: not label.startswith("confirmed"))  # stable
+    return [gathered(label, trials) for label in labels]
+
+
+def words_of(found: Mapping[str, Any]) -> list[str]:
+    """What a result says in sentences."""
+    if "words" in found:
+        return str(found["words"]).splitlines()
+    said = [*found.get("differences", ()), *found.get("parts", ())]
+    return [str(each["words"]) for each in said]
+
+
+def gains_of(found: Mapping[str, Any]) -> list[drawing.Gain]:
+    """What each part gives, of an ablation's result."""
+    return [
+        drawing.Gain(
+            each["name"],
+            each["gain"],
+            None if each["interval"] is None else tuple(each["interval"]),
+            each["sure"] >= SURE_ENOUGH and each["gain"] != 0,
+        )
+        for each in found.get("parts", ())
+    ]
+
+
+def points_of(found: Mapping[str, Any]) -> list[tuple[float, float, str, bool]]:
+    """(tokens, score, label, is on the Pareto front) of what a search tried."""
+    return [
+        (each["tokens"], each["score"], each["label"], each["front"])
+        for each in found.get("candidates", ())
+        if each["score"] is not None
+    ]
 
 
 def _table(spreads: Sequence[Spread], mark: float | None) -> str:

@@ -47,7 +47,7 @@ def _run(assignments: Sequence[Assignment], task: Task, executor: Executor) -> I
             ended, _ = wait(waiting, timeout=LOOK_S, return_when=FIRST_COMPLETED)
             for future in ended:
                 yield _trial_of(future, waiting.pop(future), task)
-            if not ended and (check := getattr(executor, "check", None)) is not None:
+            if (check := getattr(executor, "check", None)) is not None:
                 check()
     finally:
         if stop is not None:

@@ -60,6 +60,12 @@ def navigation() -> StreamlitPage:
             help="Let your agents write a function and get it graded.",
         ),
         st.Page(
+            "pages/lab.py",
+            title="Lab",
+            icon=":material/science:",
+            help="Try setups over many seeds, compare them, leave parts out, and search for better ones.",
+        ),
+        st.Page(
             "pages/wafer.py",
             title="Wafer",
             icon=":material/memory:",

@@ -19,6 +19,11 @@ _ADVICE: tuple[tuple[tuple[type[Exception], ...], str, str], ...] = (
         "or a smaller token limit leave more room.",
     ),
     (
+        (moa.ExperimentError,),
+        "This experiment cannot go on",
+        "Change it and start again; the tries that have ended are kept.",
+    ),
+    (
         (moa.WrongKey,),
         "The server refuses the key",
         "Check the key of this server (CEREBRAS_API_KEY, for example) in the secrets or the environment and "

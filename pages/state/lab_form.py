@@ -1,0 +1,115 @@
+"""What the Lab's form asks for, and the experiment that it comes to; knows nothing of Streamlit."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from grader import score_reply, task_messages, try_public_cases
+from moa_core import Checked, MoAConfig
+from moa_core.experiments import Budget, Experiment, Space, ablate, compare, search, spread
+from moa_core.experiments.trial import Providers
+
+KINDS = {
+    "spread": "Spread",
+    "compare": "Compare",
+    "ablate": "Ablate",
+    "search": "Search",
+}
+SEED_CHOICES = (2, 4, 8, 16, 32)
+
+
+@dataclass(frozen=True)
+class PublicCases:
+    """Tries an answer on the public cases of a challenge; travels to other processes by its name."""
+
+    challenge: str
+
+    def __call__(self, reply: str) -> Checked:
+        tried = try_public_cases(reply, self.challenge)
+        return Checked(tried.share, tried.feedback)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One experiment as it was asked for. configs: the setup, and in a comparison those beside it.
+
+    labels: what each is called. storage, study: where a search is kept.
+    """
+
+    kind: str
+    challenge: str
+    configs: tuple[MoAConfig, ...]
+    labels: tuple[str, ...]
+    seeds: int = 8
+    narrow: float | None = None
+    space: Space = field(default_factory=Space)
+    budget: Budget | None = None
+    confirm: int = 16
+
+    @property
+    def title(self) -> str:
+        """A line for the list of experiments."""
+        what = " and ".join(self.labels[:2]) if self.kind == "compare" else self.labels[0]
+        return f"{KINDS[self.kind]}: {what}"
+
+    @property
+    def planned(self) -> int:
+        """How many trials to expect; 0 for a search, which its budget ends."""
+        if self.kind == "search":
+            return 0
+        if self.kind == "ablate":
+            from moa_core.experiments.ablate import parts_of
+
+            return self.seeds * (1 + len(parts_of(self.configs[0])))
+        return self.seeds * len(self.configs)
+
+    def request(self) -> dict[str, Any]:
+        """What is stored about it."""
+        return {
+            "challenge": self.challenge,
+            "configs": [config.to_dict() for config in self.configs],
+            "labels": list(self.labels),
+            "seeds": self.seeds,
+        }
+
+    def make(self, executor: Executor, providers: Providers, storage: str, study: str) -> Experiment[Any]:
+        """The experiment itself. Raises ConfigError and ExperimentError."""
+        messages = task_messages(self.challenge)
+        scorer = partial(score_reply, challenge=self.challenge)
+        checker = PublicCases(self.challenge)
+        what = (messages, providers, scorer)
+        if self.kind == "compare":
+            return compare(self.configs, *what, self.seeds, executor, checker=checker, labels=self.labels)
+        first = self.configs[0]
+        if self.kind == "ablate":
+            return ablate(first, *what, self.seeds, executor, checker=checker)
+        if self.kind == "spread":
+            return spread(
+                first, *what, self.seeds, executor, checker=checker, narrow=self.narrow, label=self.labels[0]
+            )
+        return search(
+            first,
+            *what,
+            self.budget or Budget(minutes=10),
+            executor,
+            space=self.space,
+            checker=checker,
+            storage=storage,
+            study=study,
+            confirm=self.confirm,
+        )
+
+
+def named(config: MoAConfig, name: str) -> MoAConfig:
+    """The setup under a name, without a seed of its own: the Lab gives every try one."""
+    return replace(config, name=config.name or name, seed=None)
+
+
+def expected_end_s(done: int, planned: int, elapsed_s: float) -> float | None:
+    """Seconds until the rest is done, as far as the trials so far tell; None before the first."""
+    if not done or planned <= done:
+        return None
+    return elapsed_s / done * (planned - done)
