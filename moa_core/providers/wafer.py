@@ -86,7 +86,10 @@ class Wafer:
                 except TimeoutError:
                     if generation.queue_position != position and generation.queue_position:
                         position = generation.queue_position
-                        yield Delta(wait=Wait(f"number {position} in the queue for {request.model}"))
+                        wait_s = generation.expected_wait_s
+                        about = "" if wait_s is None else f", about {wait_s:.0f} s"
+                        reason = f"number {position} in the queue for {request.model}{about}"
+                        yield Delta(wait=Wait(reason, wait_s))
                     continue
                 if chunk.error is not None:
                     with _translated(request.model):

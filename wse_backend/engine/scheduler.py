@@ -30,6 +30,7 @@ MAX_WAITING = 512  # requests in the queue before new ones are refused
 PASS_TARGET_S = 0.06  # while others decode, a pass takes prefill rows for about so long
 OWN_PASS_TARGET_S = 0.25  # and for so long while only the prompt's owner does, who waits for both anyway
 MIN_PREFILL_ROWS = 16
+KEPT_ADMISSIONS, MIN_ADMISSIONS = 32, 4  # from so many of the latest the wait is told; from fewer it is not
 KEEP_IDLE_S = 600.0  # so long an idle engine keeps its prefix cache
 
 
@@ -47,8 +48,13 @@ class Generation:
 
     @property
     def queue_position(self) -> int:
-        """How many requests are served before this one starts; 0 once it runs."""
+        """This request's place among those that wait, from 1; 0 once it runs."""
         return self._scheduler.position(self._request)
+
+    @property
+    def expected_wait_s(self) -> float | None:
+        """Seconds until it starts, if places go on coming free as they did lately; None when nobody knows."""
+        return self._scheduler.expected_wait_s(self._request)
 
 
 class _Alone:
@@ -88,6 +94,9 @@ class Scheduler:
         self._condition = threading.Condition()
         self._is_closed = False
         self._seconds_per_row = 0.002
+        self._n_admitted = 0
+        self._last_turns: dict[str, int] = {}  # owner -> number of the last admission, of who is here
+        self._admitted_at: deque[float] = deque(maxlen=KEPT_ADMISSIONS)  # of late, while others waited
         self._thread = threading.Thread(target=self._work, name=f"wse-{name}", daemon=True)
         self._thread.start()
 
@@ -145,7 +154,26 @@ class Scheduler:
 
     def position(self, request: Request) -> int:
         with self._condition:
-            return self._waiting.index(request) + 1 if request in self._waiting else 0
+            return self._position(request)
+
+    def _position(self, request: Request) -> int:
+        """How many are admitted up to this one if nobody else comes: owners take turns, see `_admit`."""
+        if request not in self._waiting:
+            return 0
+        active = Counter(s.owner for s in self._running)
+        turns = []
+        for index, waiting in enumerate(self._waiting):
+            turns.append((active[waiting.owner], self._last_turns.get(waiting.owner, 0), index))
+            active[waiting.owner] += 1
+        mine = turns[self._waiting.index(request)]
+        return 1 + sum(turn < mine for turn in turns)
+
+    def expected_wait_s(self, request: Request) -> float | None:
+        with self._condition:
+            if len(self._admitted_at) < MIN_ADMISSIONS:
+                return None
+            seconds_each = (perf_counter() - self._admitted_at[0]) / len(self._admitted_at)
+            return self._position(request) * seconds_each
 
     @property
     def is_idle(self) -> bool:
@@ -229,15 +257,17 @@ class Scheduler:
     def _admit(self) -> None:
         """Move requests from the queue into the batch while slots and cache blocks last.
 
-        Owners take turns: whoever has the fewest running goes first, in order of arrival among equals.
+        Owners take turns: whoever has the fewest running goes first; among equals, whose last turn is the
+        longest ago, and then who came first.
         """
         with self._condition:
-            for request in [s for s in self._waiting if s.is_cancelled.is_set()]:
+            cancelled = [s for s in self._waiting if s.is_cancelled.is_set()]
+            for request in cancelled:
                 self._waiting.remove(request)
-                self._say_last(request, "cancelled")
             while self._waiting and self._free_slots:
                 active = Counter(s.owner for s in self._running)
-                request = min(self._waiting, key=lambda s: active[s.owner])
+                turns = self._last_turns
+                request = min(self._waiting, key=lambda s: (active[s.owner], turns.get(s.owner, 0)))
                 if self._reserved_blocks + request.blocks_needed > self._transformer.pool.n_blocks:
                     break  # it waits for room; nobody overtakes it for ever
                 self._waiting.remove(request)
@@ -245,6 +275,15 @@ class Scheduler:
                 request.slot = self._free_slots.pop()
                 request.admitted_at = perf_counter()
                 self._running.append(request)
+                self._admitted_at.append(request.admitted_at)
+                self._n_admitted += 1
+                self._last_turns[request.owner] = self._n_admitted
+            if not self._waiting:
+                self._admitted_at.clear()  # nobody has to wait: how fast places come free is not known
+                present = {s.owner for s in self._running}
+                self._last_turns = {o: turn for o, turn in self._last_turns.items() if o in present}
+        for request in cancelled:  # without the lock: a listener may take its time, or call us
+            self._say_last(request, "cancelled")
 
     def _plan(self) -> list[tuple[Request, list[Row]]]:
         """Choose the rows of the next pass: all decoding sequences, then prompts in order of admission."""
@@ -268,13 +307,17 @@ class Scheduler:
         return plan
 
     def _prefill_room(self, decoding: list[Request]) -> int:
-        """How many prompt tokens the next pass takes: fewer while answers are being written."""
+        """How many prompt tokens the next pass takes: fewer while answers are being written.
+
+        Never fewer than twice the answers under way, which take about as long (an answer's row goes through
+        the head too): with thirty people writing, whoever comes next would else wait for them all.
+        """
         room = MAX_ROWS - len(decoding)
         if not decoding:
             return room
         owners = {s.owner for s in self._running}
         target = OWN_PASS_TARGET_S if len(owners) == 1 and owners != {""} else PASS_TARGET_S
-        return min(room, max(MIN_PREFILL_ROWS, int(target / self._seconds_per_row)))
+        return min(room, max(MIN_PREFILL_ROWS, 2 * len(decoding), int(target / self._seconds_per_row)))
 
     def _plan_drafts(self, decoding: list[Request]) -> list[tuple[Request, list[Row]]]:
         """The next token of every sequence, and drafts of those after it where they pay."""

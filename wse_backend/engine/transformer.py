@@ -51,7 +51,7 @@ from wse_backend.weights.tensors import (
 )
 
 MAX_ROWS = 256  # rows of one pass: enough to decode each weight once for many tokens
-MAX_LOGIT_ROWS = 16  # rows of one pass whose logits are computed; also the sequences that run at once
+MAX_LOGIT_ROWS = 32  # rows of one pass whose logits are computed; also the sequences that run at once
 HEAD_DIM_STEP = 16  # attention takes a head in whole vectors
 ACTIVATIONS = ("silu", "gelu", "clamped")  # in the order of arguments.SILU, GELU, CLAMPED
 NO_MATRIX = Matrix(0, 0, 0, 0, 0, 1, 0)

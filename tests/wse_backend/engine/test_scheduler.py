@@ -1,5 +1,6 @@
 """Sharing one engine: nobody is stalled, starved or promised memory that is not there."""
 
+import queue
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from wse_backend import Chunk, Completion, Engine, OutOfMemory, QueueFull, SamplingParams
+from wse_backend.engine.scheduler import Generation
 from wse_backend.engine.transformer import block_bytes
 from wse_backend.weights.gguf_file import open_gguf
+
+LIMIT_S = 120
 
 
 def ask(text: str) -> list[dict[str, str]]:
@@ -99,6 +103,47 @@ def test_the_queue_is_bounded_and_tells_the_position(smollm2_path: Path) -> None
         watcher.wait_until(lambda: len(watcher.ended()) == 3)  # the other one had its turn after all
         assert engine.is_idle
     finally:
+        engine.close()
+
+
+def test_the_place_in_the_queue_is_that_of_the_turns_and_the_wait_is_measured(smollm2_path: Path) -> None:
+    """Each answer stops at its first token until the test lets it end, so every moment can be looked at."""
+    gguf = open_gguf(smollm2_path)
+    engine = Engine("turns", gguf, kv_cache_bytes=9 * block_bytes(gguf))  # one at a time, as above
+    params = SamplingParams(temperature=0, max_tokens=96)
+    began: queue.SimpleQueue[str] = queue.SimpleQueue()
+    gate = threading.Semaphore(0)
+
+    def ask_as(owner: str) -> Generation:
+        seen: list[Chunk] = []
+
+        def listen(chunk: Chunk) -> None:
+            seen.append(chunk)
+            if len(seen) == 1:
+                began.put(owner)
+                gate.acquire()
+
+        return engine.submit(ask("Count up."), params, listen, owner=owner)
+
+    try:
+        running = ask_as("a")
+        assert began.get(timeout=LIMIT_S) == "a"
+        mine = [ask_as("a") for _ in range(5)]
+        guest = ask_as("b")
+        assert [guest.queue_position, *(one.queue_position for one in mine)] == [1, 2, 3, 4, 5, 6]
+        assert guest.expected_wait_s is None  # nothing was measured yet
+        order = []
+        for each in (running, guest, *mine[:2]):
+            each.cancel()
+            gate.release()
+            order.append(began.get(timeout=LIMIT_S))
+        assert order == ["b", "a", "a", "a"]
+        told = [mine[3].expected_wait_s, mine[4].expected_wait_s]
+        assert [mine[3].queue_position, mine[4].queue_position] == [1, 2]
+        assert told[0] is not None
+        assert told[1] == pytest.approx(2 * told[0], rel=0.5)
+    finally:
+        gate.release(100)
         engine.close()
 
 
