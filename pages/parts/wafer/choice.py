@@ -153,69 +153,82 @@ def _choose_layout() -> Setting:
     """The controls that most people leave as they are."""
     left, right = st.columns(2, gap="large")
     with left:
-        mapping = st.segmented_control(
-            "Mapping",
-            list(MAPPING_NAMES),
-            key="wafer_mapping",
-            required=True,
-            format_func=MAPPING_NAMES.__getitem__,
-            persist_state="session",
-        )
-        st.caption(MAPPING_NOTES[str(mapping)])
-        side = st.number_input(
-            "Grid (PEs per side)",
-            key="wafer_side",
-            min_value=1,
-            step=20,
-            disabled=mapping == "layer",
-            help="Side of the square grid that a region's matrices are tiled over.",
-            persist_state="session",
-        )
-        kv = st.segmented_control(
-            "KV cache",
-            list(KV_NAMES),
-            key="wafer_kv",
-            required=True,
-            format_func=KV_NAMES.__getitem__,
-            persist_state="session",
-        )
+        layout = _choose_grid()
     with right:
-        prompt = st.number_input(
-            "Prompt for the prefill (tokens)",
-            key="wafer_prompt",
-            min_value=0,
-            step=512,
-            persist_state="session",
-        )
-        program = st.segmented_control(
-            "Prefill program",
-            list(PROGRAM_NAMES),
-            key="wafer_program",
-            required=True,
-            format_func=PROGRAM_NAMES.__getitem__,
-            help="The published program projects K and V as wide as Q, and was measured so. One that used "
-            "grouped K and V would be faster; nobody has measured it.",
-            persist_state="session",
-        )
-        density = st.number_input(
-            "Defects per cm²",
-            key="wafer_density",
-            min_value=0.0,
-            step=0.1,
-            format="%.2f",
-            help="A mature process has about 0.1. A wafer has 462 cm².",
-            persist_state="session",
-        )
-        seed = st.number_input(
-            "Seed of the defects", key="wafer_seed", min_value=0, step=1, persist_state="session"
-        )
+        return _choose_work(layout)
+
+
+def _choose_grid() -> Setting:
+    """How a wafer is cut into regions, and where the cache lies."""
+    mapping = st.segmented_control(
+        "Mapping",
+        list(MAPPING_NAMES),
+        key="wafer_mapping",
+        required=True,
+        format_func=MAPPING_NAMES.__getitem__,
+        persist_state="session",
+    )
+    st.caption(MAPPING_NOTES[str(mapping)])
+    side = st.number_input(
+        "Grid (PEs per side)",
+        key="wafer_side",
+        min_value=1,
+        step=20,
+        disabled=mapping == "layer",
+        help="Side of the square grid that a region's matrices are tiled over.",
+        persist_state="session",
+    )
+    kv = st.segmented_control(
+        "KV cache",
+        list(KV_NAMES),
+        key="wafer_kv",
+        required=True,
+        format_func=KV_NAMES.__getitem__,
+        persist_state="session",
+    )
     return Setting(
         model=PRESETS[FIRST_PRESET],
         spec=WSE3,
-        prompt_tokens=int(prompt),
         mapping=str(mapping),
         side=None if mapping == "layer" else int(side),
         kv=str(kv),
+    )
+
+
+def _choose_work(layout: Setting) -> Setting:
+    """What is read by which program, and with which defects."""
+    prompt = st.number_input(
+        "Prompt for the prefill (tokens)",
+        key="wafer_prompt",
+        min_value=0,
+        step=512,
+        persist_state="session",
+    )
+    program = st.segmented_control(
+        "Prefill program",
+        list(PROGRAM_NAMES),
+        key="wafer_program",
+        required=True,
+        format_func=PROGRAM_NAMES.__getitem__,
+        help="The published program projects K and V as wide as Q, and was measured so. One that used "
+        "grouped K and V would be faster; nobody has measured it.",
+        persist_state="session",
+    )
+    density = st.number_input(
+        "Defects per cm²",
+        key="wafer_density",
+        min_value=0.0,
+        step=0.1,
+        format="%.2f",
+        help="A mature process has about 0.1. A wafer has 462 cm².",
+        persist_state="session",
+    )
+    seed = st.number_input(
+        "Seed of the defects", key="wafer_seed", min_value=0, step=1, persist_state="session"
+    )
+    return replace(
+        layout,
+        prompt_tokens=int(prompt),
         density_per_cm2=float(density),
         seed=int(seed),
         program=str(program),

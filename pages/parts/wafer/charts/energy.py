@@ -47,6 +47,20 @@ def _chart(view: View, machines: list[Energy], is_busy: bool) -> Chart:
     figure.update_layout(height=110 + 42 * len(machines), bargap=0.35)
     figure.update_xaxes(title="Joules per output token", range=[0, 1.2 * max(joules)])
     figure.update_yaxes(autorange="reversed", showgrid=False, ticksuffix=" ")
+    story = _story(view, machines, joules, is_busy)
+    return Chart(
+        "Energy of a token, machines full" if is_busy else "Energy of a token, one user",
+        with_legend_below(figure),
+        f"{story} Power is the published maximum of whole systems: 23 kW for a wafer, a host's share for "
+        "GPUs.",
+        "Bars of joules per output token: "
+        f"{', '.join(f'{f.machine} {v:.3g}' for f, v in zip(machines, joules, strict=True))}",
+        ("modelled", "published"),
+    )
+
+
+def _story(view: View, machines: list[Energy], joules: list[float], is_busy: bool) -> str:
+    """The wafer beside the H100 and beside the best, and whether the vendor's third holds."""
     h100 = next(index for index, found in enumerate(machines) if "H100" in found.machine)
     best = min(range(1, len(joules)), key=joules.__getitem__)
     share = joules[0] / joules[h100]
@@ -56,25 +70,15 @@ def _chart(view: View, machines: list[Energy], is_busy: bool) -> Chart:
     the_wafer = machines[0].machine.replace("One", "one")
     holds = "holds" if share <= 1.15 * VENDORS_THIRD else "does not hold"
     if is_busy:
-        story = (
-            f"Full, with as many streams as memory holds, a token takes {wafer_j} on {machines[0].machine} "
+        return (
+            f"Full, with as many streams as memory holds, a token takes {wafer_j} on {the_wafer} "
             f"and {joules[best]:.3g} J on {machines[best].machine}: {joules[0] / joules[best]:.1f} times as "
             f"much. “A third of the power for the same work” {holds} here; GPUs make up for their memory "
             "reads with company."
         )
-    else:
-        story = (
-            f"One user alone takes {wafer_j} a token on {the_wafer} and {joules[h100]:.3g} J on "
-            f"{machines[h100].machine}, {share:.2f} times as much. “A third of the power for the same "
-            f"work”, said by the vendor of Llama 3.1 at launch (2024-08), {holds} for this model and one "
-            "user."
-        )
-    return Chart(
-        "Energy of a token, machines full" if is_busy else "Energy of a token, one user",
-        with_legend_below(figure),
-        f"{story} Power is the published maximum of whole systems: 23 kW for a CS-3, a host's share for "
-        "GPUs.",
-        "Bars of joules per output token: "
-        f"{', '.join(f'{f.machine} {v:.3g}' for f, v in zip(machines, joules, strict=True))}",
-        ("modelled", "published"),
+    return (
+        f"One user alone takes {wafer_j} a token on {the_wafer} and {joules[h100]:.3g} J on "
+        f"{machines[h100].machine}, {share:.2f} times as much. “A third of the power for the same "
+        f"work”, said by the vendor of Llama 3.1 at launch (2024-08), {holds} for this model and one "
+        "user."
     )
