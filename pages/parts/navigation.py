@@ -66,6 +66,12 @@ def navigation() -> StreamlitPage:
             help="Try setups over many seeds, compare them, leave parts out, and search for better ones.",
         ),
         st.Page(
+            "pages/models.py",
+            title="Models",
+            icon=":material/database:",
+            help="The models on this disk, two side by side, and what a router does.",
+        ),
+        st.Page(
             "pages/wafer.py",
             title="Wafer",
             icon=":material/memory:",

@@ -12,6 +12,7 @@ pytestmark = pytest.mark.e2e
 PAGES = {
     "Agents": ("agents", "Each layer reads the answers of the one before it"),
     "Challenge": ("challenge", "11 checks, 120 points"),
+    "Models": ("models", "Open-weight models that run in this app"),
     "Wafer": ("wafer", "There is no run yet"),
     "Chat": ("chat", "Or start with one of these"),
     "MoA workshop": ("", "No key and no account are needed."),

@@ -1,0 +1,234 @@
+"""Drawn pieces of the Models page: the table, a file's own words, a router, and changes to the folder."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from pages.parts import backend
+from pages.parts.problems import show_problem
+from pages.parts.settings import secret
+from pages.state.model_table import is_own, row_of
+from pages.state.routing import entropy_bits, use_of_experts
+from pages.state.text import as_plain, count, size
+from wse_backend import SamplingParams
+from wse_backend import models as model_files
+from wse_backend.errors import WseError
+from wse_backend.machine import memory_available_bytes
+from wse_backend.weights.model_file import ModelFile, describe
+
+CHANGES_SETTING = "MODEL_CHANGES"  # "allow": visitors may add and delete files
+UPLOAD_LIMIT_BYTES = 200 << 20  # Streamlit's own limit as well
+ANSWER_TOKENS = 160
+NO_TEMPLATE = "The file has none; a format that suits its vocabulary is used."
+QUESTION_LIMIT = 2000
+COLUMNS: dict[str, Any] = {
+    "name": "Model",
+    "architecture": "Architecture",
+    "format": "Format",
+    "size": "File",
+    "context": st.column_config.NumberColumn("Context (tokens)", format="localized"),
+    "experts": "Experts per token",
+    "memory": "Memory",
+    "state": "State",
+}
+
+
+def files_here() -> dict[str, ModelFile]:
+    """Every model file of the folder, by the name that a picker has for it."""
+    folder = model_files.models_dir()
+    found = {}
+    for name in model_files.available(folder):
+        card = model_files.CARDS.get(name)
+        path = folder / (card.file if card else name)
+        if path.is_file():
+            status = path.stat()
+            found[name] = _described(str(path), status.st_size, status.st_mtime_ns)
+    return found
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _described(path: str, size_bytes: int, mtime_ns: int) -> ModelFile:
+    del size_bytes, mtime_ns  # a file that has changed is another entry
+    return describe(Path(path))
+
+
+def show_table(files: dict[str, ModelFile]) -> None:
+    """Every model on this disk, and those that can be fetched."""
+    free = memory_available_bytes()
+    table = pd.DataFrame([asdict(row_of(name, found, free)) for name, found in files.items()])
+    if files:
+        about = f"{count(len(files), 'model')} on this disk"
+        st.dataframe(table, hide_index=True, column_config=COLUMNS, alt=about)
+    st.caption(
+        f"{size(free)} of memory are free here. A model's weights are read into it when it is first asked."
+    )
+    absent = [card for card in model_files.CARDS.values() if card.name not in files]
+    for card in absent:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"**{card.name}** · {size(card.size_bytes)} · {card.licence} · {as_plain(card.note)}")
+            if st.button("Fetch", key=f"models_fetch_{card.name}", icon=":material/download:"):
+                _fetch(card.name)
+
+
+def _fetch(name: str) -> None:
+    bar = st.progress(0.0, f"Fetching {name}")
+
+    def progress(stage: str, done: int, total: int) -> None:
+        bar.progress(min(1.0, done / max(1, total)), stage)
+
+    try:
+        model_files.ensure(name, progress)
+    except WseError as exc:
+        show_problem(exc)
+        return
+    st.rerun()
+
+
+def show_file(name: str, found: ModelFile) -> None:
+    """What one file says of itself."""
+    if found.problem:
+        st.warning(as_plain(found.problem), icon=":material/block:")
+    card = model_files.CARDS.get(name)
+    licence = (card.licence if card else "") or found.licence or "not said by the file"
+    st.markdown(
+        f"**{as_plain(found.title or name)}** · {found.parameters / 1e6:,.0f} million weights · "
+        f"{count(found.n_layers, 'layer')} · licence: {as_plain(licence)}"
+    )
+    with st.expander("Chat template"):
+        st.code(
+            found.template or NO_TEMPLATE,
+            language="jinja2",
+        )
+
+
+def show_side_by_side(names: Sequence[str]) -> None:
+    """Two models on one question."""
+    with st.form("models_compare", border=False):
+        left, right = st.columns(2)
+        first = left.selectbox("First model", names, key="models_first")
+        second = right.selectbox("Second model", names, index=min(1, len(names) - 1), key="models_second")
+        question = st.text_input(
+            "Question", "Why is the sky blue?", max_chars=QUESTION_LIMIT, key="models_question"
+        )
+        if not st.form_submit_button("Ask both", icon=":material/compare:"):
+            return
+    for column, name in zip(st.columns(2), (first, second), strict=True):
+        with column, st.container(border=True):
+            st.markdown(f"**{as_plain(name)}**")
+            _answer(name, question)
+
+
+def _answer(name: str, question: str) -> None:
+    try:
+        with st.spinner(f"Loading {name}"):
+            engine = backend.engine_pool().engine(name)
+        params = SamplingParams(temperature=0.0, max_tokens=ANSWER_TOKENS)
+        text = engine.generate([{"role": "user", "content": question}], params)
+    except WseError as exc:
+        show_problem(exc)
+        return
+    st.text(text.text)
+    rate = text.usage.completion_tokens / max(1e-9, text.timing.total_s)
+    st.caption(f"{count(text.usage.completion_tokens, 'token')}, {rate:.0f} a second, measured here")
+
+
+def show_router(names: Sequence[str]) -> None:
+    """Which experts the tokens of a text go to, in a model that has some."""
+    if not names:
+        st.caption(
+            "No model here has experts. Put a Mixtral, Qwen3-30B-A3B, OLMoE, Granite MoE or gpt-oss file "
+            "into the model folder to see which experts each token of a text goes to."
+        )
+        return
+    name = st.selectbox("Model with experts", names, key="models_router_model")
+    text = st.text_input(
+        "Text", "A mixture of experts asks few of many.", max_chars=QUESTION_LIMIT, key="models_router_text"
+    )
+    try:
+        with st.spinner(f"Loading {name}"):
+            engine = backend.engine_pool().engine(name)
+        ids = engine.tokenize(text)
+        if not ids:
+            return
+        routed = engine.routing(ids)
+        words = [engine.detokenize([token]) for token in ids]
+    except WseError as exc:
+        show_problem(exc)
+        return
+    shares = use_of_experts(routed)
+    _heat_map(shares, "Expert", "Layer", "Share of the layer's choices")
+    spread, most = entropy_bits(shares), math.log2(routed.n_experts)
+    st.caption(
+        f"Entropy of the choices: {spread.mean():.2f} bits on average over the layers, {spread.min():.2f} at "
+        f"least; all {routed.n_experts} experts used alike would be {most:.2f}."
+    )
+    layer = st.slider("Layer", 1, routed.chosen.shape[0], 1, key="models_router_layer") - 1
+    chosen = [", ".join(map(str, row)) for row in routed.chosen[layer]]
+    first = [f"{share:.0%}" for share in routed.shares[layer, :, 0]]
+    st.dataframe(
+        pd.DataFrame({"Token": words, "Experts, largest share first": chosen, "Share of the first": first}),
+        hide_index=True,
+        alt=f"The experts that {count(len(words), 'token')} go to in layer {layer + 1}",
+    )
+
+
+def _heat_map(values: npt.NDArray[np.float64], x: str, y: str, what: str) -> None:
+    layers = list(range(1, len(values) + 1))
+    figure = go.Figure(
+        go.Heatmap(z=values, y=layers, colorscale="Blues", name=what, colorbar={"title": what})
+    )
+    figure.update_layout(xaxis_title=x, yaxis_title=y, height=360, margin={"t": 20, "b": 40})
+    figure.update_yaxes(autorange="reversed", tickformat="d")
+    st.plotly_chart(figure, key="models_router_map")
+
+
+def may_change() -> bool:
+    """Whether visitors may add files to the model folder and delete their own."""
+    return secret(CHANGES_SETTING) == "allow"
+
+
+def show_changes(files: dict[str, ModelFile]) -> None:
+    """Upload and delete, where the app's settings allow it."""
+    folder = model_files.models_dir()
+    st.caption(f"Any GGUF file that is put into {folder} appears here.")
+    if not may_change():
+        st.caption(f"To upload and delete here, set {CHANGES_SETTING} to allow in the app's secrets.")
+        return
+    upload = st.file_uploader("Add a GGUF file", type=["gguf"], key="models_upload")
+    if upload is not None and st.button("Keep it", key="models_keep", icon=":material/save:"):
+        _keep(folder, upload.name, upload.getvalue())
+    known = {card.file for card in model_files.CARDS.values()}
+    own = [name for name, found in files.items() if is_own(found.path, folder, known)]
+    if own:
+        name = st.selectbox("Delete a file of your own", own, index=None, key="models_delete_name")
+        if name and st.button("Delete", key="models_delete", icon=":material/delete:"):
+            files[name].path.unlink(missing_ok=True)
+            st.rerun()
+
+
+def _keep(folder: Path, name: str, content: bytes) -> None:
+    """Put an uploaded file into the folder, unless it is too large, there already, or no model."""
+    target = folder / Path(name).name
+    if len(content) > UPLOAD_LIMIT_BYTES or target.exists() or target.suffix != ".gguf":
+        st.error(f"A new name that ends in .gguf, and at most {size(UPLOAD_LIMIT_BYTES)}, can be kept.")
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{target.name}.upload")
+    draft.write_bytes(content)
+    found = describe(draft)
+    if found.problem:
+        draft.unlink()
+        st.error(as_plain(found.problem.replace(draft.name, target.name)), icon=":material/block:")
+        return
+    draft.rename(target)
+    st.rerun()

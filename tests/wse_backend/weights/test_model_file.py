@@ -1,0 +1,34 @@
+"""What files say of themselves: models of every kind, and what is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.wse_backend.families import FAMILIES, write_family
+from tests.wse_backend.tiny_gguf import write_tiny_gguf
+from wse_backend.weights.model_file import describe
+
+
+def test_a_model_with_experts_says_what_it_is(tmp_path: Path) -> None:
+    changes = {"general.license": "apache-2.0", "tokenizer.chat_template": "{{ messages }}"}
+    found = describe(write_family(tmp_path / "m.gguf", FAMILIES["olmoe"], changes=changes))
+    assert (found.architecture, found.format, found.n_layers, found.n_ctx) == ("olmoe", "Q8_0", 3, 256)
+    assert (found.n_experts, found.n_experts_active, found.problem) == (8, 2, None)
+    assert (found.licence, found.template) == ("apache-2.0", "{{ messages }}")
+    # by hand: embedding and output 264 x 64 each, output norm 64; per layer 4 norms of 64, attention
+    # 4 x 64 x 64, router 8 x 64, experts 8 x 3 x 32 x 64
+    assert found.parameters == 2 * 264 * 64 + 64 + 3 * (4 * 64 + 4 * 64 * 64 + 8 * 64 + 8 * 3 * 32 * 64)
+
+
+def test_a_model_that_the_engine_does_not_run_says_why(tmp_path: Path) -> None:
+    path = write_tiny_gguf(tmp_path / "m.gguf", changes={"general.architecture": "mamba"})
+    found = describe(path)
+    assert found.architecture == "mamba"
+    assert found.problem is not None
+    other = write_tiny_gguf(tmp_path / "n.gguf", tensor_changes={"blk.1.ffn_down.weight": None})
+    assert "blk.1.ffn_down.weight is missing" in str(describe(other).problem)
+
+
+def test_what_is_no_model_says_so(tmp_path: Path) -> None:
+    (tmp_path / "text.gguf").write_text("this is a text, not a model")
+    assert "does not begin with the letters GGUF" in str(describe(tmp_path / "text.gguf").problem)
