@@ -35,6 +35,12 @@ def commands() -> list[str]:
     return list(found)
 
 
+def named_places(text: str) -> list[str]:
+    """The files and folders in backticks; "<name>" and "Y.py" of an explanation are none."""
+    found = re.findall(r"`([\w./-]+(?:\.py|/))`", text)
+    return [place for place in dict.fromkeys(found) if "/" in place]
+
+
 COMMANDS = commands()
 RUN = [command for command in COMMANDS if not command.startswith(tuple(ELSEWHERE))]
 
@@ -54,6 +60,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_documents_show_commands():
     assert {"make run", "make test"} <= set(COMMANDS)
     assert len(RUN) >= 5
+
+
+def test_the_architecture_names_only_what_is_there():
+    """A place is named from the root, or from inside a package when the sentence says which."""
+    roots = [ROOT, *(ROOT / package for package in ("wse_backend", "moa_core", "grader", "pages"))]
+    places = named_places((ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"))
+
+    assert len(places) > 20
+    assert [place for place in places if not any((root / place).exists() for root in roots)] == []
 
 
 @pytest.mark.parametrize("exception", ELSEWHERE)
