@@ -133,7 +133,7 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, str):
         return value
-    return "".join(part.get("text") or "" for part in value if part.get("type") != "thinking")
+    return "".join(part.get("text") or "" for part in value)
 
 
 def _thinking_parts(content: Any) -> str:

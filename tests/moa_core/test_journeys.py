@@ -149,6 +149,7 @@ def test_the_host_sees_what_is_left_and_what_ends(provider):
     ask(provider, model=GEMMA)
 
     left = {each.label: (each.left, each.limit) for each in provider.allowances(GEMMA)}
+    assert all(0 < each.reset_s <= 39_601 for each in provider.allowances(GEMMA))
     assert left["requests of the day"] == (14399, 14400)
     assert provider.notices[GEMMA] == (
         "gemma-4-31b: the server announces its end "

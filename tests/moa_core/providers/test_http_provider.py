@@ -230,25 +230,28 @@ async def test_calls_of_one_session_share_connections(cloud, server):
     assert len({entry["connection"] for entry in server.requests("echo")}) == 1
 
 
-def test_leaving_closes_the_connections_of_the_own_event_loop_only(cloud, server):
-    """Two threads, each with a loop of its own, enter the same provider; the first to enter leaves first."""
+@pytest.mark.parametrize("first_leaves_first", [True, False])
+def test_leaving_closes_the_connections_of_the_own_event_loop_only(cloud, server, first_leaves_first):
+    """Two threads, each with a loop of its own, enter the same provider one after the other."""
     provider = cloud()
-    both_in, first_out = threading.Barrier(2), threading.Event()
+    first_in, second_in, one_left = threading.Event(), threading.Event(), threading.Event()
 
-    async def first():
+    async def visit(inside, leaves_first):
         async with provider:
-            await asyncio.to_thread(both_in.wait)
-        first_out.set()
-
-    async def second():
-        async with provider:
-            await asyncio.to_thread(both_in.wait)
-            await asyncio.to_thread(first_out.wait)
+            inside.set()
+            if leaves_first:
+                await asyncio.to_thread(second_in.wait, 20)
+                return None
+            await asyncio.to_thread(one_left.wait, 20)
             return text_of(await collect(provider, ask("say:still here")))
 
     with ThreadPoolExecutor() as pool:
-        leaving, staying = pool.submit(asyncio.run, first()), pool.submit(asyncio.run, second())
+        first = pool.submit(asyncio.run, visit(first_in, first_leaves_first))
+        first_in.wait(20)
+        second = pool.submit(asyncio.run, visit(second_in, not first_leaves_first))
+        leaving, staying = (first, second) if first_leaves_first else (second, first)
         leaving.result(20)
+        one_left.set()
         assert staying.result(20) == "still here"
 
 
