@@ -1,7 +1,8 @@
 """Where models run: in this process, or behind an OpenAI-compatible HTTP server."""
 
 from moa_core.providers.base import CallRequest, Context, Delta, Finish, Provider, TokenUsage, Wait
-from moa_core.providers.openai_compatible import CEREBRAS_URL, OpenAICompatible
+from moa_core.providers.openai_compatible import OpenAICompatible
+from moa_core.providers.server_address import CEREBRAS_URL
 from moa_core.providers.wafer import Wafer
 
 __all__ = [

@@ -6,8 +6,9 @@ import os
 from dataclasses import dataclass
 
 from moa_core.providers.base import Provider
-from moa_core.providers.openai_compatible import CEREBRAS_URL, OpenAICompatible
+from moa_core.providers.openai_compatible import OpenAICompatible
 from moa_core.providers.presets import find_preset
+from moa_core.providers.server_address import CEREBRAS_URL
 from moa_core.providers.wafer import Wafer
 
 KEY_VARIABLE = "CEREBRAS_API_KEY"

@@ -10,7 +10,6 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 from weakref import WeakKeyDictionary
@@ -20,7 +19,6 @@ import httpx
 from moa_core.config.sampling import WIRE_NAMES
 from moa_core.errors import (
     CallFailed,
-    ConfigError,
     ConnectFailed,
     IncompleteAnswer,
     MalformedAnswer,
@@ -34,9 +32,15 @@ from moa_core.providers.http_errors import scrub, status_error, translated
 from moa_core.providers.limiter import SHARED_LIMITERS, KeyLimiter, Limiters
 from moa_core.providers.model_info import ModelInfo, read_models
 from moa_core.providers.retry import RateWindow, RetryPolicy
+from moa_core.providers.server_address import (
+    CEREBRAS_URL,
+    checked_key,
+    checked_url,
+    deprecation_notice,
+    name_of_server,
+)
 from moa_core.providers.transport import open_transport
 
-CEREBRAS_URL = "https://api.cerebras.ai/v1"
 MAX_ERROR_BYTES = 64 * 1024
 DRAIN_S = 0.05
 USER_AGENT = "moa-workshop (httpx)"  # some services turn away requests that do not say who asks
@@ -109,7 +113,7 @@ class OpenAICompatible:
         service_tier: str | None = None,
         prompt_cache_key: str | None = None,
     ) -> None:
-        self.base_url = _checked_url(base_url)
+        self.base_url = checked_url(base_url)
         self.name = name or name_of_server(self.base_url)
         self.notices: dict[str, str] = {}  # by model: what the server announces about its end
         self._asked: dict[str, None] = {}
@@ -118,7 +122,7 @@ class OpenAICompatible:
         self._chat_url = httpx.URL(f"{self.base_url}/chat/completions")
         self.timeouts = timeouts or Timeouts()
         self.retry = retry or RetryPolicy()
-        self._key = _Secret(_checked_key(api_key))
+        self._key = _Secret(checked_key(api_key))
         self._limiters = limiters or SHARED_LIMITERS
         self._context_tokens = context_tokens
         self._infos: dict[str, ModelInfo] = {}
@@ -454,45 +458,3 @@ def _refused_field(error: CallFailed, body: Mapping[str, Any]) -> str | None:
     if not isinstance(error, RequestRefused) or error.status not in (400, 422):
         return None
     return next((name for name in DROPPABLE if name in body and name in str(error)), None)
-
-
-def name_of_server(base_url: str) -> str:
-    """What to call a server that nobody named: `api.cerebras.ai` is cerebras, `localhost:8080` is that."""
-    url = httpx.URL(base_url)
-    parts = url.host.split(".")
-    is_address = url.host.replace(".", "").isdigit() or ":" in url.host or len(parts) == 1
-    if is_address:
-        return f"{url.host}:{url.port}" if url.port else url.host
-    return parts[-2]
-
-
-def deprecation_notice(model: str, headers: Mapping[str, str]) -> str | None:
-    """What a response says of the end of a model or an interface (RFC 9745, RFC 8594), None for nothing."""
-    found = [(name, headers.get(name, "").strip()) for name in ("deprecation", "sunset")]
-    told = [f"{name} {_shown_date(value)}" for name, value in found if value]
-    return f"{model}: the server announces its end ({', '.join(told)})" if told else None
-
-
-def _shown_date(value: str) -> str:
-    """A date of these headers as it is, a Unix time (`@1779840000`) as a day."""
-    if value.startswith("@") and value[1:].isdigit() and len(value) < 14:
-        return datetime.fromtimestamp(int(value[1:]), UTC).date().isoformat()
-    return value[:60]
-
-
-def _checked_url(base_url: str) -> str:
-    try:
-        url = httpx.URL(base_url.strip())
-    except (httpx.InvalidURL, TypeError) as exc:
-        raise ConfigError(f"is {base_url!r}, which is no address", "base_url") from exc
-    if url.scheme not in ("http", "https") or not url.host:
-        raise ConfigError(f"is {base_url!r}; expected something like {CEREBRAS_URL}", "base_url")
-    path = url.path.rstrip("/") or "/v1"
-    return str(url.copy_with(path=path.removesuffix("/chat/completions"), query=None, fragment=None))
-
-
-def _checked_key(api_key: str | None) -> str:
-    key = (api_key or "").strip()
-    if not key.isascii() or not key.isprintable() or " " in key:
-        raise ConfigError("has characters that no key has; copy it again", "api_key")
-    return key
