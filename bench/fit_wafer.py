@@ -28,7 +28,7 @@ from wse_backend.wafer.placement import place  # noqa: E402
 from wse_backend.wafer.shapes import PRESETS, ModelShape  # noqa: E402
 from wse_backend.wafer.spec import WSE2, WaferSpec  # noqa: E402
 from wse_backend.wafer.timing import Constants, decode, gemv, prefill  # noqa: E402
-from wse_backend.wafer.timing.constants import NAMES, PLAUSIBLE_RANGES  # noqa: E402
+from wse_backend.wafer.timing.constants import NAMES, PLAUSIBLE_RANGES, Variant  # noqa: E402
 from wse_backend.wafer.timing.counts import (  # noqa: E402
     decode_counts,
     gemv_counts,
@@ -233,7 +233,7 @@ def mean_and_worst(errors: Iterable[float]) -> tuple[float, float]:
 
 def write_constants(rows: Sequence[Row], constants: Constants, path: Path = FITTED) -> None:
     """Write constants and residuals as a module of the package, in the formatter's own style."""
-    path.write_text(module_text(rows, constants, refits(rows)), encoding="utf-8")
+    path.write_text(module_text(rows, constants, refits(rows), compare(rows)), encoding="utf-8")
 
 
 def refits(rows: Sequence[Row], structure: Structure | None = None) -> list[Constants]:
@@ -245,8 +245,10 @@ def refits(rows: Sequence[Row], structure: Structure | None = None) -> list[Cons
     return list(found)
 
 
-def module_text(rows: Sequence[Row], constants: Constants, others: Sequence[Constants]) -> str:
-    """The source text of wse_backend/wafer/timing/fitted.py; others: what `refits` finds."""
+def module_text(
+    rows: Sequence[Row], constants: Constants, others: Sequence[Constants], compared: Sequence[Variant]
+) -> str:
+    """The source text of wse_backend/wafer/timing/fitted.py; others, compared: of `refits`, `compare`."""
     held_out = cross_validate(rows, Structure(), SPLITS["one row out"])
     errors = [f'"{phase}": {error:.4f}' for phase, error in held_out.items()]
     lines = [
@@ -270,7 +272,7 @@ def module_text(rows: Sequence[Row], constants: Constants, others: Sequence[Cons
         f"HELD_OUT_ERROR = {{{', '.join(errors)}}}",
         "",
         "VARIANTS = (",
-        *(f"    {_variant_text(structure, rows)}," for structure in variants()),
+        *(f"    {_variant_text(variant)}," for variant in compared),
         ")",
         "",
         "RESIDUALS = (",
@@ -282,11 +284,18 @@ def module_text(rows: Sequence[Row], constants: Constants, others: Sequence[Cons
     return "\n".join([*lines, ")", ""])
 
 
-def _variant_text(structure: Structure, rows: Sequence[Row]) -> str:
-    pairs = ", ".join(
-        f"({100 * decode:.2f}, {100 * prefill:.2f})" for decode, prefill in validated(structure, rows)
-    )
-    return f'Variant("{structure.name}", {pairs})'
+def compare(rows: Sequence[Row]) -> list[Variant]:
+    """Every structure with its errors in percent, two digits."""
+    found = []
+    for structure in variants():
+        pairs = [(round(100 * d, 2), round(100 * p, 2)) for d, p in validated(structure, rows)]
+        found.append(Variant(structure.name, *pairs))
+    return found
+
+
+def _variant_text(variant: Variant) -> str:
+    pairs = (variant.fitted, variant.row_out, variant.model_out, variant.grid_out)
+    return f'Variant("{variant.name}", ' + ", ".join(f"({d:.2f}, {p:.2f})" for d, p in pairs) + ")"
 
 
 def validated(structure: Structure, rows: Sequence[Row]) -> list[tuple[float, float]]:
@@ -359,9 +368,9 @@ def print_fit(rows: Sequence[Row], constants: Constants) -> None:
 
 def print_cross_validation(rows: Sequence[Row]) -> None:
     print("\nmean absolute error, decode / prefill" + " " * 6 + "fitted rows   " + "   ".join(SPLITS))
-    for structure in variants():
-        pairs = validated(structure, rows)
-        print(f"{structure.name:42} " + "   ".join(f"{d:5.2%} / {p:5.2%}" for d, p in pairs))
+    for found in compare(rows):
+        pairs = (found.fitted, found.row_out, found.model_out, found.grid_out)
+        print(f"{found.name:42} " + "   ".join(f"{d:4.2f}% / {p:4.2f}%" for d, p in pairs))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -265,8 +265,8 @@ def test_the_animation_is_paused_and_played_by_its_own_buttons_and_small() -> No
 
 
 def test_modelled_points_have_one_colour_and_no_bar_stands_on_a_logarithmic_axis() -> None:
-    for setting in SETTINGS.values():
-        for chart in all_charts(setting):
+    for name in ("a mixture of experts on WSE-2", "one grid for all, many defects"):
+        for chart in all_charts(SETTINGS[name]):
             for trace in chart.figure.data:
                 if trace.name and trace.name.startswith("Modelled") and trace.type == "scatter":
                     colour = trace.line.color if trace.mode == "lines" else trace.marker.color

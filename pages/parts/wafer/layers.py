@@ -104,8 +104,8 @@ def _cause_story(timing: PlacedTiming) -> str:
 
 
 def operations_chart(timing: PlacedTiming) -> Chart:
-    """One layer's operations in order, stacked by cause."""
-    layer = timing.layers[len(timing.layers) // 2]
+    """The slowest layer's operations in order, stacked by cause: of a mixture, one with experts."""
+    layer = max(timing.layers, key=lambda found: found.seconds)
     names = list(dict.fromkeys(op.name for op in layer.ops))
     by_name = {name: sum_causes(op for op in layer.ops if op.name == name) for name in names}
     totals = {name: sum(causes.values()) for name, causes in by_name.items()}

@@ -13,7 +13,7 @@ import pytest
 
 from wse_backend.wafer.timing import FITTED
 from wse_backend.wafer.timing.constants import NAMES
-from wse_backend.wafer.timing.fitted import REFITS
+from wse_backend.wafer.timing.fitted import REFITS, VARIANTS
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -39,7 +39,7 @@ def test_stored_module_is_what_the_script_writes(fit_wafer: ModuleType) -> None:
         values = [[getattr(constants, name) for name in NAMES] for constants in (found, kept)]
         assert values[0] == pytest.approx(values[1], rel=5e-3, abs=0.5)
     stored = (ROOT / "wse_backend" / "wafer" / "timing" / "fitted.py").read_text(encoding="utf-8")
-    assert fit_wafer.module_text(rows, FITTED, REFITS) == stored
+    assert fit_wafer.module_text(rows, FITTED, REFITS, VARIANTS) == stored
 
 
 def test_every_timed_row_of_the_calibration_file_is_fitted(fit_wafer: ModuleType) -> None:
@@ -77,4 +77,8 @@ def test_printed_figures_are_those_of_the_documentation(
     printed = [line for line in capsys.readouterr().out.splitlines() if line]
     documented = (ROOT / "docs" / "wafer.md").read_text(encoding="utf-8").splitlines()
     assert [line for line in printed if line not in documented] == []
+    for variant in VARIANTS:  # what the Evidence tab shows is what is printed
+        pairs = (variant.fitted, variant.row_out, variant.model_out, variant.grid_out)
+        cells = "   ".join(f"{decode:4.2f}% / {prefill:4.2f}%" for decode, prefill in pairs)
+        assert f"{variant.name:42} {cells}" in printed
     assert sum(line.startswith(("decode  ", "prefill ", "gemv    ")) for line in printed) == 13

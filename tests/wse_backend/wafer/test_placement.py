@@ -194,14 +194,32 @@ def test_unusable_wafer_is_refused() -> None:
 
 
 @settings(deadline=None)
-@given(columns=st.integers(1, 60), rows=st.integers(1, 60), n=st.integers(1, 40), count=st.integers(1, 40))
-def test_bands_cut_a_rectangle_without_rest(columns: int, rows: int, n: int, count: int) -> None:
-    regions = bands(columns, rows, [1] * n, min(n, count))
+@given(
+    columns=st.integers(1, 60),
+    rows=st.integers(1, 60),
+    sizes=st.lists(st.integers(1, 1000), min_size=1, max_size=40),
+    count=st.integers(1, 40),
+)
+def test_bands_cut_a_rectangle_without_rest(columns: int, rows: int, sizes: list[int], count: int) -> None:
+    n = len(sizes)
+    regions = bands(columns, rows, sizes, min(n, count))
     covered = np.zeros((rows, columns), np.int64)
     for x, y, wide, high in regions:
         covered[y : y + high, x : x + wide] += 1
     assert len(regions) == n
     assert covered.min() == covered.max() == 1
+
+
+def test_areas_go_with_sizes() -> None:
+    small, large = bands(100, 100, [1, 3], 1)
+    assert (small, large) == ((0, 0, 25, 100), (25, 0, 75, 100))
+
+
+def test_dense_layers_of_a_mixture_get_less_of_the_wafer() -> None:
+    regions = place("llama-4-maverick", WSE3, experts="blocks").layer_regions
+    areas = [region.width * region.height for region in regions]
+    for dense, experts in zip(areas[::2], areas[1::2], strict=True):
+        assert dense < experts / 3
 
 
 @settings(max_examples=40, deadline=None)
