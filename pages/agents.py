@@ -333,7 +333,11 @@ def draw_import(config: MoAConfig | None, choices: Choices) -> None:
             names = ", ".join(
                 f"{as_plain(s.model)} → {as_plain(s.replacement or DEFAULT_MODEL)}" for s in missing
             )
-            st.checkbox(f"Map models that are not here: {names}", value=True, key="agents_import_map")
+            st.checkbox(
+                f"Map models that are not here: {names}",
+                value=backend.cloud() is None,
+                key="agents_import_map",
+            )
     st.button(
         "Import",
         type="primary",

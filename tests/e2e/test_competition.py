@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import os
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.conftest import ROOT, wait_until_healthy
+from tests.e2e.conftest import go, import_setup, serve
 
 pytestmark = pytest.mark.e2e
 
 GRADED_MS = 60_000
 PASSWORD = "a-long-host-password"
-SERVER = ROOT / "tests" / "moa_core" / "openai_server.py"
 REPLY = (
     "Here:\n\n```python\ndef calculate_user_metrics(users, start_date, end_date):\n"
     "    return {'average_engagement': 0, 'top_performers': [], 'active_count': 0}\n```\n"
@@ -31,57 +24,17 @@ SETUP = {
 
 
 @pytest.fixture(scope="module")
-def agents_url() -> Iterator[str]:
-    """A server process that answers what a model's name says."""
-    process = subprocess.Popen(
-        [sys.executable, str(SERVER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    yield f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
-    process.stdin.close()
-    process.wait(timeout=10)
-    process.stdout.close()
-
-
-@pytest.fixture(scope="module")
 def app_url(agents_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The app with a host password and a database of its own."""
-    folder: Path = tmp_path_factory.mktemp("competition")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    folder = tmp_path_factory.mktemp("competition")
     settings = {
         "CEREBRAS_API_KEY": "csk-test-5f1d3c",
         "CEREBRAS_BASE_URL": agents_url,
         "HOST_PASSWORD": PASSWORD,
-        "MOA_SESSIONS_DIR": str(folder / "sessions"),
         "COMPETITION_URL": f"sqlite:///{folder / 'competition.sqlite3'}",
     }
-    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.headless=true"]
-    with (folder / "server.log").open("w+") as log:
-        process = subprocess.Popen(
-            [*command, "--server.address=127.0.0.1", f"--server.port={port}"],
-            cwd=ROOT,
-            env={**os.environ, **settings},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            wait_until_healthy(f"http://127.0.0.1:{port}", process)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait(timeout=20)
-        log.seek(0)
-        said = log.read()
-    assert "Traceback" not in said, said
-    assert PASSWORD not in said
-
-
-def go(page: Page, title: str) -> None:
-    page.get_by_role("link", name=title, exact=True).click()
-    expect(page.get_by_role("heading", name=title, level=1)).to_be_visible()
+    with serve(folder, **settings) as url:
+        yield url
 
 
 def test_a_round_from_opening_to_the_board(page: Page, browser: Browser, app_url: str) -> None:
@@ -102,7 +55,7 @@ def test_a_round_from_opening_to_the_board(page: Page, browser: Browser, app_url
     student.get_by_role("button", name="Join the round").click()
     expect(student.get_by_text("Write this code down.")).to_be_visible()
     go(student, "Agents")
-    import_setup(student)
+    import_setup(student, SETUP)
     go(student, "Challenge")
     student.get_by_role("button", name="Let the agents write it").click()
     expect(student.get_by_text("The code that was graded")).to_be_visible()
@@ -116,12 +69,3 @@ def test_a_round_from_opening_to_the_board(page: Page, browser: Browser, app_url
     expect(page.locator(".podium .step .name")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     wide.close()
-
-
-def import_setup(page: Page) -> None:
-    """Paste a setup on the Agents page."""
-    page.get_by_role("button", name="Import").first.click()
-    page.get_by_label("Or paste it here").fill(json.dumps(SETUP))
-    page.keyboard.press("Control+Enter")
-    page.locator(".st-key-agents_import button").click()
-    expect(page.get_by_text("The setup was imported")).to_be_visible()
