@@ -28,7 +28,9 @@ GROWTH = 6.0
 
 def is_number(value: Any) -> bool:
     """A finite int or float; True and False are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return value.bit_length() < 1000 if isinstance(value, int) else isfinite(value)
 
 
 def equal(left: Any, right: Any) -> bool:

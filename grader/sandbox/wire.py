@@ -45,6 +45,8 @@ def from_json(text: bytes) -> Any:
 MAX_NODES = 60_000
 MAX_DEPTH = 24
 MAX_TEXT = 20_000
+MAX_BITS = 1000
+"""Larger integers are more than a float holds; judges compare numbers as floats."""
 
 
 class TooLarge(Exception):
@@ -193,7 +195,8 @@ def decode(data: Any, opaque: Any) -> Any:
     if tag == "f" and rest[0] in ("nan", "inf", "-inf"):
         return float(rest[0])
     if tag == "i":
-        return int(rest[0], 16)
+        found = int(rest[0], 16)
+        return found if found.bit_length() < MAX_BITS else opaque("too large an integer")
     if tag == "x":
         return opaque(str(rest[0])[:60])
     raise ValueError("unknown tag")

@@ -97,7 +97,7 @@ def average_families(seed: int) -> tuple[Family, ...]:
     for number in range(44):
         dates = draw_range_of(draws, number)
         drawn.append(Input(make_args(_average_users(draws, dates, number), dates), drawn=True))
-    for active, inactive in ((1, 0), (1, 5), (1000, 1100)):
+    for active, inactive in ((1, 0), (1, 5), (1000, 50)):
         dates = draw_range_of(draws, draws.integer(0, 20))
         drawn.append(Input(make_args(_crowd(draws, dates, active, inactive), dates), drawn=True))
     everybody = Input(make_args(SEVEN), public=True, note="everybody is active")

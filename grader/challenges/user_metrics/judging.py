@@ -17,6 +17,8 @@ from grader.grading.judges import crash, equal, is_number, judge_unchanged
 AVERAGE, PERFORMERS, COUNT = FIELDS
 SCORE = "engagement_score"
 RELATIVE = 1e-6
+MOST = 2500
+"""A longer list of performers is not read: no input has so many users."""
 ROUNDED = 0.01
 """How far a mean of scores that were each rounded to two decimals, rounded again, can lie from the exact
 mean."""
@@ -51,6 +53,10 @@ def is_close(got: Any, expected: float) -> bool:
     if not is_number(got):
         return False
     return isclose(got, expected, rel_tol=RELATIVE, abs_tol=1e-9) or abs(got - expected) <= ROUNDED + 1e-9
+
+
+SMALL_LIST = 50
+"""Lists with bad users are far shorter; comparing takes the square of the length."""
 
 
 @dataclass
@@ -106,6 +112,8 @@ def _read_performers(value: dict[str, Any], answer: Answer) -> None:
     found = value.get(PERFORMERS)
     if PERFORMERS not in value:
         answer.problems[PERFORMERS] = f"the key {PERFORMERS!r} is missing"
+    elif isinstance(found, list) and len(found) > MOST:
+        answer.problems[PERFORMERS] = f"{PERFORMERS} has {len(found):,} entries"
     elif not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
         answer.problems[PERFORMERS] = f"{PERFORMERS} is {show(found, 80)}, not a list of dicts"
     else:
@@ -172,10 +180,10 @@ def judge_members(args: Args, outcomes: Sequence[Outcome]) -> Fault | None:
     fault, performers = _read_list(outcome, wanted)
     if fault:
         return fault
-    owners = find_owners(performers, ranked)
     if len(performers) != len(ranked):
         got = f"{len(performers)} performers with scores {_scores(performers)}"
         return Fault("wrong", got, wanted, outcome, "length")
+    owners = find_owners(performers, ranked)
     stranger = next((theirs for theirs, owner in zip(performers, owners, strict=True) if owner is None), None)
     if stranger is not None:
         return Fault("wrong", _wrong_fields(stranger), wanted, outcome, "fields")
@@ -352,6 +360,9 @@ def judge_beside(
 def _compare(
     with_bad: Answer, without: Answer, bad: int, strict: bool, agree: bool, wanted: str, outcome: Outcome
 ) -> Fault | None:
+    longest = max(len(with_bad.performers), len(without.performers))
+    if longest > SMALL_LIST:
+        return Fault("wrong", f"{longest:,} performers", wanted, outcome, "count")
     extra = list(with_bad.performers)
     for entry in without.performers:
         place = next((i for i, other in enumerate(extra) if _same_user(entry, other)), None)

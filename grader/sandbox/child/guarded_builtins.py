@@ -231,8 +231,8 @@ def _do_nothing(*args: Any, **kwargs: Any) -> str:
     return ""
 
 
-_LEFT_OUT = frozenset({"singledispatchmethod"})
-"""Harmless in itself, but evaluates annotations that are text."""
+_LEFT_OUT = frozenset({"singledispatchmethod", "global_enum"})
+"""The first evaluates annotations that are text, the second writes into any module that a class names."""
 
 _STAND_INS: Mapping[str, Mapping[str, Any]] = {
     "operator": {"attrgetter": guarded_attrgetter, "methodcaller": guarded_methodcaller},

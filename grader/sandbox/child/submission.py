@@ -23,7 +23,7 @@ from grader.sandbox.child import guarded_builtins, origins, work_counter
 from grader.sandbox.child.guarded_builtins import SUBMISSION
 from grader.sandbox.isolation.measures import isolate_child
 from grader.sandbox.policy import static_check, syntax
-from grader.sandbox.policy.names import OWN, RETURN, SCAN, TICK, TYPE, VARS
+from grader.sandbox.policy.names import OWN, RETURN, TYPE, VARS
 
 RECURSION_LIMIT = 1000
 CHECK = "check"
@@ -179,8 +179,7 @@ class _SubmissionProcess:
                 sys.setrecursionlimit(RECURSION_LIMIT * 3)
                 budget = int(float(growth) * steps) if float(growth) and steps > 0 else FIRST_BUDGET
                 counter = self.counter(budget, index)
-                names = {TICK: counter.tick, SCAN: counter.scan, f"{SCAN}in__": counter.scan_in}
-                self.call(index, self.execute(program.counted, names, quiet=True), text, counter)
+                self.call(index, self.execute(program.counted, counter.names, quiet=True), text, counter)
                 steps = counter.steps
             else:
                 self.call(index, plain, text, None)

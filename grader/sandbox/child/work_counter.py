@@ -2,8 +2,10 @@
 
 The parsed source gets a tick at every function entry, loop pass and comprehension pass, and a charge of the
 container's length where one built-in call walks a whole container (`sum(xs)`, `x in xs`, `xs.index(x)`).
-Bytecode or line events would differ between interpreters; these do not. The tick is a C iterator's
-`__next__`, so that counting costs little and leaves nothing that the submission could reach and set back.
+Iterators written in C (`map`, `itertools.product`) tick for every item that such a call, another of them, or
+`*` takes from them. Bytecode or line events would differ between interpreters; these do not. The tick is a C
+iterator's `__next__`, so that counting costs little and leaves nothing that the submission could reach and
+set back.
 """
 
 from __future__ import annotations
@@ -12,9 +14,11 @@ import ast
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import chain, repeat
+from operator import itemgetter
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any
 
-from grader.sandbox.policy.names import OWN, SCAN, TICK, TYPE, VARS
+from grader.sandbox.policy.names import OWN, SCAN, SCAN_IN, SCAN_LAZILY, TICK, TYPE, VARS
 
 _WALKING_CALLS = frozenset(
     [
@@ -46,11 +50,35 @@ _WALKING_CALLS = frozenset(
         "extend",
         "join",
         "reduce",
+        "update",
+        "fromkeys",
+        "union",
+        "intersection",
+        "difference",
+        "issubset",
+        "issuperset",
+        "isdisjoint",
+        "filter",
+        "filterfalse",
+        "compress",
+        "dropwhile",
     ]
 )
+_LAZY_CALLS = frozenset(
+    (
+        *("map", "zip", "enumerate", "chain", "from_iterable", "islice", "accumulate", "takewhile"),
+        *("starmap", "zip_longest", "groupby", "pairwise", "cycle", "tee"),
+    )
+)
+"""Give iterators that take from others; what they take is counted when it is taken."""
 _WALKING_METHODS = frozenset({"index", "count", "remove", "sort", "reverse", "copy", "extend", "join"})
 _SIZED = (list, tuple, dict, set, frozenset, deque)
 _SCANNED = (list, tuple, deque)
+_FIRST = itemgetter(0)
+
+
+_TICKING = (GeneratorType, CoroutineType, AsyncGeneratorType)
+"""Their own code ticks."""
 
 
 class Counter:
@@ -59,7 +87,18 @@ class Counter:
     def __init__(self, budget: int, exhausted: Callable[[], None]) -> None:
         self._left = repeat(None, budget)
         self._budget = budget
-        self.tick = chain(self._left, _then(exhausted)).__next__
+        self._ticks = chain(self._left, _then(exhausted))
+        self.tick = self._ticks.__next__
+
+    @property
+    def names(self) -> dict[str, Any]:
+        """What the names in an instrumented source stand for."""
+        return {
+            TICK: self.tick,
+            SCAN: self.scan,
+            SCAN_IN: self.scan_in,
+            SCAN_LAZILY: self.scan_lazily,
+        }
 
     @property
     def steps(self) -> int:
@@ -75,12 +114,23 @@ class Counter:
         """Charge a walk through the value, which is returned."""
         if type(value) in _SIZED:
             self.charge(len(value))
-        return value
+        return self.scan_lazily(value)
 
     def scan_in(self, value: Any) -> Any:
         """Charge a search in the value: sets and dicts find at once, sequences are walked."""
         if type(value) in _SCANNED:
             self.charge(len(value))
+        return self.scan_lazily(value)
+
+    def scan_lazily(self, value: Any) -> Any:
+        """An iterator written in C as one that ticks for each item that is taken; anything else as it is."""
+        kind = type(value)
+        if (
+            hasattr(kind, "__next__")
+            and kind.__module__ in ("builtins", "itertools")
+            and kind not in _TICKING
+        ):
+            return map(_FIRST, zip(value, self._ticks, strict=False))
         return value
 
 
@@ -149,6 +199,14 @@ class _Ticking(ast.NodeTransformer):
         name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
         if isinstance(func, ast.Attribute) and name in _WALKING_METHODS and not _is_plain_method(name, node):
             func.value = _located(_call(SCAN, func.value), func.value)
+        if name in _LAZY_CALLS or name in ("filter", "filterfalse", "dropwhile"):
+            node.args = [
+                each
+                if isinstance(each, ast.Starred)
+                else _located(_call(SCAN if name not in _LAZY_CALLS else SCAN_LAZILY, each), each)
+                for each in node.args
+            ]
+            return node
         if name in _WALKING_CALLS and len(node.args) >= 1:
             place = 1 if name in ("nlargest", "nsmallest", "reduce") and len(node.args) > 1 else 0
             if not isinstance(node.args[place], ast.Starred):
@@ -162,7 +220,20 @@ class _Ticking(ast.NodeTransformer):
             if isinstance(operator, ast.In | ast.NotIn) and not isinstance(
                 right, ast.Constant | ast.Tuple | ast.List
             ):
-                node.comparators[place] = _located(_call(f"{SCAN}in__", right), right)
+                node.comparators[place] = _located(_call(SCAN_IN, right), right)
+        return node
+
+    def visit_Starred(self, node: ast.Starred) -> ast.AST:
+        self.generic_visit(node)
+        if isinstance(node.ctx, ast.Load):
+            node.value = _located(_call(SCAN, node.value), node.value)
+        return node
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST:
+        self.generic_visit(node)
+        targets = [each for target in node.targets for each in ast.walk(target)]
+        if any(isinstance(each, ast.Starred) for each in targets):
+            node.value = _located(_call(SCAN, node.value), node.value)
         return node
 
     def visit_Subscript(self, node: ast.Subscript) -> Any:

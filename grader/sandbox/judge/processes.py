@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import socket
 import subprocess
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.errors import SandboxFailed, SandboxUnavailable
+from grader.grading.challenge import Opaque
 from grader.sandbox.limits import SandboxLimits
 
 WARM_PARENT_SCRIPT = Path(__file__).parents[1] / "child" / "warm_parent.py"
@@ -57,6 +59,14 @@ class Watch:
         return min(self.last_word + self.silence_s, self.deadline) - time.monotonic()
 
 
+_LONG = re.compile(rb"[0-9]{300}")
+"""So many digits are more than a float holds; judges compare numbers as floats."""
+
+
+def _bounded(digits: str) -> int | Opaque:
+    return int(digits) if len(digits) < 300 else Opaque("too large an integer")
+
+
 class Messages:
     """The complete lines a child wrote, read as they come; a broken or foreign line ends the reading."""
 
@@ -72,7 +82,7 @@ class Messages:
         *lines, self._open = (self._open + part).split(b"\n")
         for line in lines if self._is_reading else ():
             try:
-                message = json.loads(line)
+                message = json.loads(line, parse_int=_bounded) if _LONG.search(line) else json.loads(line)
             except (ValueError, RecursionError):
                 message = None
             if not isinstance(message, dict):

@@ -110,4 +110,5 @@ SYS_NAMES = _words(
 
 TICK, SCAN, VARS, TYPE = "__moa_tick__", "__moa_scan__", "__moa_vars__", "__moa_type__"
 OWN, RETURN = "__moa_own__", "__moa_return__"
+SCAN_IN, SCAN_LAZILY = "__moa_scan_in__", "__moa_scan_lazily__"
 """Names only the instrumentation writes; the policy refuses every double-underscore name it does not know."""

@@ -34,7 +34,7 @@ def active_and_not(args: Args) -> tuple[list[dict[str, Any]], list[dict[str, Any
 
 def features_of_mean(args: Args) -> Iterator[str]:
     """What one list of the mean's check covers."""
-    users, start, end = args
+    _, start, end = args
     active, inactive = active_and_not(args)
     for name, group in (("active", active), ("inactive", inactive)):
         for user in group:
@@ -48,7 +48,6 @@ def features_of_mean(args: Args) -> Iterator[str]:
     yield "a range across New Year" if start[:4] != end[:4] else "a range in one year"
     yield "one active user" if len(active) == 1 else ""
     yield "a thousand active users" if len(active) >= 1000 else ""
-    yield "thousands of users" if len(users) >= 2000 else ""
     yield from features_of_users(args)
 
 
@@ -91,7 +90,6 @@ MEAN = USERS | {
     "a range across New Year",
     "one active user",
     "a thousand active users",
-    "thousands of users",
     "scores differ in the twelfth digit",
 }
 ORDER = (
@@ -154,7 +152,7 @@ def test_every_odd_value_is_tried_under_every_key(seed: int) -> None:
         for key in ("posts", "comments", "likes", "days_active")
         if not isinstance(user[key], int) or user[key] < 0
     }
-    values = ["None", "-1", "-7", "-2.5", "'12'", "'3'", "'2.5'", "'many'", "'abc'", "''"]
+    values = ["None", "-1", "-2.5", "'12'", "'2.5'", "'many'", "''"]
     assert tried == {
         (key, value) for key in ("posts", "comments", "likes", "days_active") for value in values
     }

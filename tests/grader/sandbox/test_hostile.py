@@ -37,7 +37,7 @@ def world(tmp_path, monkeypatch):
 
 
 def test_there_are_many_hostile_programs():
-    assert len(PROGRAMS) >= 40
+    assert len(PROGRAMS) >= 120
 
 
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
@@ -51,6 +51,8 @@ def test_hostile_program_gains_nothing(path, box, world):
         assert report.score == 0
     elif expectation == "zero":
         assert report.score == 0
+    elif expectation == "slow":
+        assert checks["efficient_implementation"] == 0
     else:
         assert report.score < 30
         assert expectation != "mutates" or checks["doesnt_mutate_input"] == 0
