@@ -297,9 +297,9 @@ def draw_attempts(found: Round, mine: list[Submission]) -> None:
     ids = list(names)
     report_tab, diff_tab = st.tabs(["Report", "What changed"])
     with report_tab:
-        chosen = st.selectbox(
-            "Submission", ids[::-1], format_func=names.__getitem__, key="competition_shown_report"
-        )
+        # A new submission or grade makes a new box: an old one would keep its choice, and the label it had.
+        key = f"competition_shown_report_{len(ids)}_{len(graded)}"
+        chosen = st.selectbox("Submission", ids[::-1], format_func=names.__getitem__, key=key)
         provenance = shared.store().submissions.provenance(chosen)
         if provenance.report:
             show_report(provenance.report)
@@ -509,6 +509,9 @@ def is_shown(found: Round) -> bool:
 def wait_for_round() -> None:
     """Look again from time to time; the page is drawn anew when the host has made a round."""
     st.caption("There is no round yet. This page looks for one by itself.")
+    with row(vertical_alignment="center", gap="small"):
+        st.page_link("pages/challenge.py", label="Practise on the challenge", icon=":material/trophy:")
+        st.page_link("pages/host.py", label="Open a round as its host", icon=":material/key:")
     if any(is_shown(each) for each in shared.rounds()):
         st.rerun()
 

@@ -1,6 +1,7 @@
 """Run a round: create, open, close, watch, correct, save. Behind HOST_PASSWORD."""
 
 import hashlib
+import secrets
 import uuid
 
 import streamlit as st
@@ -11,13 +12,12 @@ from grader.competition import (
     Source,
     browser_token,
     is_same_password,
-    now_ms,
     sources,
     why_unplayable,
 )
 from pages.parts.competition import backend as shared
 from pages.parts.competition.projector import draw_projector
-from pages.parts.competition.view import STATES, show_competition_problem
+from pages.parts.competition.view import show_competition_problem
 from pages.parts.host.controls import (
     draw_board,
     draw_controls,
@@ -86,6 +86,12 @@ def draw_gate(password: str | None) -> None:
             title="No host password is configured",
             icon=":material/lock:",
         )
+        st.caption("A line to copy, with a password that nobody guesses:")
+        proposed = st.session_state.setdefault("host_proposed", secrets.token_urlsafe(12))
+        st.code(f'HOST_PASSWORD = "{proposed}"', language="toml")
+        with row():
+            st.button("I have set it", icon=":material/refresh:", key="host_look_again")
+            st.page_link("pages/competition.py", label="To the competition", icon=":material/leaderboard:")
         return
     wait_s = shared.password_limiter().wait_s(*my_sources(password))
     with st.form("host_gate", width=420):
@@ -126,7 +132,7 @@ def choose_round(rounds: list[Round]) -> Round:
     chosen = st.selectbox(
         "Round",
         list(by_id),
-        format_func=lambda number: f"{by_id[number].title} · {STATES[by_id[number].state(now_ms())][0]}",
+        format_func=lambda number: by_id[number].title,
         key="host_round",
         persist_state="session",
     )
@@ -211,9 +217,10 @@ def draw_desk() -> None:
     draw_servers()
 
 
-with page_body():
-    password = shared.host_password()
-    if not password or st.session_state.get(OPENED) != digest(password):
+password = shared.host_password()
+is_in = bool(password) and st.session_state.get(OPENED) == digest(password or "")
+with page_body(is_wide=is_in and st.session_state.get("host_view") == "projector"):
+    if not is_in:
         st.title("Host")
         st.caption("For whoever runs the competition.")
         draw_gate(password)

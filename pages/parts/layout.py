@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -13,9 +15,12 @@ from pages.parts.settings import show_settings_problem
 PAGE_WIDTH_PX = 1120  # wide enough for three agents side by side, narrow enough to read
 
 
-def page_body() -> DeltaGenerator:
-    """A centred column of at most PAGE_WIDTH_PX; the page draws everything inside it."""
-    body = st.container(horizontal_alignment="center").container(width=PAGE_WIDTH_PX)
+def page_body(*, is_wide: bool = False) -> DeltaGenerator:
+    """A centred column of at most PAGE_WIDTH_PX; the page draws everything inside it. is_wide: as wide as the
+    window.
+    """
+    width: int | Literal["stretch"] = "stretch" if is_wide else PAGE_WIDTH_PX
+    body = st.container(horizontal_alignment="center").container(width=width)
     with body:
         keep_key()
         close_menu()

@@ -11,7 +11,9 @@ from pages.parts.charts import with_legend_below
 BINS = 12
 
 
-def distribution(scores: Sequence[float], max_score: float, *, height_px: int = 220) -> go.Figure:
+def distribution(
+    scores: Sequence[float], max_score: float, *, height_px: int = 220, font_px: int = 14
+) -> go.Figure:
     """How many participants have which best score."""
     figure = go.Figure()
     width = max_score / BINS
@@ -25,10 +27,14 @@ def distribution(scores: Sequence[float], max_score: float, *, height_px: int = 
         hovertemplate="%{y} participants<extra></extra>",
     )
     figure.update_layout(height=height_px, showlegend=False)
-    figure.update_xaxes(title="Best score", range=[0, max_score], dtick=width * 2, fixedrange=True)
+    ticks = [width * 2 * number for number in range(BINS // 2 + 1)]  # the last one is the maximum
+    edge = max_score * 0.015
+    figure.update_xaxes(title="Best score", range=[-edge, max_score + edge], tickvals=ticks, fixedrange=True)
     figure.update_yaxes(title="Participants", rangemode="tozero", tickformat="d", fixedrange=True)
     if max(counts, default=0) < 5:
         figure.update_yaxes(dtick=1)
+    for update_axes in (figure.update_xaxes, figure.update_yaxes):
+        update_axes(tickfont={"size": font_px}, title_font={"size": font_px})
     return with_legend_below(figure)
 
 

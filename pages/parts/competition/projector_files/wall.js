@@ -45,6 +45,15 @@ function clockText(leftMs) {
 
 export default function ({ data, parentElement }) {
   const find = (name) => parentElement.querySelector("." + name);
+  write(parentElement, "title", data.title);
+  write(parentElement, "said", data.said);
+  write(parentElement, "hint", data.hint);
+  write(parentElement, "address", data.address);
+  find("join").hidden = !data.code;
+  const image = data.code ? "data:image/svg+xml;utf8," + encodeURIComponent(data.code) : "";
+  if (find("code").getAttribute("src") !== image) find("code").setAttribute("src", image);
+  const bar = document.querySelector('[data-testid="stHeader"]');
+  if (bar) bar.style.display = "none"; // a wall has no menu; it comes back with the desk
   fill(find("podium"), data.podium, "step", ["place", "name", "score"]);
   fill(find("places"), data.places, "row", ["place", "name", "score", "bar"]);
   const end = data.left_ms === null ? null : performance.now() + data.left_ms;
@@ -54,5 +63,8 @@ export default function ({ data, parentElement }) {
   };
   tick();
   const timer = setInterval(tick, 250);
-  return () => clearInterval(timer);
+  return () => {
+    clearInterval(timer);
+    if (bar) bar.style.display = "";
+  };
 }
