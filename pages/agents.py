@@ -228,10 +228,9 @@ def draw_prompt_and_limits(agent: AgentDraft) -> None:
         )
     st.selectbox(
         label("Thinking before the answer", agent),
-        EFFORTS,
-        index=None if agent.reasoning_effort is None else EFFORTS.index(agent.reasoning_effort),
-        placeholder="As the model does by itself",
-        format_func=str.capitalize,
+        [None, *EFFORTS],
+        index=[None, *EFFORTS].index(agent.reasoning_effort),
+        format_func=lambda effort: effort.capitalize() if effort else "As the model does by itself",
         help="For models that reason. A server that does not take it answers without, and the run says so.",
         **wiring(agent, "reasoning_effort"),
     )

@@ -29,7 +29,7 @@ def deprecation_notice(model: str, headers: Mapping[str, str]) -> str | None:
 
 def _shown_date(value: str) -> str:
     """A date of these headers as it is, a Unix time (`@1779840000`) as a day."""
-    if value.startswith("@") and value[1:].isdigit() and len(value) < 14:
+    if value.startswith("@") and value[1:].isdigit() and len(value) <= 11:
         return datetime.fromtimestamp(int(value[1:]), UTC).date().isoformat()
     return value[:60]
 
@@ -43,6 +43,8 @@ def checked_url(base_url: str) -> str:
         url = httpx.URL(base_url.strip())
     except (httpx.InvalidURL, TypeError) as exc:
         raise ConfigError(f"is {base_url!r}, which is no address", "base_url") from exc
+    if url.userinfo:
+        raise ConfigError("holds a name or a password; give the key as api_key", "base_url")
     if url.scheme not in ("http", "https") or not url.host:
         raise ConfigError(f"is {base_url!r}; expected something like {CEREBRAS_URL}", "base_url")
     path = url.path.rstrip("/") or "/v1"

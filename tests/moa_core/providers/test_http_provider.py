@@ -13,6 +13,7 @@ from moa_core.providers import CallRequest, OpenAICompatible
 from moa_core.providers.limiter import Limiters
 from moa_core.providers.openai_compatible import Timeouts
 from moa_core.providers.retry import RetryPolicy
+from moa_core.providers.server_address import deprecation_notice
 
 QUICK = Timeouts(first_token_s=0.3, between_tokens_s=0.3)
 
@@ -317,3 +318,39 @@ async def _until(condition):
     async with asyncio.timeout(10):
         while not await asyncio.to_thread(condition):
             await asyncio.sleep(0.01)
+
+
+def test_an_address_with_a_password_is_refused_without_showing_it():
+    with pytest.raises(errors.ConfigError) as caught:
+        OpenAICompatible("https://me:hunter2@host/v1")
+
+    assert "give the key as api_key" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("headers", "notice"),
+    [
+        ({}, None),
+        ({"deprecation": "@1788220800"}, "m: the server announces its end (deprecation 2026-09-01)"),
+        ({"deprecation": "true"}, "m: the server announces its end (deprecation true)"),
+        ({"deprecation": "@999999999999"}, "m: the server announces its end (deprecation @999999999999)"),
+        ({"sunset": " "}, None),
+    ],
+)
+def test_an_announced_end_is_read_however_it_is_written(headers, notice):
+    assert deprecation_notice("m", headers) == notice
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("https://api.cerebras.ai/v1", "cerebras"),
+        ("https://openrouter.ai/api/v1", "openrouter"),
+        ("http://127.0.0.1:8080", "127.0.0.1:8080"),
+        ("http://localhost:11434/v1", "localhost:11434"),
+        ("http://[::1]:8000", "::1:8000"),
+    ],
+)
+def test_a_server_is_called_by_its_own_name(address, name):
+    assert OpenAICompatible(address).name == name
