@@ -257,7 +257,7 @@ class DoesNotFit(WseError, ValueError):
     """A model and its cache need more SRAM than the wafers allowed have.
 
     missing_bytes: what is short on the wafers allowed. wafers_needed: the smallest number that would do, or
-    None when no number of wafers does (one layer is too large for one region).
+    None when no number of wafers does (one transformer layer is too large for one region).
     """
 
     def __init__(
@@ -274,7 +274,8 @@ class DoesNotFit(WseError, ValueError):
         remedy = (
             f"{self.wafers_needed} would do"
             if self.wafers_needed is not None
-            else "more wafers do not help: one layer is too large; use a larger grid or a shorter context"
+            else "more wafers do not help: one transformer layer is too large; use a larger grid or a "
+            "shorter context"
         )
         return (
             f"{self.model} does not fit on {self.wafers} x {self.spec}: "

@@ -184,6 +184,7 @@ def _wafers(model: ModelShape, spec: WaferSpec, count: int, longest: int, progra
     note = (
         f"prefill on {prefill_side} x {prefill_side} PEs, "
         f"decode in {stages} regions of {decode_side} x {decode_side}"
+        f"{', experts spread over each' if model.n_experts else ''}"
     )
     return _Timed(prefill_one, decode_step, between, note, spread)
 

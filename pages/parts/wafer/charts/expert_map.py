@@ -9,8 +9,9 @@ from pages.parts.wafer.chart import KIND_COLORS, NEUTRAL, TEXT, Chart
 from pages.parts.wafer.view import View
 from pages.state.text import as_plain
 from pages.state.wafer_experts import expert_loads, layer_of_experts
+from wse_backend.wafer.routing import Routing
 from wse_backend.wafer.sram import bands
-from wse_backend.wafer.timing.experts import block_sides, expert_bands
+from wse_backend.wafer.timing.experts import block_sides, check_blocks, expert_bands
 
 TAB, ORDER = "Experts", 10
 
@@ -21,11 +22,12 @@ def is_shown(view: View) -> bool:
 
 
 def draw(view: View) -> tuple[Chart, ...]:
-    """A block for each expert, coloured by its tokens; and the loads in order."""
+    """A block for each expert, coloured by its tokens, and the loads. Raises InvalidParams (too few PEs)."""
     setting, model = view.setting, view.setting.model
     region = layer_of_experts(view.placement)
     loads, kind = expert_loads(setting)
     columns, rows = region.grid
+    check_blocks(model, columns, rows, Routing("blocks"))
     blocks = bands(columns, rows, [1] * model.n_experts, expert_bands(model.n_experts))
     return _map(view, blocks, loads, kind), _loads(view, loads, kind)
 
