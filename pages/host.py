@@ -29,6 +29,7 @@ from pages.parts.host.controls import (
 from pages.parts.host.entries import draw_participants, draw_submissions
 from pages.parts.host.final import draw_final
 from pages.parts.host.game import draw_game
+from pages.parts.host.preview import draw_preview
 from pages.parts.host.servers import draw_servers
 from pages.parts.layout import page_body, row
 from pages.parts.session import init_session
@@ -213,6 +214,7 @@ def draw_desk() -> None:
         st.session_state["host_shown_round"] = found.id
         draw_round(found)
     new_round_form(is_expanded=not rounds)
+    draw_preview()
     draw_restore()
     draw_servers()
 

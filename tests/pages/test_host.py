@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from grader import challenge
 from grader.competition import Generation, backup, now_ms, restore, sources
+from grader.grading.preview import drawn_cases
 from moa_core import Agent, MoAConfig, run_sync
 from moa_core.config.values import Layer
 from pages.parts import backend
@@ -280,3 +282,34 @@ def test_the_host_sees_what_is_left_of_the_keys_allowances() -> None:
     config = MoAConfig(summarizer=Agent("s", "limits:900", provider="cerebras"))
     list(run_sync(config, "hi", backend.providers()))
     assert "limits:900: left are 0 requests of the minute" in host().text.replace("\\", "")
+
+
+def test_a_host_previews_a_challenge_and_its_hidden_cases() -> None:
+    browser = host()
+    assert "host_preview_challenge" not in {box.key for box in browser.at.selectbox}
+    open_preview(browser)
+    pick(browser, "host_preview_challenge", "expiring_cache")
+    pick(browser, "host_preview_check_expiring_cache", "get_is_a_use")
+    shown = [block.value for block in browser.at.code]
+    assert challenge("expiring_cache").baseline.strip() in shown
+    first = drawn_cases(challenge("expiring_cache"), "get_is_a_use", 2024)[0]
+    assert [json.loads(text) for text in shown[1:3]] == [first.input, first.expected]
+
+
+def test_a_host_sees_a_challenge_prove_right() -> None:
+    browser = host()
+    open_preview(browser)
+    pick(browser, "host_preview_challenge", "parse_duration")
+    browser.click("host_preview_prove")
+    assert "It proves right" in {status.label for status in browser.at.status}
+    assert "Every check has a mutant" in browser.text
+
+
+def open_preview(browser: Browser) -> None:
+    browser.at.session_state["host_preview"] = True
+    browser.run()
+
+
+def pick(browser: Browser, key: str, name: str) -> None:
+    browser.at.selectbox(key=key).set_value(name)
+    browser.run()
