@@ -32,5 +32,6 @@ with page_body():
                 st.caption("Fetch a model first, on the tab “On this disk”.")
             elif name == "Router":
                 model_panel.show_router([model for model in runnable if files[model].n_experts])
+                model_panel.show_groups(files)
             else:
                 model_panel.show_changes(files)

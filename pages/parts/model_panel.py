@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from pages.parts import backend
 from pages.parts.problems import show_problem
@@ -22,13 +23,23 @@ from pages.state.routing import entropy_bits, use_of_experts
 from pages.state.text import as_plain, count, size
 from wse_backend import SamplingParams
 from wse_backend import models as model_files
+from wse_backend.engine.neuron_groups import ARCHITECTURES, MAX_TOKENS, GroupStudy, study_groups
 from wse_backend.errors import WseError
 from wse_backend.machine import memory_available_bytes
+from wse_backend.weights.gguf_file import open_gguf
 from wse_backend.weights.model_file import ModelFile, describe
+from wse_backend.weights.tokenizer import Tokenizer
 
 CHANGES_SETTING = "MODEL_CHANGES"  # "allow": visitors may add and delete files
 UPLOAD_LIMIT_BYTES = 200 << 20  # Streamlit's own limit as well
 ANSWER_TOKENS = 160
+GROUPS_LIMIT = 700_000_000  # weights; a larger model takes minutes in plain numpy
+GROUPS_TEXT = "Water boils at 100 degrees at sea level. The capital of France is Paris, on the Seine."
+CALIBRATION = (
+    "The river runs through the old town, past the market and the mill. In 1850 the first railway came, and "
+    "with it trade. def area(r): return 3.14 * r ** 2  # a circle. She asked why the sky is blue; he said "
+    "that light is scattered by the air, and blue light most."
+)
 NO_TEMPLATE = "The file has none; a format that suits its vocabulary is used."
 QUESTION_LIMIT = 2000
 COLUMNS: dict[str, Any] = {
@@ -166,7 +177,7 @@ def show_router(names: Sequence[str]) -> None:
         show_problem(exc)
         return
     shares = use_of_experts(routed)
-    _heat_map(shares, "Expert", "Layer", "Share of the layer's choices")
+    _heat_map(shares, "Expert", "Layer", "Share of the layer's choices", "models_router_map")
     spread, most = entropy_bits(shares), math.log2(routed.n_experts)
     st.caption(
         f"Entropy of the choices: {spread.mean():.2f} bits on average over the layers, {spread.min():.2f} at "
@@ -182,14 +193,86 @@ def show_router(names: Sequence[str]) -> None:
     )
 
 
-def _heat_map(values: npt.NDArray[np.float64], x: str, y: str, what: str) -> None:
+def show_groups(files: dict[str, ModelFile]) -> None:
+    """A model without experts as if it had some: its neurons in groups, few of them per token."""
+    names = [name for name, found in files.items() if _may_be_grouped(found)]
+    st.subheader("A mixture of experts from any model")
+    st.caption(
+        "A layer's neurons that are active together form groups. Keep only the groups that matter most for "
+        "each token, and see what is lost (MoEfication, Zhang et al. 2022). The choice here is the best "
+        "there is; a real router errs and loses more. A mixture is trained for its router; this was not."
+    )
+    if not names:
+        st.caption("Fetch a Llama or Qwen2 model without experts first.")
+        return
+    with st.form("models_groups", border=False):
+        left, right = st.columns(2)
+        name = left.selectbox("Model without experts", names, key="models_groups_model")
+        n_groups = right.selectbox("Groups per layer", (16, 32, 64), index=1, key="models_groups_number")
+        text = st.text_input("Text", GROUPS_TEXT, max_chars=QUESTION_LIMIT, key="models_groups_text")
+        if not st.form_submit_button("Compute", icon=":material/hub:"):
+            return
+    try:
+        study = _studied(str(files[name].path), text, n_groups)
+    except WseError as exc:
+        show_problem(exc)
+        return
+    _draw_study(study)
+
+
+def _may_be_grouped(found: ModelFile) -> bool:
+    is_small = found.parameters <= GROUPS_LIMIT
+    return found.problem is None and found.architecture in ARCHITECTURES and not found.n_experts and is_small
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _studied(path: str, text: str, n_groups: int) -> GroupStudy:
+    gguf = open_gguf(path)
+    tokenizer = Tokenizer.from_gguf(gguf)
+    bar = st.progress(0.0, "Layer by layer")
+    ids, known = tokenizer.encode(text)[:MAX_TOKENS], tokenizer.encode(CALIBRATION)[:MAX_TOKENS]
+    study = study_groups(gguf, known, ids, n_groups, lambda done, total: _advance(bar, done, total))
+    bar.empty()
+    return study
+
+
+def _advance(bar: DeltaGenerator, done: int, total: int) -> None:
+    bar.progress(done / total, f"Layer {done} of {total}")
+
+
+def _draw_study(study: GroupStudy) -> None:
+    """What is lost and saved, as a table and a chart, and which groups are used."""
+    share = [kept / study.n_groups for kept in study.kept]
+    figure = go.Figure(go.Scatter(x=share, y=study.same, name="Same next token", mode="lines+markers"))
+    reads = [study.read_share(kept) for kept in study.kept]
+    figure.add_scatter(x=share, y=reads, name="Weights read per token", mode="lines+markers")
+    figure.update_layout(xaxis_title="Groups kept", yaxis_title="Share of the whole model", height=320)
+    figure.update_xaxes(tickformat=".0%", autorange="reversed")
+    figure.update_yaxes(tickformat=".0%", range=[0, 1.05])
+    st.plotly_chart(figure, key="models_groups_chart")
+    table = pd.DataFrame(
+        {"Groups kept": study.kept, "KL (nats)": study.kl.round(4), "Same token": study.same}
+    )
+    table["Weights read"] = reads
+    shares = st.column_config.NumberColumn(format="percent")
+    st.dataframe(
+        table,
+        hide_index=True,
+        column_config={"Same token": shares, "Weights read": shares},
+        alt=f"What {count(len(study.kept), 'number')} of groups lose, computed here",
+    )
+    st.caption("Computed here, in float32, on your text; groups were formed on another text.")
+    _heat_map(study.use, "Group", "Layer", "Share of tokens", "models_groups_map")
+
+
+def _heat_map(values: npt.NDArray[np.float64], x: str, y: str, what: str, key: str) -> None:
     layers = list(range(1, len(values) + 1))
     figure = go.Figure(
         go.Heatmap(z=values, y=layers, colorscale="Blues", name=what, colorbar={"title": what})
     )
     figure.update_layout(xaxis_title=x, yaxis_title=y, height=360, margin={"t": 20, "b": 40})
     figure.update_yaxes(autorange="reversed", tickformat="d")
-    st.plotly_chart(figure, key="models_router_map")
+    st.plotly_chart(figure, key=key)
 
 
 def may_change() -> bool:

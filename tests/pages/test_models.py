@@ -61,6 +61,17 @@ def test_router_shows_where_tokens_go(folder: Path, app: App) -> None:
     assert set(experts) <= set(range(8))
 
 
+def test_a_model_without_experts_is_split_into_groups(folder: Path, app: App) -> None:
+    on_tab(app, "Router")
+    app.at.selectbox(key="models_groups_number").set_value(16)
+    next(button for button in app.at.button if button.label == "Compute").click()
+    app.run()
+    table = next(frame.value for frame in app.at.dataframe if "Groups kept" in frame.value)
+    assert table["Groups kept"].tolist() == [16, 12, 8, 6, 4, 2]
+    assert (table["KL (nats)"][0], table["Same token"][0], table["Weights read"][0]) == (0, 1, 1)
+    assert table["Weights read"].is_monotonic_decreasing
+
+
 def test_two_models_answer_one_question(folder: Path, app: App) -> None:
     on_tab(app, "Side by side")
     app.at.selectbox(key="models_second").set_value("mixture.gguf")
