@@ -497,7 +497,17 @@ with page_body():
         with right:
             draw_model(draft.summarizer, choices)
         draw_prompt_and_limits(draft.summarizer)
-    st.caption(f"{backend.describe(list(choices.values()))} to choose from.")
+    with row(vertical_alignment="center"):
+        st.caption(f"{backend.describe(list(choices.values()))} to choose from.", width="content")
+        if from_cloud:
+            st.button(
+                "Ask the servers again",
+                icon=":material/refresh:",
+                type="tertiary",
+                key="agents_refresh",
+                on_click=backend.forget_listing,
+                help="Models, contexts and prices are asked for every two minutes at most.",
+            )
 
     if config:
         st.subheader("What each call may receive")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 
 import pytest
@@ -68,3 +70,18 @@ def test_of_several_servers_the_first_that_lists_a_model_serves_it(
     (turn,) = app.session.turns
     assert turn.answer == "the answer of gemma-4-31b"
     assert {record.provider for record in turn.records} == {"cerebras"}  # the first that lists it
+
+
+def test_the_servers_are_asked_again_only_on_demand(cerebras: str, app: App) -> None:
+    app.open("agents")
+    before = connections(cerebras)
+    app.run()
+    assert connections(cerebras) == before + 1  # the question itself
+    app.click("agents_refresh")
+    assert connections(cerebras) > before + 2
+
+
+def connections(address: str) -> int:
+    """How many connections the server has taken so far, this one included."""
+    with urllib.request.urlopen(f"{address.removesuffix('/v1')}/history", timeout=10) as reply:
+        return int(json.load(reply)["connections"])
