@@ -35,6 +35,7 @@ from pages.parts.session import init_session
 from pages.state.attempts import Attempt
 from pages.state.config_diff import config_diff
 from pages.state.provenance import generation
+from pages.state.recap import Step, recap
 from pages.state.text import as_plain, capitalised, count
 
 session = init_session()
@@ -280,7 +281,36 @@ def draw_waiting(submission: Submission) -> None:
         st.caption(f":material/hourglass_top: Stored at {when(submission.created_ms)}. Grading{before}.")
 
 
-def draw_attempts(found: Round, mine: list[Submission]) -> None:
+def draw_recap(found: Round, who: Participant, graded: list[Submission]) -> None:
+    """My attempts and what helped, to look at and to keep; when the round is over."""
+    if found.state(now_ms()) != "closed" or not graded:
+        st.caption("When the round is over, this says what helped, and you can keep it.")
+        return
+    provenance = shared.store().submissions.provenance
+    steps = [
+        Step(number, each.score or 0.0, each.tokens, provenance(each.id).config)
+        for number, each in enumerate(graded, start=1)
+    ]
+    board = shared.public_board(found) if shared.is_scores_public(found) else ()
+    place = next((line.place for line in board if line.participant_id == who.id), None)
+    latest = shared.latest_final(found)
+    standings = latest[2] if latest is not None and latest[0].released_ms is not None else ()
+    standing = next((line for line in standings if line.participant_id == who.id), None)
+    max_score = find_challenge(found.challenge).max_score
+    text = recap(who.nickname, found.title, max_score, steps, place, len(board), standing)
+    st.download_button(
+        "Keep it (Markdown)",
+        text,
+        f"recap-{found.uid[:8]}.md",
+        "text/markdown",
+        icon=":material/download:",
+        key="competition_recap",
+    )
+    with st.container(border=True):
+        st.markdown(text)
+
+
+def draw_attempts(found: Round, who: Participant, mine: list[Submission]) -> None:
     """My submissions: their scores over time, the report on one, and what changed between two."""
     st.subheader("My submissions")
     max_score = find_challenge(found.challenge).max_score
@@ -295,7 +325,7 @@ def draw_attempts(found: Round, mine: list[Submission]) -> None:
         )
     names = {each.id: submission_name(number, each) for number, each in enumerate(mine, start=1)}
     ids = list(names)
-    report_tab, diff_tab = st.tabs(["Report", "What changed"])
+    report_tab, diff_tab, recap_tab = st.tabs(["Report", "What changed", "Recap"])
     with report_tab:
         # A new submission or grade makes a new box: an old one would keep its choice, and the label it had.
         key = f"competition_shown_report_{len(ids)}_{len(graded)}"
@@ -307,6 +337,8 @@ def draw_attempts(found: Round, mine: list[Submission]) -> None:
             st.code(provenance.code, language="python", line_numbers=True)
     with diff_tab:
         draw_diff(ids, names)
+    with recap_tab:
+        draw_recap(found, who, graded)
 
 
 def submission_name(number: int, submission: Submission) -> str:
@@ -496,8 +528,8 @@ def draw_round(found: Round) -> None:
     draw_winners(found)
     draw_final_live(found, who.id if who else None)
     draw_board(found, found.state(now_ms()), who.id if who else None)
-    if mine and shared.is_own_score_shown(found):
-        draw_attempts(found, mine)
+    if who is not None and mine and shared.is_own_score_shown(found):
+        draw_attempts(found, who, mine)
 
 
 def is_shown(found: Round) -> bool:

@@ -181,7 +181,7 @@ def to_csv(store: Store, round_id: int) -> str:
     writer = csv.DictWriter(text, CSV_COLUMNS, extrasaction="ignore")
     writer.writeheader()
     for line in _lines(store, round_id):
-        writer.writerow({name: _no_formula(value) for name, value in line.items()})
+        writer.writerow({name: no_formula(value) for name, value in line.items()})
     return text.getvalue()
 
 
@@ -193,7 +193,8 @@ def to_json(store: Store, round_id: int) -> str:
     return json.dumps({"round": about, "submissions": lines}, ensure_ascii=False, indent=1)
 
 
-def _no_formula(value: object) -> object:
+def no_formula(value: object) -> object:
+    """A cell that no spreadsheet takes for a formula."""
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
 
 

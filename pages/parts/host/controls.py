@@ -20,7 +20,9 @@ from grader.competition import (
     restore,
     to_csv,
     to_json,
+    why_unplayable,
 )
+from grader.competition.gradebook import to_gradebook
 from grader.competition.limits import MAX_TEAM_SIZE
 from pages.parts.competition import backend as shared
 from pages.parts.competition.view import (
@@ -200,6 +202,16 @@ def draw_files(found: Round) -> None:
             "text/csv",
             icon=":material/table:",
             key="host_csv",
+        )
+        st.download_button(
+            "Gradebook (CSV)",
+            lambda: to_gradebook(store, found.id),
+            f"{stem}-gradebook.csv",
+            "text/csv",
+            icon=":material/school:",
+            key="host_gradebook",
+            help="A line per person and a column per check, for a learning platform.",
+            disabled=why_unplayable(found) is not None,
         )
         st.download_button(
             "Everything (JSON)",

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from grader.competition import Participant, Provenance, Round
+from grader.competition.similarity import SHOWN_FROM, similar_pairs
 from pages.parts.backend import is_in_process
 from pages.parts.competition import backend as shared
 from pages.parts.competition.view import when
@@ -130,6 +131,7 @@ def draw_submissions(session: Session, found: Round) -> None:
     if not submissions:
         st.caption("Nothing was submitted yet.")
         return
+    draw_similarity(found)
     nicknames = {who.id: who.nickname for who in shared.store().participants.of_round(found.id)}
     names = {
         each.id: f"{nicknames[each.participant_id]}, {when(each.created_ms)}: "
@@ -140,6 +142,41 @@ def draw_submissions(session: Session, found: Round) -> None:
         "Submission", list(names)[::-1], format_func=names.__getitem__, key="host_submission"
     )
     draw_submission(session, shared.store().submissions.provenance(chosen))
+
+
+def draw_similarity(found: Round) -> None:
+    """Which submissions of different people are alike, when the host asks."""
+    with st.expander("Similar submissions", icon=":material/content_copy:", on_change="rerun") as opened:
+        if not opened.open:
+            return
+        pairs = similar_pairs(shared.store(), found.id)
+        st.caption(
+            "The share of word runs in common, for the code (names and comments aside) and for the prompts. "
+            "Small models write alike by themselves: it is a hint, not a verdict."
+        )
+        if not pairs:
+            st.caption(f"No two people have {SHOWN_FROM:.0%} or more in common.")
+            return
+        st.dataframe(
+            pd.DataFrame(
+                {
+                    "first": [pair.first for pair in pairs],
+                    "second": [pair.second for pair in pairs],
+                    "code": [pair.code for pair in pairs],
+                    "prompts": [pair.prompts for pair in pairs],
+                }
+            ),
+            hide_index=True,
+            column_config={
+                "first": st.column_config.TextColumn("One"),
+                "second": st.column_config.TextColumn("The other"),
+                "code": st.column_config.ProgressColumn("Code", min_value=0, max_value=1, format="percent"),
+                "prompts": st.column_config.ProgressColumn(
+                    "Prompts", min_value=0, max_value=1, format="percent"
+                ),
+            },
+            alt=f"{count(len(pairs), 'pair')} of similar submissions",
+        )
 
 
 def draw_submission(session: Session, provenance: Provenance) -> None:
