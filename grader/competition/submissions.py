@@ -81,9 +81,13 @@ class Submissions:
     def add(self, participant_id: int, generation: Generation) -> Submission:
         """Store a generation; when this returns, it is on the disk. Grading is another step.
 
+        What decides whether it was in time is the moment of the call, on the server's clock, however long it
+        then waits for its turn to be written.
+
         Sending the same attempt again returns what was stored the first time, whatever the rules say by then.
         Raises TooLarge, NotASubmission, Disqualified, NotOpen, TooMany, TooSoon, NotFound.
         """
+        now = self._clock()
         columns = generation.to_columns()
         with self._database.writing() as connection:
             participant = find_participant(connection, participant_id, lock=True)
@@ -91,7 +95,6 @@ class Submissions:
             stored = connection.execute(_SENT, {"whose": participant_id, "key": key}).one_or_none()
             if stored is not None:
                 return Submission(**stored._mapping)
-            now = self._clock()
             rules = find_round(connection, participant.round_id)
             self._check_rules(connection, participant, rules, now)
             _check_budget(connection, participant_id, rules, columns)
@@ -120,8 +123,10 @@ class Submissions:
             raise Disqualified(participant.disqualified_reason or "")
         state = rules.state(now)
         if state != "open" and not rules.takes_practice(now):
-            reason = "is over" if state == "closed" else "has not begun"
-            raise NotOpen(f"this round {reason}; nothing can be submitted now")
+            if state == "closed" and rules.closes_ms is not None:
+                late_s = (now - rules.closes_ms) / 1000
+                raise NotOpen(f"this round is over; the submission came {late_s:,.1f} s after its end")
+            raise NotOpen("this round has not begun; nothing can be submitted now")
         given = {"whose": participant.id, "round_id": rules.id, "since_ms": now - _MINUTE_MS}
         given["opens_ms"] = rules.opens_ms or 0 if rules.has_practice and state == "open" else 0
         counted = connection.execute(_COUNTS, given).one()

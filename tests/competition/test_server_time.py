@@ -1,0 +1,48 @@
+"""Time is the server's: what counts is when something was handed in, not when its turn came."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from grader.competition import NotOpen, Store
+from tests.competition.conftest import Clock
+from tests.competition.samples import generation, join, open_round
+
+LIMIT_S = 30
+
+
+def test_what_was_handed_in_before_the_end_is_taken_though_it_waits(store: Store, clock: Clock) -> None:
+    """The participant's row is locked while the round closes, as by another submission that takes long."""
+    made = open_round(store)
+    ada = join(store, made, "Ada")
+    store.rounds.extend(made.id, 10)
+    clock.wait(9)
+    results: list[object] = []
+
+    def submit() -> None:
+        try:
+            results.append(store.submissions.add(ada.id, generation("k")).created_ms)
+        except NotOpen as exc:
+            results.append(str(exc))
+
+    handed_in = clock()
+    with store.database.writing() as connection:
+        connection.exec_driver_sql(f"UPDATE participants SET number = number WHERE id = {ada.id}")
+        thread = threading.Thread(target=submit)
+        thread.start()
+        thread.join(0.3)
+        assert results == []  # it waits
+        clock.wait(5)
+    thread.join(LIMIT_S)
+    assert results == [handed_in]
+
+
+def test_what_comes_too_late_is_told_by_how_much(store: Store, clock: Clock) -> None:
+    made = open_round(store)
+    ada = join(store, made, "Ada")
+    store.rounds.extend(made.id, 10)
+    clock.wait(12.5)
+    with pytest.raises(NotOpen, match=r"came 2\.5 s after its end"):
+        store.submissions.add(ada.id, generation("k"))
