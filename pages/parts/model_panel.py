@@ -26,6 +26,7 @@ from wse_backend import models as model_files
 from wse_backend.engine.neuron_groups import ARCHITECTURES, MAX_TOKENS, GroupStudy, study_groups
 from wse_backend.errors import WseError
 from wse_backend.machine import memory_available_bytes
+from wse_backend.weights.download.hub import SCHEME
 from wse_backend.weights.gguf_file import open_gguf
 from wse_backend.weights.model_file import ModelFile, describe
 from wse_backend.weights.tokenizer import Tokenizer
@@ -285,8 +286,15 @@ def show_changes(files: dict[str, ModelFile]) -> None:
     folder = model_files.models_dir()
     st.caption(f"Any GGUF file that is put into {folder} appears here.")
     if not may_change():
-        st.caption(f"To upload and delete here, set {CHANGES_SETTING} to allow in the app's secrets.")
+        st.caption(f"To fetch others, upload or delete, set {CHANGES_SETTING} to allow in the app's secrets.")
         return
+    address = st.text_input(
+        "Fetch from a hub", placeholder="hf://owner/repository/file.gguf", key="models_address"
+    )
+    if address.startswith(SCHEME) and st.button(
+        "Fetch", key="models_fetch_address", icon=":material/download:"
+    ):
+        _fetch(address)
     upload = st.file_uploader("Add a GGUF file", type=["gguf"], key="models_upload")
     if upload is not None and st.button("Keep it", key="models_keep", icon=":material/save:"):
         _keep(folder, upload.name, upload.getvalue())
