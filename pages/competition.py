@@ -16,11 +16,11 @@ from grader.competition import (
     why_unplayable,
 )
 from grader.competition.limits import PICKS
-from pages.parts.charts import CHART_CONFIG
 from pages.parts.competition import backend as shared
 from pages.parts.competition.budget_line import draw_budget_line
-from pages.parts.competition.charts import scores_over_time
+from pages.parts.competition.entrance import draw_code, draw_entrance
 from pages.parts.competition.final_view import about_final, draw_progress, final_table
+from pages.parts.competition.mine import draw_attempts, submission_name
 from pages.parts.competition.view import (
     KIND_NAMES,
     board_table,
@@ -30,16 +30,13 @@ from pages.parts.competition.view import (
     when,
 )
 from pages.parts.layout import page_body, row
-from pages.parts.report import points, show_report
+from pages.parts.report import points
 from pages.parts.session import init_session
 from pages.state.attempts import Attempt
-from pages.state.config_diff import config_diff
 from pages.state.provenance import generation
-from pages.state.recap import Step, recap
 from pages.state.text import as_plain, capitalised, count
 
 session = init_session()
-CODE = "competition_code"  # (round uid, code) that still has to be shown
 LIVE_S, WAITING_S = 4, 1
 ANSWER_KEPT = "Your attempt is kept in this browser session: send it again."
 
@@ -47,27 +44,6 @@ ANSWER_KEPT = "Your attempt is kept in this browser session: send it again."
 def seats() -> dict[str, int]:
     """Round uid -> participant id: who this browser is in each round; kept with its session."""
     return session.seats
-
-
-def join(found: Round) -> None:
-    """Take part under the nickname that was typed."""
-    try:
-        who, code = shared.store().participants.join(found.id, st.session_state["competition_nickname"])
-    except CompetitionError as exc:
-        st.session_state["competition_problem"] = exc
-        return
-    seats()[found.uid] = who.id
-    st.session_state[CODE] = (found.uid, code)
-    shared.forget()
-
-
-def come_back(found: Round) -> None:
-    """Continue from another browser."""
-    typed = st.session_state["competition_known_nickname"], st.session_state["competition_typed_code"]
-    try:
-        seats()[found.uid] = shared.store().participants.come_back(found.id, *typed).id
-    except CompetitionError as exc:
-        st.session_state["competition_problem"] = exc
 
 
 def submit(who: Participant, attempt: Attempt) -> None:
@@ -81,10 +57,6 @@ def submit(who: Participant, attempt: Attempt) -> None:
     shared.forget()
     with suppress(StoreError):  # it is stored; `draw_waiting` queues it when the database answers again
         shared.grading_queue().pick_up(who.round_id)
-
-
-def forget_code() -> None:
-    st.session_state.pop(CODE, None)
 
 
 def choose_round(rounds: list[Round]) -> Round:
@@ -122,73 +94,6 @@ def draw_rules(found: Round) -> None:
     with row(vertical_alignment="center", gap="small"):
         state_badge(found)
         st.caption(" · ".join(rules), width="content")
-
-
-def draw_entrance(found: Round) -> None:
-    """Two ways in: a new nickname, or a nickname and its code."""
-    if found.state(now_ms()) == "closed":
-        st.info("This round is over. If you took part, come back with your code.")
-    new, known = st.columns(2, gap="medium")
-    with new, st.form("competition_join", height="stretch"):
-        st.markdown("**Join**")
-        st.text_input(
-            "Nickname",
-            max_chars=24,
-            key="competition_nickname",
-            help="Shown on the board. Nobody else in the round can have one that looks the same.",
-        )
-        st.form_submit_button(
-            "Join the round",
-            type="primary",
-            icon=":material/login:",
-            on_click=join,
-            args=(found,),
-            disabled=found.state(now_ms()) == "closed",
-        )
-    with known, st.form("competition_back", height="stretch"):
-        st.markdown("**Come back from another browser**")
-        st.text_input("Your nickname", max_chars=24, key="competition_known_nickname")
-        st.text_input("Your code", type="password", max_chars=20, key="competition_typed_code")
-        st.form_submit_button("Come back", icon=":material/key:", on_click=come_back, args=(found,))
-    if found.team_size > 1 and found.state(now_ms()) != "closed":
-        draw_team_entrance(found)
-
-
-def join_team(found: Round) -> None:
-    """Take part in somebody's team."""
-    typed = [st.session_state[f"competition_team_{part}"] for part in ("name", "code", "mine")]
-    try:
-        seats()[found.uid] = shared.store().participants.join_team(found.id, *typed).id
-    except CompetitionError as exc:
-        st.session_state["competition_problem"] = exc
-
-
-def draw_team_entrance(found: Round) -> None:
-    """The third way in, where rounds have teams."""
-    with st.form("competition_team"):
-        st.markdown(f"**Join a team of up to {found.team_size}**")
-        with row(vertical_alignment="bottom"):
-            st.text_input("The team's name", max_chars=24, key="competition_team_name", width=200)
-            st.text_input(
-                "The team's code", type="password", max_chars=20, key="competition_team_code", width=200
-            )
-            st.text_input("Your own name", max_chars=24, key="competition_team_mine", width=200)
-            st.form_submit_button(
-                "Join the team", icon=":material/group_add:", on_click=join_team, args=(found,)
-            )
-
-
-def draw_code(found: Round) -> None:
-    """The code, until the participant says that it is written down."""
-    uid, code = st.session_state.get(CODE, ("", ""))
-    if uid != found.uid:
-        return
-    with st.container(border=True):
-        st.markdown(
-            "**Write this code down.** It is shown only now, and brings you back from another browser."
-        )
-        st.code(code, language=None, width="content")
-        st.button("I have written it down", on_click=forget_code, key="competition_noted")
 
 
 def last_graded(found: Round) -> Attempt | None:
@@ -279,93 +184,6 @@ def draw_waiting(submission: Submission) -> None:
     else:
         before = f", {count(ahead, 'submission')} of yours before it" if ahead else ""
         st.caption(f":material/hourglass_top: Stored at {when(submission.created_ms)}. Grading{before}.")
-
-
-def draw_recap(found: Round, who: Participant, graded: list[Submission]) -> None:
-    """My attempts and what helped, to look at and to keep; when the round is over."""
-    if found.state(now_ms()) != "closed" or not graded:
-        st.caption("When the round is over, this says what helped, and you can keep it.")
-        return
-    provenance = shared.store().submissions.provenance
-    steps = [
-        Step(number, each.score or 0.0, each.tokens, provenance(each.id).config)
-        for number, each in enumerate(graded, start=1)
-    ]
-    board = shared.public_board(found) if shared.is_scores_public(found) else ()
-    place = next((line.place for line in board if line.participant_id == who.id), None)
-    latest = shared.latest_final(found)
-    standings = latest[2] if latest is not None and latest[0].released_ms is not None else ()
-    standing = next((line for line in standings if line.participant_id == who.id), None)
-    max_score = find_challenge(found.challenge).max_score
-    text = recap(who.nickname, found.title, max_score, steps, place, len(board), standing)
-    st.download_button(
-        "Keep it (Markdown)",
-        text,
-        f"recap-{found.uid[:8]}.md",
-        "text/markdown",
-        icon=":material/download:",
-        key="competition_recap",
-    )
-    with st.container(border=True):
-        st.markdown(text)
-
-
-def draw_attempts(found: Round, who: Participant, mine: list[Submission]) -> None:
-    """My submissions: their scores over time, the report on one, and what changed between two."""
-    st.subheader("My submissions")
-    max_score = find_challenge(found.challenge).max_score
-    graded = [each for each in mine if each.score is not None]
-    if graded:
-        scores = [each.score or 0.0 for each in graded]
-        st.plotly_chart(
-            scores_over_time(scores, max_score),
-            key="competition_scores",
-            config=CHART_CONFIG,
-            alt=f"Scores of {count(len(scores), 'submission')}, the last {points(scores[-1])}",
-        )
-    names = {each.id: submission_name(number, each) for number, each in enumerate(mine, start=1)}
-    ids = list(names)
-    report_tab, diff_tab, recap_tab = st.tabs(["Report", "What changed", "Recap"])
-    with report_tab:
-        # A new submission or grade makes a new box: an old one would keep its choice, and the label it had.
-        key = f"competition_shown_report_{len(ids)}_{len(graded)}"
-        chosen = st.selectbox("Submission", ids[::-1], format_func=names.__getitem__, key=key)
-        provenance = shared.store().submissions.provenance(chosen)
-        if provenance.report:
-            show_report(provenance.report)
-        with st.expander("The code that was submitted", icon=":material/code:"):
-            st.code(provenance.code, language="python", line_numbers=True)
-    with diff_tab:
-        draw_diff(ids, names)
-    with recap_tab:
-        draw_recap(found, who, graded)
-
-
-def submission_name(number: int, submission: Submission) -> str:
-    score = "waiting for its grade" if submission.score is None else f"{points(submission.score)} points"
-    return f"{number}: {score}, {when(submission.created_ms)}"
-
-
-def draw_diff(ids: list[int], names: dict[int, str]) -> None:
-    """The configurations of two submissions, line by line."""
-    if len(ids) < 2:
-        st.caption("With your second submission you see here what you changed and what it brought.")
-        return
-    left, right = st.columns(2)
-    with left:
-        before = st.selectbox(
-            "From", ids, index=len(ids) - 2, format_func=names.__getitem__, key="competition_diff_from"
-        )
-    with right:
-        after = st.selectbox(
-            "To", ids, index=len(ids) - 1, format_func=names.__getitem__, key="competition_diff_to"
-        )
-    submissions = shared.store().submissions
-    diff = config_diff(submissions.provenance(before).config, submissions.provenance(after).config)
-    if diff:
-        st.code(diff, language="diff", wrap_lines=True)
-    else:
-        st.caption("The same configuration: what differs is chance, the agents were sampled anew.")
 
 
 def draw_winners(found: Round) -> None:
@@ -515,7 +333,7 @@ def draw_round(found: Round) -> None:
     who = my_seat(found)
     mine: list[Submission] = []
     if who is None:
-        draw_entrance(found)
+        draw_entrance(found, seats())
     else:
         mine = shared.store().submissions.of_participant(who.id)
         draw_who(found, who)

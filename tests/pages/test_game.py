@@ -94,7 +94,9 @@ def test_an_announcement_stands_on_every_page_until_it_is_taken_back() -> None:
 
 def test_paused_runs_do_not_start_and_say_why() -> None:
     open_round()
-    desk = choose(host(), "host_section", "game").click("host_pause_runs")
+    desk = choose(host(), "host_section", "game")
+    assert "being written" in desk.text or "No model is loaded" in desk.text
+    desk.click("host_pause_runs")
     ada = Browser("challenge").look_again()
     ada.write()
     assert "the host has paused new runs" in ada.text.lower()

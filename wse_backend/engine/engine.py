@@ -249,6 +249,11 @@ class Engine:
             progress("first pass", 1, 1)
 
     @property
+    def n_requests(self) -> tuple[int, int]:
+        """How many requests run, and how many wait for a place."""
+        return self._scheduler.n_requests
+
+    @property
     def is_idle(self) -> bool:
         """Whether no request runs or waits."""
         return self._scheduler.is_idle

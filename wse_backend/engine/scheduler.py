@@ -176,6 +176,11 @@ class Scheduler:
             return self._position(request) * seconds_each
 
     @property
+    def n_requests(self) -> tuple[int, int]:
+        with self._condition:
+            return len(self._running), len(self._waiting)
+
+    @property
     def is_idle(self) -> bool:
         with self._condition:
             return not (self._waiting or self._running or self._alone)

@@ -7,17 +7,21 @@ import streamlit as st
 from grader.competition import Round
 from grader.competition.limits import ANNOUNCEMENT_CHARS, MAX_PRIZES, TITLE_CHARS
 from grader.competition.rounds import PRIZE_BOARDS
+from pages.parts.backend import engine_pool
 from pages.parts.competition import backend as shared
 from pages.parts.competition.view import KIND_NAMES
 from pages.parts.host.controls import act
 from pages.parts.layout import row
+from pages.state.text import as_plain, count
 
+LIVE_S = 3
 BOARD_NAMES: dict[str, str] = {"final": "Final"} | {str(kind): name for kind, name in KIND_NAMES.items()}
 
 
 def draw_game(found: Round) -> None:
     """Everything that changes how the round is played, not what is in it."""
     draw_announcement(found)
+    draw_load()
     rounds = shared.store().rounds
     with row(vertical_alignment="bottom"):
         paused = found.has_paused_runs
@@ -41,6 +45,20 @@ def draw_game(found: Round) -> None:
             args=("The round is copied; it waits to be opened.", lambda: rounds.copy(found.id)),
         )
     draw_prizes(found)
+
+
+@st.fragment(run_every=LIVE_S)
+def draw_load() -> None:
+    """What this machine's models are doing now."""
+    engines = engine_pool().loaded()
+    if not engines:
+        st.caption(":material/speed: No model is loaded on this machine.")
+    for engine in engines:
+        running, waiting = engine.n_requests
+        st.caption(
+            f":material/speed: {as_plain(engine.name)}: {count(running, 'answer')} being written, "
+            f"{waiting} waiting for a place"
+        )
 
 
 def draw_announcement(found: Round) -> None:

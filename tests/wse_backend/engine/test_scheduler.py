@@ -131,6 +131,7 @@ def test_the_place_in_the_queue_is_that_of_the_turns_and_the_wait_is_measured(sm
         mine = [ask_as("a") for _ in range(5)]
         guest = ask_as("b")
         assert [guest.queue_position, *(one.queue_position for one in mine)] == [1, 2, 3, 4, 5, 6]
+        assert engine.n_requests == (1, 6)
         assert guest.expected_wait_s is None  # nothing was measured yet
         order = []
         for each in (running, guest, *mine[:2]):
