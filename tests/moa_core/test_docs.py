@@ -5,7 +5,9 @@ from pathlib import Path
 
 import moa_core
 from moa_core import Agent, Event, MoAConfig
+from moa_core.config.response_schema import KEYWORDS
 from moa_core.providers.openai_compatible import Timeouts
+from moa_core.providers.presets import PRESETS
 from moa_core.providers.retry import RETRIED_STATUS, RetryPolicy
 from moa_core.strategies import all_strategies
 
@@ -47,6 +49,20 @@ def test_every_strategy_is_documented_with_its_options():
         for name, rule in strategy.options.items():
             assert f"`{name}` {rule.default}" in row
         assert all(f"`{role}`" in row for role in strategy.roles)
+
+
+def test_the_keywords_of_a_response_schema_are_documented_one_by_one():
+    (text,) = re.findall(r"Keywords: (.*?)Others are refused by name", DOCS, re.DOTALL)
+
+    assert sorted(re.findall(r"`([^`]+)`", text)) == sorted(KEYWORDS)
+
+
+def test_every_kind_of_server_is_documented_with_its_address_and_key():
+    table = (Path(__file__).parents[2] / "docs" / "providers.md").read_text(encoding="utf-8")
+
+    for preset in PRESETS:
+        (row,) = [line for line in table.splitlines() if f"| `{preset.base_url}` |" in line]
+        assert not preset.is_public or f"`{preset.secret}`" in row
 
 
 def test_documented_limits_are_the_defaults():
