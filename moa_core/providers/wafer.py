@@ -17,6 +17,7 @@ from moa_core.errors import (
     RequestRefused,
 )
 from moa_core.providers.base import CallRequest, Context, Delta, Finish, TokenUsage, Wait
+from moa_core.providers.model_info import ModelInfo
 from moa_core.runs.prompts import Message
 
 # wse_backend is imported where it is used: it loads a compiler, which a session that only uses the cloud
@@ -56,7 +57,8 @@ class Wafer:
         async with aclosing(self._load(model)) as updates:
             async for loaded in updates:
                 if not isinstance(loaded, Wait):
-                    return Context(loaded.n_ctx, True, _counter(loaded), notes=loaded.prompt_changes)
+                    info = ModelInfo(model, loaded.n_ctx, reasons=loaded.thinks)
+                    return Context(loaded.n_ctx, True, _counter(loaded), info, notes=loaded.prompt_changes)
                 if on_wait is not None:
                     on_wait(loaded)
         raise EngineFailed(f"{model} could not be loaded")

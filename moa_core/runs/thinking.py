@@ -15,11 +15,13 @@ LOWER_EFFORT = {"high": "low", "medium": "low", "low": "none"}
 
 def thinking_tokens(agent: Agent, context: Context | None) -> int:
     """Tokens that the agent may think beside its answer, for the request and for the plan."""
+    reasons = context.info.reasons if context is not None and context.info is not None else None
+    if reasons is False:
+        return 0  # more room would only let it answer longer than it may
     if agent.thinking_budget is not None:
         return agent.thinking_budget
     if agent.reasoning_effort is not None:
         return BUDGETS[agent.reasoning_effort]
-    reasons = context is not None and context.info is not None and context.info.reasons
     return BUDGETS[USUAL_EFFORT] if reasons else 0
 
 

@@ -24,6 +24,7 @@ from moa_core.errors import ContextExceeded, ModelNotFound
 from moa_core.providers import CallRequest, Wafer
 from moa_core.runs.plan import plan
 from wse_backend import EnginePool, SamplingParams
+from wse_backend.engine.transformer import MAX_LOGIT_ROWS
 
 MODEL = "smollm2-135m"
 
@@ -126,6 +127,14 @@ def test_a_structured_answer_of_a_small_model_is_valid_at_once(wafer):
         assert 0 <= answer["score"] <= 10
 
 
+def test_a_model_that_does_not_think_gets_no_room_to_answer_longer(wafer):
+    agent = Agent("s", MODEL, "", 0.0, 12, reasoning_effort="high", thinking_budget=500)
+
+    (call,) = list(run_sync(MoAConfig(summarizer=agent), "Tell a long story.", wafer))[-1].trace.calls
+
+    assert (call.completion_tokens, call.finish_reason) == (12, "length")
+
+
 async def test_plan_counts_with_the_models_own_tokenizer(wafer):
     made = await plan(small(), "What is the capital of France?", wafer)
 
@@ -205,8 +214,8 @@ async def test_a_call_that_queues_says_which_number_it_has(smollm2_path: Path) -
     pool = EnginePool(smollm2_path.parent)
     engine = pool.engine(MODEL)
     endless = [{"role": "user", "content": "Write a very long story."}]  # greedy, it fills any limit
-    params = SamplingParams(temperature=0, max_tokens=900)
-    busy = [engine.submit(endless, params) for _ in range(16)]  # all places of the batch
+    params = SamplingParams(temperature=0, max_tokens=250)  # so many fit into the cache together
+    busy = [engine.submit(endless, params) for _ in range(MAX_LOGIT_ROWS)]  # all places of the batch
     while any(generation.queue_position for generation in busy):
         await asyncio.sleep(0.01)
     request = CallRequest(MODEL, ({"role": "user", "content": "Say hello."},), temperature=0, max_tokens=4)
@@ -219,4 +228,4 @@ async def test_a_call_that_queues_says_which_number_it_has(smollm2_path: Path) -
                     generation.cancel()
     finally:
         pool.close()
-    assert waits[0].endswith(f"in the queue for {MODEL}")
+    assert f"in the queue for {MODEL}" in waits[0]

@@ -115,6 +115,11 @@ class Engine:
         """What conversations go through before the model's chat template takes them, in sentences."""
         return self._template.changes
 
+    @property
+    def thinks(self) -> bool:
+        """Whether the model's chat template knows of thinking before the answer."""
+        return self._template.mentions_thinking
+
     def count_tokens(self, messages: Messages) -> int:
         """How many tokens the prompt of a conversation has."""
         return len(self._template.encode_chat(messages))

@@ -70,11 +70,15 @@ _TEMPLATE_ERRORS = (
 )
 
 
+THINKING_MARKS = ("<think>", "<|channel|>")
+
+
 class ChatTemplate:
     """The chat template of one model, with the tokenizer its prompts are for. Immutable and thread-safe.
 
     changes: sentences that say what conversations go through before this template takes them. can_think:
-    whether the template can be told to let the model think, or not to.
+    whether the template can be told to let the model think, or not to. mentions_thinking: whether it knows of
+    thinking at all; a model whose template does not has not learned to.
     """
 
     def __init__(self, tokenizer: Tokenizer, source: str = CHATML) -> None:
@@ -88,6 +92,7 @@ class ChatTemplate:
         self._tokenizer = tokenizer
         self._thinking = {name: value for name, value in _THINKING.items() if name in known}
         self.can_think = bool(self._thinking)
+        self.mentions_thinking = self.can_think or any(mark in source for mark in THINKING_MARKS)
         self._folds = not self._takes("system", "user")
         self._merges = not self._takes("user", "user")
         self.changes = (*((FOLDED,) if self._folds else ()), *((MERGED,) if self._merges else ()))
