@@ -6,11 +6,13 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
+from moa_core import MoAConfig
 from pages.parts import backend
 from pages.parts.charts import CHART_CONFIG, with_legend_below
 from pages.parts.layout import page_body, row
 from pages.parts.session import init_session
 from pages.parts.setup_drawing import draw_setup
+from pages.parts.stream import load_models
 from pages.state import ideas
 from pages.state.measured import measured_models, phase_total
 from pages.state.text import as_plain
@@ -112,11 +114,6 @@ def draw_experts() -> None:
     st.caption("Computed here with drawn weights: the models of this app have no experts.")
 
 
-def load_default() -> None:
-    """Begin to load the default model; it is there at one of the next reruns."""
-    backend.loads().start(model_files.DEFAULT_MODEL).finished.wait(20)
-
-
 def draw_token() -> None:
     st.markdown(
         "A language model writes one **token** at a time, a word or a piece of one. It gives every token "
@@ -129,12 +126,9 @@ def draw_token() -> None:
     text = st.text_input("A text to go on with", START_OF_TEXT, key="learn_text", max_chars=300)
     temperature = st.slider("Temperature", 0.1, 2.0, 0.7, 0.1, key="learn_temperature")
     if not loaded:
-        st.button(
-            "Load the default model",
-            icon=":material/memory:",
-            key="learn_load",
-            on_click=load_default,
-        )
+        if st.button("Load the default model", icon=":material/memory:", key="learn_load"):
+            load_models(MoAConfig.default())
+            st.rerun()
         st.caption("The chart is drawn from a model that runs in this app; none is loaded yet.")
         return
     engine = loaded[-1]
@@ -204,6 +198,7 @@ def draw_cache() -> None:
     for name, sizes in ideas.cache_curves().items():
         figure.add_scatter(x=list(ideas.CONTEXTS), y=sizes, name=name, mode="lines+markers")
     figure.update_xaxes(title="Tokens in the conversation", type="log", tickvals=list(ideas.CONTEXTS))
+    figure.update_xaxes(ticktext=[f"{context / 1024:g}k" for context in ideas.CONTEXTS])
     figure.update_yaxes(title="GB", rangemode="tozero")
     figure.update_layout(height=320, hovermode="x unified")
     show(figure, "cache", "Gigabytes of KV cache over the length of a conversation, for three models")

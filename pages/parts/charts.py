@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+import streamlit as st
 
 # Legend names of the engine's operation groups (wse_backend.OP_GROUPS), in the words of a reader.
 GROUP_NAMES: Mapping[str, str] = {
@@ -87,7 +88,16 @@ def with_legend_below(figure: go.Figure) -> go.Figure:
         },
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
     )
+    colour = axis_colour()
+    figure.update_xaxes(tickfont={"color": colour}, title_font={"color": colour})
+    figure.update_yaxes(tickfont={"color": colour}, title_font={"color": colour})
     return figure
+
+
+def axis_colour() -> str | None:
+    """The theme's grey for text: Streamlit's own for axes has a contrast of 3.7 on white. None: as it is."""
+    kind = st.context.theme.type
+    return st.get_option(f"theme.{kind}.grayTextColor") if kind in ("light", "dark") else None
 
 
 def tick_step(n_layers: int) -> int:

@@ -15,7 +15,7 @@ from tests.pages.harness import App, Cloud, setup
 
 def test_an_empty_chat_offers_first_questions(app: App) -> None:
     assert app.open("chat").at.title[0].value == "Chat"
-    assert "3 agents in each of 2 layers, then the summarizer" in app.text
+    assert "3 agents in each of 2 agent layers, then the summarizer" in app.text
     assert "Why is the sky blue?" in app.at.get("pills")[0].options
 
 
