@@ -25,7 +25,8 @@ def page_body(*, is_wide: bool = False) -> DeltaGenerator:
         keep_key()
         close_menu()
         show_settings_problem()
-        draw_notices()
+        with st.container():  # its place is kept without a notice, so that nothing below it moves
+            draw_notices()
     return body
 
 

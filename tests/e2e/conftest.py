@@ -25,6 +25,7 @@ START_LIMIT_S = 60
 CHROMIUM_FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
 # On a page's own URL Streamlit's front end first asks below that path for the server; it expects the 404.
 EXPECTED_404 = ("/_stcore/health", "/_stcore/host-config")
+expect.set_options(timeout=30_000)  # machines are shared; nothing here asserts how fast they are
 INTERRUPTED = "undefined"  # with that, Plotly rejects the promise of an animation that somebody pauses
 
 

@@ -12,7 +12,6 @@ from tests.e2e.conftest import go, import_setup, serve
 
 pytestmark = pytest.mark.e2e
 
-expect.set_options(timeout=20_000)  # machines are shared
 WRITER = "say:```python\ndef calculate_user_metrics(u, s, e):\n    return {}\n```"
 ANSWER = "Because of Rayleigh scattering."
 
