@@ -122,10 +122,10 @@ def make_attempt(challenge: Challenge) -> None:
     )
 
 
-def draw_steps(n_attempts: int) -> None:
+def draw_steps(n_attempts: int, *, is_running: bool) -> None:
     """Where one is: four steps in a line."""
     steps = ("Read the brief", "Set up your agents", "Let them write", "Read the report")
-    here = 3 if n_attempts else 0
+    here = 2 if is_running else 3 if n_attempts else 0
     words = [
         f"**{number + 1}\u2009·\u2009{step}**"
         if number == here
@@ -310,8 +310,8 @@ with page_body():
         )
         challenge = by_name[chosen]
     attempts = [attempt for attempt in session.attempts if attempt.challenge == challenge.name]
-    draw_steps(len(attempts))
     running = session.running
+    draw_steps(len(attempts), is_running=running is not None)
     draw_start(challenge, running)
     fold = st.expander(
         "The brief, the baseline and the checks",

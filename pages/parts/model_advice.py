@@ -12,7 +12,7 @@ from pages.state.session import Session
 from pages.state.text import about, as_plain, size
 from wse_backend import models as model_files
 
-CANNOT_PROGRAM_BELOW = 300_000_000  # parameters; SmolLM2 135M earned 3 to 18 of 120 points in ten runs
+CANNOT_PROGRAM_BELOW = 300_000_000  # parameters
 LINK_BYTES_PER_S = 5e6  # a careful guess at a home connection, for the time of a download
 
 
@@ -35,10 +35,9 @@ def show_model_advice(session: Session) -> None:
     if session.draft.summarizer.model not in weak:
         return
     st.warning(
-        f"{as_plain(session.draft.summarizer.model)} is a fine first model for questions, but with its "
-        f"135 million "
-        "parameters it cannot program: it earns 3 to 18 of 120 points, mostly by handing the faulty function "
-        "back. Use a model that was trained on code:",
+        f"{as_plain(session.draft.summarizer.model)} is a fine first model for questions, but with its 135 "
+        "million parameters it cannot program: mostly it hands the faulty function back, or breaks it. Use a "
+        "model that was trained on code:",
         icon=":material/psychology_alt:",
     )
     with row():
