@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from grader import SandboxFailed
+from grader import SandboxFailed, challenge
 from grader.competition import GradingJob, GradingQueue, Store
 from tests.competition.samples import CODE, generation, job, join, open_round, report, scored
 
@@ -84,14 +84,14 @@ def test_a_submission_is_queued_once(store: Store) -> None:
 def test_waiting_submissions_are_graded_with_the_rounds_seed(store: Store, pool: Executor) -> None:
     made = open_round(store, seed=99)
     ada = join(store, made, "Ada")
-    stored = store.submissions.add(ada.id, generation("a1"))
+    stored = store.submissions.add(ada.id, generation("a1", code=challenge("user_metrics").baseline))
     queue = GradingQueue(store, pool)
     assert queue.pick_up(made.id) == 1
     assert queue.wait(LIMIT_S)
     found = store.submissions.provenance(stored.id).report
     assert found is not None
     assert (found["seed"], found["challenge"], found["max_score"]) == (99, "user_metrics", 120)
-    assert 0 < found["score"] < 30  # a constant result
+    assert 0 < found["score"] < 120  # the faulty first attempt
     assert queue.pick_up(made.id) == 0
 
 
