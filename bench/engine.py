@@ -22,10 +22,12 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-MODELS = ("smollm2-135m", "qwen2.5-coder-0.5b")
+MODELS = ("smollm2-135m", "qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b")
 N_THREADS = 2
 PREFILL_TOKENS, SHORT_TOKENS, DECODE_TOKENS = 400, 80, 128
 TURN_PROMPT_TOKENS, TURN_NEW_TOKENS, TURN_AGENTS, TURN_LAYERS = 300, 128, 3, 2
+ATTEMPT_MODEL, ATTEMPT_NEW_TOKENS = "qwen2.5-coder-1.5b", 400
+ATTEMPT = -1  # as a number of prompt tokens: what the app asks for the challenge, and an agent's instruction
 REPEATS = 3  # of each figure inside one process; the best of them counts: the rest is other processes' noise
 WORDS = (
     "river",
@@ -48,6 +50,16 @@ def prompt_text(number: int, n_words: int) -> str:
     return f"Story {number}: {' '.join(words)}. Write a very long story with all of these words in it."
 
 
+def attempt_messages(number: int) -> list[dict[str, str]]:
+    """The request of the app's first challenge, to one of three agents or to the summarizer."""
+    from grader import challenge, task_request
+
+    tasks = ("Write it plainly.", "Distrust the data.", "Change no argument.", "Sum the answers up.")
+    instruction = f"You are programmer {number}. {tasks[number % len(tasks)]}"
+    request = task_request(challenge("user_metrics"))
+    return [{"role": "system", "content": instruction}, {"role": "user", "content": request}]
+
+
 class Ours:
     """This project's engine behind the calls the benchmark needs."""
 
@@ -61,6 +73,8 @@ class Ours:
 
     def messages(self, number: int, n_tokens: int) -> list[dict[str, str]]:
         """A conversation of exactly `n_tokens` tokens with the template around it, or just below."""
+        if n_tokens == ATTEMPT:
+            return attempt_messages(number)
         n_words = n_tokens
         while True:
             found = [{"role": "user", "content": prompt_text(number, n_words)}]
@@ -110,8 +124,13 @@ class LlamaCpp:
         return first_s, perf_counter() - began, new
 
 
-def measure(engine: Ours | LlamaCpp, base: int) -> dict[str, float]:
+def measure(engine: Ours | LlamaCpp, base: int, is_attempt: bool = False) -> dict[str, float]:
     """All figures of one engine; `base` keeps its prompts apart from those of other rounds."""
+    if is_attempt:
+        parts = [engine.run(layer, ATTEMPT_NEW_TOKENS) for layer in attempt_requests(base)]
+        expected = sum(len(layer) for layer in attempt_requests(base)) * ATTEMPT_NEW_TOKENS
+        new = sum(part[2] for part in parts)
+        return {"attempt": sum(part[1] for part in parts) * expected / new}
     prefill, decode, passes = [], [], []
     for repeat in range(REPEATS):
         number = base + 100 * repeat
@@ -136,6 +155,11 @@ def turn_requests(base: int) -> list[list[tuple[int, int]]]:
     return [*layers, [(base + 1090, TURN_PROMPT_TOKENS)]]
 
 
+def attempt_requests(base: int) -> list[list[tuple[int, int]]]:
+    """The calls of an attempt at the challenge: three agents, then the summarizer."""
+    return [[(base + agent, ATTEMPT) for agent in range(3)], [(base + 3, ATTEMPT)]]
+
+
 def worker(options: argparse.Namespace) -> None:
     """One process of one engine: prints its figures as JSON."""
     import psutil
@@ -151,7 +175,7 @@ def worker(options: argparse.Namespace) -> None:
             figures = {}
         else:
             ours.run([(9999, SHORT_TOKENS)], 8)
-            figures = measure(ours, options.base)
+            figures = measure(ours, options.base, options.attempt)
         load_s = ours.load_s
     elif options.worker == "kl":
         print(json.dumps(divergences(options.models[0])))
@@ -164,7 +188,7 @@ def worker(options: argparse.Namespace) -> None:
     else:
         table = {tuple(request): ids for request, ids in json.loads(sys.stdin.read())}
         theirs = LlamaCpp(path, lambda *request: table[request])
-        figures = measure(theirs, options.base)
+        figures = measure(theirs, options.base, options.attempt)
         load_s = theirs.load_s
     figures |= {"load_s": load_s, "rss_mb": psutil.Process().memory_info().rss / 1e6}
     print(json.dumps(figures))
@@ -206,6 +230,7 @@ def requests_of(base: int) -> list[tuple[int, int]]:
     for repeat in range(REPEATS):
         found += [(base + 100 * repeat, PREFILL_TOKENS), (base + 100 * repeat + 1, SHORT_TOKENS)]
     found += [request for layer in turn_requests(base) for request in layer]
+    found += [request for layer in attempt_requests(base) for request in layer]
     return found
 
 
@@ -245,6 +270,12 @@ def weight_bytes(model: str) -> int:
     return sum(t.n_bytes for t in gguf.tensors.values() if len(t.shape) == 2 and t.name not in skipped)
 
 
+def ratio_of(ours: list[float], theirs: list[float], is_lower_better: bool) -> float:
+    """The median over the rounds of how many times better ours is."""
+    pairs = zip(ours, theirs, strict=True)
+    return statistics.median(y / x if is_lower_better else x / y for x, y in pairs)
+
+
 COLUMNS = {"ours": "engine", "plain": "no drafts", "theirs": "llama.cpp"}
 
 
@@ -256,13 +287,17 @@ def report(model: str, rounds: dict[str, list[dict[str, float]]], gb_s: float) -
         ("load, s (warm kernel cache)", "load_s", True),
         ("resident memory, MB", "rss_mb", True),
     ]
-    print(f"\n{model}\n{'':48}" + "".join(f"{title:>11}" for title in COLUMNS.values()) + "   ratio")
+    print(
+        f"\n{model}\n{'':48}" + "".join(f"{title:>11}" for title in COLUMNS.values()) + "   ratio  no drafts"
+    )
     for label, key, is_lower_better in rows:
         figures = {name: [round_[key] for round_ in found] for name, found in rounds.items()}
-        pairs = zip(figures["ours"], figures["theirs"], strict=True)
-        ratio = statistics.median(y / x if is_lower_better else x / y for x, y in pairs)
+        ratios = "".join(
+            f"{ratio_of(figures[name], figures['theirs'], is_lower_better):8.2f}x"
+            for name in ("ours", "plain")
+        )
         medians = "".join(f"{statistics.median(figures[name]):11.2f}" for name in COLUMNS)
-        print(f"{label:48}{medians}{ratio:7.2f}x")
+        print(f"{label:48}{medians}{ratios}")
     size = weight_bytes(model)
     print(f"{size / 1e6:.0f} MB of weights per token; this machine reads {gb_s:.1f} GB/s")
     for name, title in COLUMNS.items():
@@ -276,6 +311,17 @@ def report(model: str, rounds: dict[str, list[dict[str, float]]], gb_s: float) -
         )
 
 
+def report_attempt() -> None:
+    """One attempt at the challenge with each engine, in seconds: three agents and a summarizer."""
+    ids = spawn("ids", ATTEMPT_MODEL, 0, json.dumps(requests_of(0)))
+    table = json.dumps(list(zip(requests_of(0), ids, strict=True)))
+    seconds = {name: spawn(name, ATTEMPT_MODEL, 0, table, "--attempt")["attempt"] for name in COLUMNS}
+    shown = ", ".join(f"{COLUMNS[name]} {value:.0f} s" for name, value in seconds.items())
+    print(
+        f"\nan attempt at the challenge with {ATTEMPT_MODEL}, {ATTEMPT_NEW_TOKENS} tokens an answer: {shown}"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -284,6 +330,8 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=list(MODELS))
     parser.add_argument("--no-memory", action="store_true", help="skip 8 sequences of 2,048 tokens")
     parser.add_argument("--no-kl", action="store_true", help="skip the comparison with plain float32")
+    parser.add_argument("--no-attempt", action="store_true", help="skip the attempt at the challenge")
+    parser.add_argument("--attempt", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--worker", choices=("ours", "plain", "theirs", "ids", "kl"), help=argparse.SUPPRESS)
     parser.add_argument("--base", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--sequences", action="store_true", help=argparse.SUPPRESS)
@@ -306,6 +354,8 @@ def main() -> None:
             exact = spawn("kl", model, 0)
             shown = ", ".join(f"{name} {kl:.1e}" for name, kl in exact.items())
             print(f"mean KL to plain float32 on {len(KL_TEXTS)} texts: {shown}")
+    if not options.no_attempt:
+        report_attempt()
     if not options.no_memory:
         rss = spawn("ours", "smollm2-135m", 0, "", "--sequences")["rss_mb"]
         print(f"\nresident memory with smollm2-135m and 8 sequences of 2,048 tokens: {rss:.0f} MB")
