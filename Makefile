@@ -26,7 +26,7 @@ bench: .venv/bench   ## Every benchmark, one table each
 	$(BIN)/python -m pip install --quiet -r $<
 	@touch $@
 
-.venv/dev: requirements-dev.txt requirements.txt | .venv
+.venv/dev: requirements-dev.txt requirements-cluster.txt requirements.txt | .venv
 	$(BIN)/python -m pip install --quiet -r $<
 	@touch $@
 

@@ -18,6 +18,7 @@ sys.path.pop(0)  # this folder: its grader.py is not the package
 from grader import score_reply, task_messages, try_public_cases
 from moa_core import Checked
 from moa_core.experiments import spread
+from moa_core.experiments.drawing import Line, dots
 from moa_core.experiments.presets import FIGURES, LOCAL_MODELS, SETUPS, find_preset
 from moa_core.providers import Wafer
 
@@ -56,6 +57,17 @@ def write_figures(rows: list[dict]) -> None:
     FIGURES.write_text("[\n" + ",\n".join(f"  {json.dumps(row)}" for row in figures) + "\n]\n")
 
 
+def draw(path: Path, models: list[str]) -> None:
+    """One model alone beside its agents, every try a dot."""
+    lines = [
+        Line(f"{find_preset(setup, model).config.name}", found.scores, found.maximum)
+        for model in models
+        for setup in SETUPS
+        if (found := find_preset(setup, model).figures) is not None
+    ]
+    path.write_text(dots(lines, f"{', '.join(models)} on user_metrics, every try a dot") + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -65,8 +77,12 @@ def main() -> None:
     parser.add_argument("--setup", nargs="+", default=list(SETUPS))
     parser.add_argument("--wave", type=int, default=4, help="seeds that run together")
     parser.add_argument("--up-to", type=int, default=16, help="seeds of a setup in the end")
+    parser.add_argument("--picture", type=Path, help="draw what was measured so far into this SVG, and end")
     parser.add_argument("--trials", type=Path, default=Path("preset_trials.jsonl"))
     options = parser.parse_args()
+    if options.picture:
+        draw(options.picture, options.model)
+        return
     ends_at = time.monotonic() + 60 * options.minutes
     wafer, messages = Wafer(), task_messages()
     todo = [(setup, model) for model in options.model for setup in options.setup]

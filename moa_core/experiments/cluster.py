@@ -52,7 +52,9 @@ class ClusterExecutor(Executor):
 
 
 @contextmanager
-def cluster(address: str, empty_s: float = EMPTY_S) -> Iterator[ClusterExecutor]:
+def cluster(
+    address: str, empty_s: float = EMPTY_S, connect_s: float = CONNECT_S
+) -> Iterator[ClusterExecutor]:
     """The cluster whose scheduler listens at `address` (tcp://host:port), as an executor.
 
     Raises NoWorkers when it does not answer, or when Dask is not installed.
@@ -62,7 +64,7 @@ def cluster(address: str, empty_s: float = EMPTY_S) -> Iterator[ClusterExecutor]
     except ImportError as exc:
         raise NoWorkers("Dask is not installed here; `pip install -r requirements-cluster.txt`") from exc
     try:
-        client: Any = Client(address, timeout=CONNECT_S, set_as_default=False)  # type: ignore[no-untyped-call]
+        client: Any = Client(address, timeout=connect_s, set_as_default=False)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as exc:
         raise NoWorkers(f"no scheduler answers at {address}: {exc or type(exc).__name__}") from exc
     try:

@@ -6,11 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from moa_core.experiments.spread import Spread
+from moa_core.experiments.statistics import median, median_interval
 
 WIDTH = 760
 LABEL_WIDTH = 190
@@ -21,7 +22,49 @@ INK, PALE, ACCENT, SOFT = "#1f2933", "#cbd2d9", "#d9480f", "#fbd0b5"
 FONT = "font-family='system-ui,sans-serif' font-size='13'"
 
 
-def dots(spreads: Sequence[Spread], title: str = "") -> str:
+class Scores(Protocol):
+    """What a line of dots is drawn from: a `Spread`, or `Line`."""
+
+    @property
+    def label(self) -> str: ...
+
+    @property
+    def values(self) -> tuple[float, ...]: ...
+
+    @property
+    def maximum(self) -> float: ...
+
+    @property
+    def n_failed(self) -> int: ...
+
+    @property
+    def median(self) -> float | None: ...
+
+    @property
+    def interval(self) -> tuple[float, float] | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Scores of which nothing else is kept."""
+
+    label: str
+    values: tuple[float, ...]
+    maximum: float
+    n_failed: int = 0
+
+    @property
+    def median(self) -> float | None:
+        """The middle score."""
+        return median(self.values) if self.values else None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Where it lies with 95 %."""
+        return median_interval(self.values)
+
+
+def dots(spreads: Sequence[Scores], title: str = "") -> str:
     """One line per spread: every try a dot, the median a stroke, its 95 % interval a band."""
     top = 34 if title else 12
     height = top + ROW_HEIGHT * len(spreads) + 40
