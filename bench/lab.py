@@ -2,8 +2,9 @@
 
     PYTHONPATH=. python bench/lab.py [--model smollm2-135m] [--seeds 8] [--repeat 3] [--max-tokens 200]
 
-One seed and many are tried in turn, on seeds that were not tried before: nothing but the shared prompt
-is in the cache. Prints one line per round and the median ratio.
+One seed and many are tried in turn, each time on a task that begins with a number of its own, so that no
+prompt is in the cache: what the seeds share is computed within the try. Prints one line per round and the
+median ratio.
 """
 
 import argparse
@@ -23,10 +24,11 @@ from moa_core.providers import Wafer  # noqa: E402
 GOAL = 3.0
 
 
-def measure(config: MoAConfig, wafer: Wafer, seeds: list[int]) -> tuple[float, int]:
+def measure(config: MoAConfig, wafer: Wafer, number: int, seeds: int) -> tuple[float, int]:
     """Seconds from the start to the last trial, and the tokens that were written."""
+    task = f"Task {number}. {task_messages()[0]['content']}"
     began = time.perf_counter()
-    found = spread(config, task_messages(), wafer, len, seeds).result()
+    found = spread(config, task, wafer, len, seeds).result()
     if found.n_failed:
         raise SystemExit(found.trials[0].problem)
     return time.perf_counter() - began, sum(trial.completion_tokens for trial in found.trials)
@@ -43,13 +45,12 @@ def main() -> None:
     options = parser.parse_args()
     coder = Agent("Coder", options.model, "You are an expert Python programmer.", 0.7, options.max_tokens)
     config, wafer = MoAConfig(summarizer=coder, strategy="single"), Wafer()
-    measure(config, wafer, [1])  # loads the model, compiles, computes the prompt
+    measure(config, wafer, 0, 1)  # loads the model and compiles
     ratios = []
     print("one s  tokens  all s  tokens  times")
     for number in range(options.repeat):
-        first = 100 * (number + 1)
-        one_s, one_tokens = measure(config, wafer, [first])
-        all_s, all_tokens = measure(config, wafer, list(range(first + 1, first + 1 + options.seeds)))
+        one_s, one_tokens = measure(config, wafer, 2 * number + 1, 1)
+        all_s, all_tokens = measure(config, wafer, 2 * number + 2, options.seeds)
         ratios.append(all_s / one_s)
         print(f"{one_s:5.1f} {one_tokens:7} {all_s:6.1f} {all_tokens:7} {ratios[-1]:6.2f}", flush=True)
     print(
