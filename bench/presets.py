@@ -19,7 +19,7 @@ from grader import score_reply, task_messages, try_public_cases
 from moa_core import Checked
 from moa_core.experiments import spread
 from moa_core.experiments.drawing import Line, dots
-from moa_core.experiments.presets import FIGURES, LOCAL_MODELS, SETUPS, find_preset
+from moa_core.experiments.presets import FIGURES, LOCAL_MODELS, SETUPS, find_preset, presets
 from moa_core.providers import Wafer
 
 TASK = "challenge:user_metrics"
@@ -59,13 +59,14 @@ def write_figures(rows: list[dict]) -> None:
 
 def draw(path: Path, models: list[str]) -> None:
     """One model alone beside its agents, every try a dot."""
+    drawn = [model for model in models if any(found.figures for found in presets() if found.model == model)]
     lines = [
         Line(f"{find_preset(setup, model).config.name}", found.scores, found.maximum)
         for model in models
         for setup in SETUPS
         if (found := find_preset(setup, model).figures) is not None
     ]
-    path.write_text(dots(lines, f"{', '.join(models)} on user_metrics, every try a dot") + "\n")
+    path.write_text(dots(lines, f"{' and '.join(drawn)} on user_metrics: every try a dot") + "\n")
 
 
 def main() -> None:

@@ -13,7 +13,6 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from grader.errors import BadChallenge, GraderError, SandboxError, UnknownChallenge
@@ -27,6 +26,7 @@ from grader.grading.proof import prove
 from grader.grading.registry import DEFAULT_CHALLENGE, challenge, challenges
 from grader.grading.reply import grade_reply, read_and_grade
 from grader.grading.report import Report
+from grader.grading.workers import workers
 
 DONE, LESS, USAGE, REFUSED, NO_SANDBOX = 0, 1, 2, 3, 4
 RESULTS = "grades.jsonl"
@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     many.add_argument("folder", type=Path)
     many.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="submissions graded at once")
+    many.add_argument("--scheduler", metavar="ADDRESS", help="grade on a Dask cluster (tcp://host:port)")
     many.add_argument("--results", type=Path, help=f"where results are kept (default: FOLDER/{RESULTS})")
     _common(many)
     many.set_defaults(run=_batch)
@@ -184,7 +185,7 @@ def _batch(options: argparse.Namespace) -> int:
     paths = [path for path in batch.submissions(options.folder) if path != results]
     known = batch.read_results(results)
     done: list[batch.Graded] = []
-    with ThreadPoolExecutor(max(1, options.jobs)) as pool:
+    with workers(options.jobs, options.scheduler) as pool:
         files = batch.read_submissions(paths)
         for each in batch.grade_all(files, pool, task.name, options.seed, known):
             done.append(each)

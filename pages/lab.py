@@ -17,6 +17,7 @@ from pages.parts.lab.view import draw_experiment, winning_config
 from pages.parts.layout import page_body, row
 from pages.parts.problems import show_problem
 from pages.parts.session import init_session
+from pages.parts.settings import cluster_scheduler
 from pages.parts.setup import setup_line
 from pages.state.lab_form import Asked, expected_end_s
 from pages.state.text import as_plain, capitalised, count, seconds
@@ -40,7 +41,7 @@ def begin(asked: Asked) -> None:
         asked.request(),
         asked.planned,
         lambda executor: asked.make(executor, providers, place, study),
-        lab.scheduler(),
+        cluster_scheduler(),
     )
     st.session_state["lab_shown"] = key
 

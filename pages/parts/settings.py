@@ -30,6 +30,14 @@ def listed_servers() -> list[Any]:
     return []
 
 
+def cluster_scheduler() -> str | None:
+    """`[cluster] scheduler` of the secrets: experiments and grades then run on that Dask cluster."""
+    if secrets_problem() is None:
+        address = st.secrets.get("cluster", {}).get("scheduler")
+        return str(address) if address else None
+    return None
+
+
 def secrets_problem() -> str | None:
     """Why the secrets cannot be read; None when they can. "" when there are none, which is fine.
 

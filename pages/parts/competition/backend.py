@@ -6,8 +6,9 @@ Boards, rounds and counts are kept for a second, as resources: tuples of frozen 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import cast
 
 import streamlit as st
@@ -27,10 +28,14 @@ from grader.competition import (
     Store,
     now_ms,
 )
+from grader.errors import GraderError
+from grader.grading.workers import RETRIES, connect
 from pages.parts import backend as agents
 from pages.parts.competition.place import ROOT, competition_url
-from pages.parts.settings import secret
+from pages.parts.settings import cluster_scheduler, secret
 from pages.state.final_runs import run_setup
+
+_log = logging.getLogger(__name__)
 
 COMMUNITY_CLOUD_FOLDER = "/mount/src/"
 BOARD_TTL_S = 1.0
@@ -55,10 +60,21 @@ def grading_queue() -> GradingQueue:
 
 @st.cache_resource(show_spinner=False)
 def _grading_queue(url: str) -> GradingQueue:
-    pool = ThreadPoolExecutor(GRADING_SLOTS, thread_name_prefix="grading")
-    made = GradingQueue(_store(url), pool, GRADING_SLOTS)
+    made = GradingQueue(_store(url), _graders(), GRADING_SLOTS)
     made.pick_up()
     return made
+
+
+def _graders() -> Executor:
+    """The cluster of the settings, or threads of this process, also when it is away: a round goes on."""
+    address = cluster_scheduler()
+    if address:
+        try:
+            executor: Executor = connect(address).get_executor(pure=False, retries=RETRIES)
+            return executor
+        except GraderError as exc:
+            _log.warning("grading in this process: %s", exc)
+    return ThreadPoolExecutor(GRADING_SLOTS, thread_name_prefix="grading")
 
 
 def final_runner() -> FinalRunner:

@@ -13,7 +13,7 @@ from moa_core.providers.environment import EnvironmentProviders
 from pages.parts import backend
 from pages.parts.competition.place import ROOT, competition_url
 from pages.parts.session import KEY
-from pages.parts.settings import secret, secrets_problem
+from pages.parts.settings import cluster_scheduler, secret
 from pages.state.experiments import Experiments
 
 LAB_FILE = ROOT / "data" / "lab.sqlite3"
@@ -37,17 +37,9 @@ def _experiments(place: str) -> Experiments:
     return Experiments(Store(place))
 
 
-def scheduler() -> str | None:
-    """`[cluster] scheduler` of the secrets: trials then run on that Dask cluster."""
-    if secrets_problem() is None:
-        address = st.secrets.get("cluster", {}).get("scheduler")
-        return str(address) if address else None
-    return None
-
-
 def trial_providers() -> Providers:
     """What trials ask: this app's own providers, or on a cluster those that each worker makes."""
-    return EnvironmentProviders() if scheduler() else backend.providers()
+    return EnvironmentProviders() if cluster_scheduler() else backend.providers()
 
 
 def owner() -> str:

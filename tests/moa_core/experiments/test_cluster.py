@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from pathlib import Path
+from contextlib import ExitStack
 
 import pytest
 
@@ -17,43 +12,16 @@ from moa_core.errors import ExperimentError, NoWorkers
 from moa_core.experiments import spread
 from moa_core.experiments.cluster import cluster
 from moa_core.providers import Wafer
+from tests.dask_cluster import scheduler, worker
 from tests.moa_core.experiments.on_workers import points, slow_providers
 
-ROOT = Path(__file__).parents[3]
 CONFIG = MoAConfig(summarizer=Agent("S", "slow"), strategy="single")
-
-
-@contextmanager
-def dask(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A process of Dask's own command line."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "dask", *arguments],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.fixture
 def address() -> Iterator[str]:
-    """A scheduler without workers."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with dask("scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"):
-        yield f"tcp://127.0.0.1:{port}"
-
-
-def worker(address: str) -> AbstractContextManager[subprocess.Popen[bytes]]:
-    options = ("--nthreads", "2", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1")
-    return dask("worker", address, *options)
+    with scheduler() as place:
+        yield place
 
 
 def test_a_killed_worker_loses_no_trial(address: str) -> None:
