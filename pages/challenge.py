@@ -22,6 +22,7 @@ from pages.state.attempts import Attempt
 from pages.state.comparison import code_diff, is_copy
 from pages.state.config_diff import config_diff
 from pages.state.provenance import seeded
+from pages.state.public_cases import PublicCases
 from pages.state.text import as_markdown, as_plain, capitalised, count
 from pages.state.turn import Turn
 
@@ -119,6 +120,7 @@ def make_attempt(challenge: Challenge) -> None:
         lambda: seeded(attempt, session.draft.to_config(), messages),
         messages,
         after=lambda: judge(attempt, challenge),
+        checker=PublicCases(challenge.name),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from moa_core import CallRecord, MoAConfig, run
+from moa_core import CallRecord, Checker, MoAConfig, run
 from moa_core.errors import MoAError
 from pages.parts import backend
 from pages.parts.call_view import open_call
@@ -93,11 +93,13 @@ def begin(
     make_config: Callable[[], MoAConfig],
     messages: Sequence[dict[str, str]],
     after: Callable[[], None] = lambda: None,
+    checker: Checker | None = None,
 ) -> None:
     """Start a run that belongs to the server: it goes on whoever looks at it, until `turn.stop()`.
 
     Call it in a callback or in the script; what is wrong with the configuration is said by the turn.
-    after: what follows the answer, on the run's thread (no `st` calls).
+    after: what follows the answer, on the run's thread (no `st` calls). checker: tries answers, for the
+    strategies that test their work.
     """
     session.last_run = turn
     turn.activity = "Preparing"
@@ -115,7 +117,7 @@ def begin(
     here = [model for model in config.models if backend.is_in_process(model)]
     start(
         turn,
-        lambda: run(config, messages, providers),
+        lambda: run(config, messages, providers, checker),
         before=lambda: wait_for_models(turn, loads, here),
         after=after,
         at_end=session.save,

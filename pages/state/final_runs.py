@@ -11,6 +11,7 @@ from grader.competition import FinalJob, SetupRun
 from moa_core import Event, MoAConfig, RunFailed, RunFinished, run_sync
 from moa_core.errors import MoAError
 from moa_core.providers import Provider
+from pages.state.public_cases import PublicCases
 
 
 def run_setup(
@@ -27,7 +28,7 @@ def run_setup(
     last: Event | None = None
     try:
         config = replace(MoAConfig.from_json(job.config), seed=job.seed)
-        with closing(run_sync(routed(config), job.messages, providers)) as events:
+        with closing(run_sync(routed(config), job.messages, providers, PublicCases(job.challenge))) as events:
             for event in events:
                 last = event
                 if should_stop():

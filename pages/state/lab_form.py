@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from grader import score_reply, task_messages, try_public_cases
-from moa_core import Checked, MoAConfig
+from grader import score_reply, task_messages
+from moa_core import MoAConfig
 from moa_core.experiments import Budget, Experiment, Space, ablate, compare, search, spread
 from moa_core.experiments.trial import Providers
+from pages.state.public_cases import PublicCases
 
 KINDS = {
     "spread": "Spread",
@@ -19,17 +20,6 @@ KINDS = {
     "search": "Search",
 }
 SEED_CHOICES = (2, 4, 8, 16, 32)
-
-
-@dataclass(frozen=True)
-class PublicCases:
-    """Tries an answer on the public cases of a challenge; travels to other processes by its name."""
-
-    challenge: str
-
-    def __call__(self, reply: str) -> Checked:
-        tried = try_public_cases(reply, self.challenge)
-        return Checked(tried.share, tried.feedback)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from grader import challenges, grade
+from moa_core import Agent, MoAConfig
 from pages.parts.report import points
 from tests.pages.harness import App, Cloud, setup
 
@@ -112,3 +113,14 @@ def test_an_input_of_ones_own_runs_through_function_and_reference(challenge: App
     assert any("active_count" in block.value for block in challenge.at.code[-3:])
     challenge.at.text_area(key=f"challenge_try_{attempt.key}").set_value("{")
     assert "This cannot be tried" in challenge.click(f"challenge_try_go_{attempt.key}").text
+
+
+def test_agents_may_test_their_work_on_the_public_cases(challenge: App) -> None:
+    challenge.session.draft.load(
+        MoAConfig(
+            summarizer=Agent("Coder", f"say:{SOLUTION}"), strategy="propose-test-repair", options={"n": 1}
+        )
+    )
+    challenge.run().click("challenge_go")
+    assert challenge.session.attempts[0].report is not None
+    assert any("of the cases it was tried on" in note for note in challenge.session.attempts[0].turn.notes)

@@ -17,6 +17,7 @@ from pages.parts.report import points, show_report
 from pages.parts.session import Session
 from pages.parts.stream import begin, watch
 from pages.state.provenance import config_of, is_same_text
+from pages.state.public_cases import PublicCases
 from pages.state.text import as_plain, count
 from pages.state.turn import Turn
 
@@ -215,7 +216,8 @@ def draw_replay(session: Session, provenance: Provenance) -> None:
     """Run it again before the host's eyes and compare the texts."""
     turn = Turn("Replay")
     place = st.container()
-    begin(session, turn, lambda: config_of(provenance), provenance.messages)
+    checker = PublicCases(provenance.report["challenge"]) if provenance.report else None
+    begin(session, turn, lambda: config_of(provenance), provenance.messages, checker=checker)
     with st.expander("The replay", expanded=True):
         watch(turn)
     with place:
