@@ -21,6 +21,7 @@ from typing import Any
 
 from grader.errors import SandboxFailed, SandboxUnavailable
 from grader.grading.challenge import Opaque
+from grader.sandbox.judge.clock import now_s
 from grader.sandbox.limits import SandboxLimits
 
 WARM_PARENT_SCRIPT = Path(__file__).parents[1] / "child" / "warm_parent.py"
@@ -43,20 +44,20 @@ class WarmParentGone(SandboxFailed):
 
 
 class Watch:
-    """The clock of one child: too long without a word, or past the deadline of the whole run."""
+    """The clock of one child: too long without a word, or past the deadline (by `now_s`) of the whole run."""
 
     def __init__(self, limits: SandboxLimits, deadline: float) -> None:
         self.silence_s = limits.silence_s
         self.output_bytes = limits.output_bytes + (1 << 20)
         self.deadline = deadline
-        self.last_word = time.monotonic()
+        self.last_word = now_s()
 
     def heard(self) -> None:
-        self.last_word = time.monotonic()
+        self.last_word = now_s()
 
     @property
     def left_s(self) -> float:
-        return min(self.last_word + self.silence_s, self.deadline) - time.monotonic()
+        return min(self.last_word + self.silence_s, self.deadline) - now_s()
 
 
 _LONG = re.compile(rb"[0-9]{300}")
@@ -264,6 +265,18 @@ def _read_status(fd: int) -> dict[str, Any]:
     return status
 
 
+def _communicate(process: subprocess.Popen[bytes], request: bytes, watch: Watch) -> tuple[bytes, int | str]:
+    """What the process wrote, and its exit code. Raises TimeoutExpired when the deadline has passed."""
+    while True:
+        left_s = watch.deadline - now_s()
+        try:
+            data, _ = process.communicate(request, timeout=max(0.0, left_s))
+            return data, process.returncode
+        except subprocess.TimeoutExpired:
+            if watch.deadline <= now_s():  # else the clock went slower meanwhile
+                raise
+
+
 def spawn(request: bytes, isolation: Sequence[str], watch: Watch) -> ChildRecord:
     """A fresh interpreter for one run, killed from outside when its time is up."""
     command = [sys.executable, "-s", "-S", "-P", str(WARM_PARENT_SCRIPT), "once", ",".join(isolation)]
@@ -271,8 +284,7 @@ def spawn(request: bytes, isolation: Sequence[str], watch: Watch) -> ChildRecord
         command, env=_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
     try:
-        data, _ = process.communicate(request, timeout=max(0.0, watch.deadline - time.monotonic()))
-        ending: int | str = process.returncode
+        data, ending = _communicate(process, request, watch)
     except subprocess.TimeoutExpired:
         process.kill()
         data, _ = process.communicate()

@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import threading
-import time
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -15,6 +14,7 @@ from typing import Any
 from grader.errors import SandboxUnavailable
 from grader.grading.challenge import Call, Opaque, Outcome
 from grader.sandbox import wire
+from grader.sandbox.judge.clock import now_s
 from grader.sandbox.judge.processes import (
     HAS_FORK,
     ChildRecord,
@@ -100,10 +100,10 @@ class Sandbox:
             "fields": list(fields),
         }
         with self._slots:
-            start = time.monotonic()
+            start = now_s()
             limit = self.limits.wall_s if wall_s is None else wall_s
             result = _JudgedRun(self, header, calls, start + limit).run()
-            result.wall_s = time.monotonic() - start
+            result.wall_s = now_s() - start
             return result
 
     def close(self) -> None:
@@ -177,11 +177,7 @@ class _JudgedRun:
         limits = self.sandbox.limits
         position = deaths = timeouts = 0
         while position < len(self.result.outcomes):
-            if (
-                time.monotonic() >= self.deadline
-                or deaths > limits.max_restarts
-                or timeouts >= limits.max_timeouts
-            ):
+            if now_s() >= self.deadline or deaths > limits.max_restarts or timeouts >= limits.max_timeouts:
                 self.result.stopped = self.result.stopped or "limit"
                 break
             watch = Watch(limits, self.deadline)

@@ -8,6 +8,7 @@ from grader.errors import SandboxUnavailable
 from grader.grading.challenge import Call
 from grader.sandbox import Sandbox, SandboxLimits
 from grader.sandbox.isolation.seccomp import filter_program
+from grader.sandbox.judge.clock import now_s, starved_s
 from grader.sandbox.limits import ALL_ISOLATION
 
 LIMITS = SandboxLimits(wall_s=6.0, silence_s=2.0, cpu_s=0.5, memory_bytes=300 << 20)
@@ -188,3 +189,23 @@ def interpret(program, machine, number, argument=0):
             ]
             step = yes if test else no
         position += 1 + step
+
+
+def test_the_clock_of_wall_limits_slows_down_where_processors_are_wanted(tmp_path):
+    """The kernel's word for two seconds of waiting takes 5/6 of them off, so a grade has that much longer."""
+    pressure = tmp_path / "cpu"
+    pressure.write_text("some avg10=0.00 avg60=0.00 avg300=0.00 total=3000000\nfull total=0\n")
+    before = now_s(pressure) - now_s(tmp_path / "absent")
+    pressure.write_text("some avg10=9.00 avg60=0.00 avg300=0.00 total=5000000\nfull total=0\n")
+    after = now_s(pressure) - now_s(tmp_path / "absent")
+
+    assert starved_s(pressure) == 5.0
+    assert before - after == pytest.approx(2 * 5 / 6, abs=0.01)
+
+
+@pytest.mark.parametrize("text", ["", "some\n", "some total=\n", "nothing of the kind"])
+def test_a_kernel_that_says_nothing_leaves_the_clock_as_it_is(text, tmp_path):
+    pressure = tmp_path / "cpu"
+    pressure.write_text(text)
+
+    assert starved_s(pressure) == 0.0
