@@ -33,11 +33,13 @@ from pages.parts.layout import page_body, row
 from pages.parts.report import points
 from pages.parts.session import init_session
 from pages.state.attempts import Attempt
+from pages.state.model_choice import dollars
 from pages.state.provenance import generation
 from pages.state.text import as_plain, capitalised, count
 
 session = init_session()
 LIVE_S, WAITING_S = 4, 1
+SPENT_HELP = "On my submissions, as far as the prices of their models were known."
 ANSWER_KEPT = "Your attempt is kept in this browser session: send it again."
 
 
@@ -164,6 +166,9 @@ def draw_numbers(found: Round, who: Participant, mine: list[Submission]) -> None
         if shared.is_own_score_shown(found):
             st.metric("My best", "–" if best is None else points(best), width="content")
         st.metric("My submissions", len(mine), width="content")
+        costs = [each.cost_usd for each in mine if each.cost_usd is not None]
+        if costs:
+            st.metric("Spent", as_plain(dollars(sum(costs))), width="content", help=SPENT_HELP)
         left = countdown(found)
         if left:
             is_open = found.state(now_ms()) == "open"

@@ -120,6 +120,7 @@ def _check_submission(row: Mapping[str, Any]) -> None:
         row.get("prompt_tokens"),
         row.get("n_calls"),
         row.get("strategy"),
+        row.get("cost_usd"),
     ).to_columns()
 
 

@@ -111,7 +111,8 @@ class SubmissionRow(Base):
 
     attempt_key: made with the generation; sending it twice stores it once. config, messages, models: JSON.
     generation_seed: the seed the run was made with. tokens: generated in all calls of the run. prompt_tokens,
-    n_calls, strategy: None for what was submitted before they were kept.
+    n_calls, strategy: None for what was submitted before they were kept. cost_usd: US dollars of the
+    run's calls whose price was known; None where none was.
     """
 
     __tablename__ = "submissions"
@@ -138,6 +139,7 @@ class SubmissionRow(Base):
     prompt_tokens: Mapped[int | None] = mapped_column(Integer)
     n_calls: Mapped[int | None] = mapped_column(Integer)
     strategy: Mapped[str | None] = mapped_column(String(80))
+    cost_usd: Mapped[float | None] = mapped_column(Double)
 
 
 class GradeRow(Base):

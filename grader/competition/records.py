@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -103,7 +104,8 @@ class Generation:
 
     attempt_key: made with the generation, so that sending it again stores nothing twice. config: JSON of the
     whole setup. seed: what the run was made with. backend: who ran the models. tokens: generated in all.
-    prompt_tokens, n_calls: read in all, and by how many calls.
+    prompt_tokens, n_calls: read in all, and by how many calls. cost_usd: US dollars of the calls whose
+    price is known; None where none is.
     """
 
     attempt_key: str
@@ -119,6 +121,7 @@ class Generation:
     prompt_tokens: int | None = None
     n_calls: int | None = None
     strategy: str | None = None
+    cost_usd: float | None = None
 
     def to_columns(self) -> dict[str, Any]:
         """The columns of `SubmissionRow`. Raises TooLarge or NotASubmission."""
@@ -140,6 +143,8 @@ class Generation:
         counts = (self.tokens, self.duration_s, self.prompt_tokens or 0, self.n_calls or 0)
         if min(counts) < 0 or abs(self.seed or 0) > _MAX_INTEGER:
             raise NotASubmission("tokens and duration are not negative, and a seed has at most 63 bits")
+        if self.cost_usd is not None and not 0 <= self.cost_usd < math.inf:
+            raise NotASubmission(f"a cost is an amount of US dollars from 0 on; not {self.cost_usd}")
         return {
             "attempt_key": self.attempt_key,
             "config": storable(self.config),
@@ -154,6 +159,7 @@ class Generation:
             "prompt_tokens": None if self.prompt_tokens is None else min(self.prompt_tokens, 2**31 - 1),
             "n_calls": None if self.n_calls is None else min(self.n_calls, 2**31 - 1),
             "strategy": None if self.strategy is None else storable(self.strategy)[:80],
+            "cost_usd": self.cost_usd,
         }
 
 
@@ -173,7 +179,10 @@ def storable(text: str) -> str:
 
 @dataclass(frozen=True)
 class Submission:
-    """A submission without its texts, with its current grade; None while it waits for one."""
+    """A submission without its texts, with its current grade; None while it waits for one.
+
+    cost_usd: US dollars of the calls whose price was known; None where none was.
+    """
 
     id: int
     round_id: int
@@ -181,6 +190,7 @@ class Submission:
     created_ms: int
     tokens: int
     duration_ms: int
+    cost_usd: float | None
     score: float | None
     max_score: float | None
     grade_id: int | None

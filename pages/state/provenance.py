@@ -39,6 +39,7 @@ def generation(attempt: Attempt) -> Generation:
         prompt_tokens=sum(record.prompt_tokens or 0 for record in records),
         n_calls=len(records),
         strategy=str(MoAConfig.from_json(attempt.config).strategy),
+        cost_usd=attempt.turn.cost_usd,
     )
 
 

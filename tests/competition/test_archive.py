@@ -35,7 +35,7 @@ def played(store: Store, clock: Clock) -> Round:
     clock.wait(1)
     scored(store, bob, "b1", 60)
     store.submissions.add_grade(job(store, mistaken), report(40), 0.1)
-    store.submissions.add(bob.id, generation("b2"))
+    store.submissions.add(bob.id, generation("b2", cost_usd=0.0123))
     return store.rounds.get(made.id)
 
 
@@ -55,6 +55,7 @@ def test_a_restored_round_is_the_same(store: Store, played: Round) -> None:
         3,
         1,
     ]
+    assert [each.cost_usd for each in store.submissions.of_round(restored.id)] == [None, None, 0.0123]
     again = json.loads(to_json(store, restored.id))
     for line in (*again["submissions"], *again_before["submissions"]):
         del line["submission"]
@@ -148,6 +149,8 @@ def changed(file: bytes, part: str, column: str, value: object) -> bytes:
         ("submissions", "messages", "[1]", "messages"),
         ("submissions", "models", "{}", "models"),
         ("submissions", "code", "\x00", "code cannot be"),
+        ("submissions", "cost_usd", -0.01, "a cost is"),
+        ("submissions", "cost_usd", float("inf"), "cost_usd cannot be inf"),
         ("grades", "report", "{}", "report"),
         ("grades", "report", "[" * 50_000, "RecursionError"),
         ("grades", "score", 121, "maximum"),
@@ -191,6 +194,7 @@ def test_the_table_has_current_grades_and_no_formulas(store: Store, played: Roun
         ("'=HYPERLINK(1)", "60.0", "1"),
         ("'=HYPERLINK(1)", "", "0"),
     ]
+    assert [line["cost_usd"] for line in lines] == ["", "", "0.0123"]
     assert lines[0]["created"] == "2027-01-15T08:00:00.000+00:00"
 
 

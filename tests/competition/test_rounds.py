@@ -188,6 +188,8 @@ def test_a_configuration_of_200_kb_is_stored(store: Store) -> None:
         {"config": "[" * 100_000},
         {"code": " \n"},
         {"tokens": -1},
+        {"cost_usd": -0.01},
+        {"cost_usd": float("nan")},
         {"seed": 2**64},
     ],
     ids=str,

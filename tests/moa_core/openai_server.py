@@ -12,6 +12,7 @@ hang            nothing, ever                   hang-after:N  N words, then noth
 keep-alive      comments, never a word          endless       words until the client leaves
 drop:N          N words, then the connection breaks
 cut:TEXT        the text, ended by the token limit
+priced:D:TEXT   the text, and in its usage what it cost: D dollars
 early:N         N words, then a clean end without a finish
 garbage         an event that is no JSON        error:N       N words, then an error object
 empty           no text at all                  bytes         odd bytes: see `odd_bytes`
@@ -207,6 +208,14 @@ class Server:
                     "usage": usage,
                 }
             }
+        elif kind == "priced":
+            cost, _, text = rest.partition(":")
+            for piece in words(text):
+                yield piece
+            yield {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+            yield {"choices": [], "usage": {**USAGE, "cost": float(cost)}}
+            yield b"data: [DONE]\n\n"
+            return
         elif kind == "page":
             yield b"<html>"
         elif kind == "bytes":

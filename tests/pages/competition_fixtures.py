@@ -42,9 +42,13 @@ class Browser(App):
         competition_backend.forget()
         return self.run()
 
-    def write(self, reply: str = REPLY) -> Browser:
-        """Let the agents write an answer to the challenge; it is graded for practice."""
-        self.use(setup("say:a draft", summarizer=f"say:{reply}"))
+    def write(self, reply: str = REPLY, cost_usd: float | None = None) -> Browser:
+        """Let the agents write an answer to the challenge; it is graded for practice.
+
+        cost_usd: what the server says that the answer cost; None: nothing.
+        """
+        kind = "say" if cost_usd is None else f"priced:{cost_usd}"
+        self.use(setup("say:a draft", summarizer=f"{kind}:{reply}"))
         return self.open("challenge").click("challenge_go")
 
 

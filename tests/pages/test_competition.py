@@ -14,6 +14,7 @@ from tests.pages.competition_fixtures import (
     PASSWORD,
     WRITTEN,
     Browser,
+    choose,
     host,
     join,
     open_round,
@@ -86,6 +87,28 @@ def test_what_the_agents_wrote_is_submitted_graded_and_placed() -> None:
     assert found.report["seed"] == 99
     assert metrics(ada)["Place"] == "1 of 1"
     assert stored[0].tokens > 0
+
+
+def test_a_submission_says_what_it_cost_where_a_price_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = open_round()
+    ada = join("Ada").write(cost_usd=0.0123).open("competition").click("competition_submit")
+    wait_for_grades()
+    ada.look_again().write().open("competition").click("competition_submit")
+    wait_for_grades()
+    assert [each.cost_usd for each in store().submissions.of_round(made.id)] == [0.0123, None]
+    names = ada.look_again().at.selectbox(key="competition_shown_report_2_2").options
+    assert [", $0.012, " in name for name in names] == [False, True]  # the newest first
+    assert metrics(ada)["Spent"] == r"\$0.012"
+    monkeypatch.setenv("HOST_PASSWORD", PASSWORD)
+    desk = choose(host(), "host_section", "submissions")
+    names = desk.at.selectbox(key="host_submission").options
+    assert [name.endswith(", $0.012") for name in names] == [False, True]
+
+
+def test_a_submission_without_a_price_shows_no_cost() -> None:
+    open_round()
+    ada = join("Ada").write().open("competition").click("competition_submit")
+    assert "Spent" not in metrics(ada)
 
 
 def test_the_same_attempt_cannot_be_submitted_twice() -> None:

@@ -9,7 +9,7 @@ from grader.competition import Participant, Round, Submission, now_ms
 from pages.parts.charts import CHART_CONFIG
 from pages.parts.competition import backend as shared
 from pages.parts.competition.charts import scores_over_time
-from pages.parts.competition.view import when
+from pages.parts.competition.view import outcome, when
 from pages.parts.report import points, show_report
 from pages.state.config_diff import config_diff
 from pages.state.recap import Step, recap
@@ -48,8 +48,7 @@ def draw_attempts(found: Round, who: Participant, mine: list[Submission]) -> Non
 
 
 def submission_name(number: int, submission: Submission) -> str:
-    score = "waiting for its grade" if submission.score is None else f"{points(submission.score)} points"
-    return f"{number}: {score}, {when(submission.created_ms)}"
+    return f"{number}: {outcome(submission)}, {when(submission.created_ms)}"
 
 
 def draw_diff(ids: list[int], names: dict[int, str]) -> None:

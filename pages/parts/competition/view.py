@@ -8,8 +8,18 @@ from datetime import UTC, datetime
 import pandas as pd
 import streamlit as st
 
-from grader.competition import BoardRow, CompetitionError, Kind, Round, StoreError, StoreFull, now_ms
+from grader.competition import (
+    BoardRow,
+    CompetitionError,
+    Kind,
+    Round,
+    StoreError,
+    StoreFull,
+    Submission,
+    now_ms,
+)
 from pages.parts.report import points
+from pages.state.model_choice import dollars
 from pages.state.text import as_plain, capitalised, count
 
 KIND_NAMES: dict[Kind, str] = {
@@ -64,6 +74,12 @@ def when(at_ms: int) -> str:
     zone = st.context.timezone
     at = datetime.fromtimestamp(at_ms / 1000, UTC)
     return f"{pd.Timestamp(at).tz_convert(zone or 'UTC'):%H:%M:%S}"
+
+
+def outcome(submission: Submission) -> str:
+    """What a submission scored, and what it cost where prices were known: "45 points, $0.0023"."""
+    score = "waiting for its grade" if submission.score is None else f"{points(submission.score)} points"
+    return score if submission.cost_usd is None else f"{score}, {dollars(submission.cost_usd)}"
 
 
 def state_badge(found: Round) -> None:

@@ -9,11 +9,11 @@ from grader.competition import Participant, Provenance, Round
 from grader.competition.similarity import SHOWN_FROM, similar_pairs
 from pages.parts.backend import is_in_process
 from pages.parts.competition import backend as shared
-from pages.parts.competition.view import when
+from pages.parts.competition.view import outcome, when
 from pages.parts.host.controls import act
 from pages.parts.layout import row
 from pages.parts.problems import show_problem
-from pages.parts.report import points, show_report
+from pages.parts.report import show_report
 from pages.parts.session import Session
 from pages.parts.stream import begin, watch
 from pages.state.provenance import config_of, is_same_text
@@ -135,8 +135,7 @@ def draw_submissions(session: Session, found: Round) -> None:
     draw_similarity(found)
     nicknames = {who.id: who.nickname for who in shared.store().participants.of_round(found.id)}
     names = {
-        each.id: f"{nicknames[each.participant_id]}, {when(each.created_ms)}: "
-        + ("waiting" if each.score is None else f"{points(each.score)} points")
+        each.id: f"{nicknames[each.participant_id]}, {when(each.created_ms)}: {outcome(each)}"
         for each in submissions
     }
     chosen = st.selectbox(
