@@ -23,12 +23,12 @@ from pages.state.routing import entropy_bits, use_of_experts
 from pages.state.text import as_plain, count, size
 from wse_backend import SamplingParams
 from wse_backend import models as model_files
+from wse_backend.engine.model_file import ModelFile, describe
 from wse_backend.engine.neuron_groups import ARCHITECTURES, MAX_TOKENS, GroupStudy, study_groups
 from wse_backend.errors import WseError
 from wse_backend.machine import memory_available_bytes
 from wse_backend.weights.download.hub import SCHEME
 from wse_backend.weights.gguf_file import open_gguf
-from wse_backend.weights.model_file import ModelFile, describe
 from wse_backend.weights.tokenizer import Tokenizer
 
 CHANGES_SETTING = "MODEL_CHANGES"  # "allow": visitors may add and delete files

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pages.state.text import size
-from wse_backend.weights.model_file import ModelFile
+from wse_backend.engine.model_file import ModelFile
 
 BESIDE_WEIGHTS_BYTES = 112 << 20  # buffers, vocabulary, machine code and the smallest cache
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.wse_backend.families import FAMILIES, write_family
 from tests.wse_backend.tiny_gguf import write_tiny_gguf
-from wse_backend.weights.model_file import describe
+from wse_backend.engine.model_file import describe
 
 
 def test_a_model_with_experts_says_what_it_is(tmp_path: Path) -> None:
