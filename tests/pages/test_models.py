@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from gguf.constants import GGMLQuantizationType
 
 from tests.pages.harness import App
 from tests.wse_backend.families import FAMILIES, write_family
-from tests.wse_backend.tiny_gguf import write_tiny_gguf
+from tests.wse_backend.tiny_gguf import write_tiny_gguf, write_with_type
 
 TABS = ("On this disk", "Side by side", "Router", "Add and delete")
 
@@ -49,6 +50,15 @@ def test_a_file_that_is_not_run_says_why(folder: Path, app: App) -> None:
     app.at.selectbox(key="models_file").set_value("other.gguf")
     app.run()
     assert "its architecture is 'mamba'" in app.text
+
+
+def test_a_file_whose_weights_have_no_kernels_says_so(folder: Path, app: App) -> None:
+    write_with_type(folder / "new.gguf", GGMLQuantizationType.I8)
+    on_tab(app, "On this disk")
+    assert app.at.dataframe[0].value.set_index("name").loc["new.gguf", "state"] == "not runnable"
+    app.at.selectbox(key="models_file").set_value("new.gguf")
+    app.run()
+    assert r"blk.0.ffn\_up.weight is I8; supported: F32" in app.text
 
 
 def test_router_shows_where_tokens_go(folder: Path, app: App) -> None:

@@ -317,7 +317,7 @@ def _completion(chunk: Chunk) -> Completion:
 def plan_memory(name: str, gguf: GGUFFile, available_bytes: int) -> int:
     """How many bytes of KV cache a model may take out of `available_bytes`.
 
-    Raises OutOfMemory when not even a small cache fits beside the weights.
+    Raises Unsupported as `check_formats`; OutOfMemory when not even a small cache fits beside the weights.
     """
     weights = weights_bytes(gguf)
     left = available_bytes - weights - OVERHEAD_BYTES

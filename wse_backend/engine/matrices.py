@@ -16,7 +16,7 @@ import numpy.typing as npt
 from wse_backend.engine.kernels.arguments import Embedding, Matrix
 from wse_backend.engine.kernels.formats import FORMATS, ROWS
 from wse_backend.engine.kernels.steps import unit_rows
-from wse_backend.errors import BrokenGGUF
+from wse_backend.errors import BrokenGGUF, Unsupported
 from wse_backend.weights.catalog import Progress
 from wse_backend.weights.gguf_file import GGUFFile, TensorInfo
 from wse_backend.weights.tensors import MatrixRows, widened
@@ -83,11 +83,28 @@ class Matrices:
         )
 
 
+def check_formats(gguf: GGUFFile) -> None:
+    """Raises Unsupported when there are no kernels for one of a model's matrices."""
+    for tensor in gguf.tensors.values():
+        if is_matrix(tensor) and stored_type(tensor) not in FORMATS:
+            supported = (*(fmt.name for fmt in FORMATS.values()), "BF16")
+            raise Unsupported(gguf.path.name, f"tensor {tensor.name}", tensor.type_name, supported)
+
+
+def is_matrix(tensor: TensorInfo) -> bool:
+    """Whether a tensor is multiplied by, or looked up in: no vector, and not the biases of experts."""
+    return len(tensor.shape) >= 2 and not tensor.name.endswith(".bias")
+
+
 def weights_bytes(gguf: GGUFFile) -> int:
-    """The memory of a model's weights, loaded: its file's size, more where regrouping widens a format."""
+    """The memory of a model's weights, loaded: its file's size, more where regrouping widens a format.
+
+    Raises Unsupported as `check_formats`: nothing is planned for a model that cannot run.
+    """
+    check_formats(gguf)
     total = 0
     for tensor in gguf.tensors.values():
-        if len(tensor.shape) < 2 or tensor.name.endswith(".bias"):
+        if not is_matrix(tensor):
             total += tensor.n_bytes
             continue
         fmt = FORMATS[stored_type(tensor)]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
 
+from wse_backend.engine.matrices import check_formats
 from wse_backend.errors import BrokenGGUF, Unsupported
 from wse_backend.weights.gguf_file import open_gguf, part_paths
 from wse_backend.weights.header import Header, read_header
@@ -73,7 +74,7 @@ def describe(path: Path) -> ModelFile:
 
 def _problem(path: Path) -> str | None:
     try:
-        open_gguf(path)
+        check_formats(open_gguf(path))
     except (BrokenGGUF, Unsupported) as exc:
         return str(exc)
     return None

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from gguf.constants import GGMLQuantizationType
 from gguf.quants import dequantize
 
+from wse_backend.engine.matrices import check_formats
 from wse_backend.engine.rope import rope_tables
 from wse_backend.errors import InvalidParams
 from wse_backend.weights.gguf_file import GGUFFile
@@ -66,7 +67,7 @@ def study_groups(
     """Group neurons by what is active together on `calibration`; measure on `ids` what fewer groups lose.
 
     Raises InvalidParams: another architecture, a number of groups that does not divide the neurons, or more
-    than MAX_TOKENS tokens.
+    than MAX_TOKENS tokens. Raises Unsupported as `check_formats`.
     """
     h = gguf.hparams
     _check(gguf, calibration, ids, n_groups)
@@ -118,6 +119,7 @@ def group_neurons(active: Floats, n_groups: int) -> npt.NDArray[np.int64]:
 
 
 def _check(gguf: GGUFFile, calibration: Sequence[int], ids: Sequence[int], n_groups: int) -> None:
+    check_formats(gguf)
     h = gguf.hparams
     if h.architecture.name not in ARCHITECTURES or h.n_experts:
         raise InvalidParams("model", gguf.path.name, f"a dense one of {', '.join(ARCHITECTURES)}")

@@ -82,7 +82,7 @@ class EnginePool:
             return engine
 
     def _make_room(self, name: str, gguf: GGUFFile) -> int:
-        """Close idle models until this one fits; return the KV cache it may have. Raises OutOfMemory."""
+        """Close idle models until this one fits; return the KV cache it may have. Raises as `plan_memory`."""
         while True:
             with self._lock:
                 taken = sum(need_bytes(engine) for engine in self._engines.values())

@@ -36,7 +36,7 @@ from wse_backend.engine.kernels.matmul import compile_matmul, matmul_scratch_flo
 from wse_backend.engine.kernels.regroup import compile_decode, compile_regroup
 from wse_backend.engine.kernels.steps import unit_rows
 from wse_backend.engine.kv_cache import BlockPool
-from wse_backend.engine.matrices import Matrices, embedding_rows, stored_type, vector
+from wse_backend.engine.matrices import Matrices, embedding_rows, is_matrix, stored_type, vector
 from wse_backend.engine.rope import rope_tables
 from wse_backend.engine.threads import ThreadTeam
 from wse_backend.errors import Unsupported
@@ -407,11 +407,7 @@ def _compile(gguf: GGUFFile, progress: Progress | None) -> _Compiled:
     hp = gguf.hparams
     embedding = stored_type(gguf.tensors["token_embd.weight"])
     read_only = set() if hp.is_tied else {"token_embd.weight"}  # looked up, never multiplied by
-    types = {
-        stored_type(t)
-        for t in gguf.tensors.values()
-        if len(t.shape) >= 2 and t.name not in read_only and not t.name.endswith(".bias")
-    }
+    types = {stored_type(t) for t in gguf.tensors.values() if is_matrix(t) and t.name not in read_only}
     total = len(types) + 3
 
     def report(done: int) -> None:

@@ -23,10 +23,6 @@ from wse_backend.weights.header import Header, read_header
 from wse_backend.weights.hparams import HParams, read_hparams
 from wse_backend.weights.tensors import TensorInfo, check_tensors
 
-TENSOR_TYPES = (
-    *("F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K"),
-    *("IQ4_NL", "IQ4_XS", "MXFP4"),
-)
 PARTS_LIMIT = 1000
 _PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
 
@@ -49,9 +45,10 @@ class GGUFFile:
 def open_gguf(path: str | os.PathLike[str]) -> GGUFFile:
     """Map a GGUF file of a supported architecture, with its other parts, and return it, checked.
 
-    Raises BrokenGGUF (unreadable, no GGUF, truncated, contradictory, a part missing) and Unsupported
-    (architecture, tensor type, RoPE scaling, tensors this engine would have to ignore), before any large
-    allocation.
+    Its matrices may be of any type whose blocks the gguf library knows; which of them can be multiplied by
+    is the engine's to say. Raises BrokenGGUF (unreadable, no GGUF, truncated, contradictory, a part missing)
+    and Unsupported (architecture, unknown tensor type, RoPE scaling, tensors this engine would have to
+    ignore), before any large allocation.
     """
     first = read_header(path)
     file, metadata = first.path.name, first.metadata
@@ -113,10 +110,7 @@ def _tensors(header: Header) -> Iterator[TensorInfo]:
     places: list[tuple[int, int, str]] = []
     for entry in header.entries:
         name, shape = entry.name, entry.shape
-        type_name = _type_name(entry.qtype)
-        if type_name not in TENSOR_TYPES:
-            raise Unsupported(file, f"tensor {name}", type_name, TENSOR_TYPES)
-        block_elements, block_bytes = GGML_QUANT_SIZES[GGMLQuantizationType(entry.qtype)]
+        type_name, block_elements, block_bytes = _block(entry.qtype, file, name)
         if min(shape) < 1 or shape[-1] % block_elements:
             raise BrokenGGUF(file, f"tensor {name} ({type_name}) has the impossible shape {shape}")
         n_bytes = math.prod(shape) // block_elements * block_bytes
@@ -135,11 +129,14 @@ def _tensors(header: Header) -> Iterator[TensorInfo]:
             raise BrokenGGUF(file, f"tensors {first} and {second} overlap")
 
 
-def _type_name(qtype: int) -> str:
+def _block(qtype: int, file: str, name: str) -> tuple[str, int, int]:
+    """Name, values and bytes of one block of the tensor `name`. Raises Unsupported."""
     try:
-        return GGMLQuantizationType(qtype).name
-    except ValueError:
-        return f"type {qtype}"
+        kind = GGMLQuantizationType(qtype)
+        return kind.name, *GGML_QUANT_SIZES[kind]
+    except (ValueError, KeyError):
+        found = f"of type {qtype}, which the gguf library does not know"
+        raise Unsupported(file, f"tensor {name}", found) from None
 
 
 __all__ = ["GGUFFile", "HParams", "TensorInfo", "open_gguf", "part_paths"]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gguf.constants import GGMLQuantizationType
+
 from tests.wse_backend.families import FAMILIES, write_family
-from tests.wse_backend.tiny_gguf import write_tiny_gguf
+from tests.wse_backend.tiny_gguf import write_tiny_gguf, write_with_type
 from wse_backend.engine.model_file import describe
 
 
@@ -27,6 +29,12 @@ def test_a_model_that_the_engine_does_not_run_says_why(tmp_path: Path) -> None:
     assert found.problem is not None
     other = write_tiny_gguf(tmp_path / "n.gguf", tensor_changes={"blk.1.ffn_down.weight": None})
     assert "blk.1.ffn_down.weight is missing" in str(describe(other).problem)
+
+
+def test_a_healthy_model_without_kernels_for_its_weights_is_described_and_says_why(tmp_path: Path) -> None:
+    found = describe(write_with_type(tmp_path / "m.gguf", GGMLQuantizationType.I8))
+    assert (found.architecture, found.n_layers, found.n_ctx) == ("llama", 2, 256)
+    assert "blk.0.ffn_up.weight is I8; supported: F32, F16, Q4_0" in str(found.problem)
 
 
 def test_what_is_no_model_says_so(tmp_path: Path) -> None:

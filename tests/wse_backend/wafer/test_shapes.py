@@ -9,7 +9,7 @@ import gguf
 import numpy as np
 import pytest
 
-from tests.wse_backend.tiny_gguf import write_tiny_gguf
+from tests.wse_backend.tiny_gguf import write_tiny_gguf, write_with_type
 from wse_backend.errors import BrokenGGUF, InvalidParams
 from wse_backend.wafer.shapes import PRESETS, ModelShape, as_shape, from_gguf
 from wse_backend.weights.gguf_file import open_gguf
@@ -107,6 +107,11 @@ def test_engine_and_wafer_read_a_header_alike(tmp_path: Path) -> None:
     for read in (from_gguf, open_gguf):
         with pytest.raises(BrokenGGUF, match="cannot share 3"):
             read(broken)
+
+
+def test_wafer_takes_weights_that_the_engine_cannot_multiply_by(tmp_path: Path) -> None:
+    path = write_with_type(tmp_path / "tiny.gguf", gguf.GGMLQuantizationType.I8)
+    assert from_gguf(path) == from_gguf(write_tiny_gguf(tmp_path / "plain.gguf"))
 
 
 def test_real_weights_have_the_preset_of_their_name(smollm2_path: Path) -> None:

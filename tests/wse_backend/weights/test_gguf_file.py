@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.wse_backend.tiny_gguf import DIM, HIDDEN_DIM, tensors, write_tiny_gguf
+from tests.wse_backend.tiny_gguf import DIM, HIDDEN_DIM, tensors, write_tiny_gguf, write_with_type
 from wse_backend.errors import BrokenGGUF, Unsupported, WseError
 from wse_backend.weights.architectures import ARCHITECTURES
-from wse_backend.weights.gguf_file import TENSOR_TYPES, open_gguf
+from wse_backend.weights.gguf_file import open_gguf
 from wse_backend.weights.header import ELEMENT_LIMIT
 
 
@@ -218,16 +218,17 @@ def test_parts_that_are_missing_or_wrong_are_named(tmp_path: Path) -> None:
         open_gguf(first)
 
 
-def test_unsupported_tensor_type_is_refused_by_name(tmp_path: Path) -> None:
-    path = write_tiny_gguf(tmp_path / "t.gguf", quantize=gguf.GGMLQuantizationType.Q8_0)
-    content = path.read_bytes()
-    name = b"blk.0.ffn_up.weight" + struct.pack("<IQQ", 2, DIM, HIDDEN_DIM)
-    start = content.index(name) + len(name)
-    iq3_s = struct.pack("<I", gguf.GGMLQuantizationType.IQ3_S)
-    path.write_bytes(content[:start] + iq3_s + content[start + 4 :])
-    with pytest.raises(Unsupported, match=r"blk\.0\.ffn_up\.weight is IQ3_S") as caught:
+def test_matrix_of_any_type_with_a_known_block_is_placed(tmp_path: Path) -> None:
+    found = open_gguf(write_with_type(tmp_path / "t.gguf", gguf.GGMLQuantizationType.I8))
+    tensor = found.tensors["blk.0.ffn_up.weight"]
+    assert (tensor.type_name, tensor.n_bytes) == ("I8", HIDDEN_DIM * DIM)
+
+
+@pytest.mark.parametrize("qtype", [4, 99, 2**32 - 1], ids=["removed", "not yet", "largest"])
+def test_type_without_a_known_block_is_refused_by_its_number(tmp_path: Path, qtype: int) -> None:
+    path = write_with_type(tmp_path / "t.gguf", qtype)
+    with pytest.raises(Unsupported, match=rf"t\.gguf: tensor blk\.0\.ffn_up\.weight is of type {qtype}, "):
         open_gguf(path)
-    assert caught.value.supported == TENSOR_TYPES
 
 
 @pytest.mark.parametrize(
