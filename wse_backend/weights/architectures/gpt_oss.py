@@ -1,5 +1,6 @@
-"""gpt-oss (OpenAI 2025, arXiv 2508.10925): attention sinks, every other layer local, biases everywhere, a
-clamped activation, and the router's softmax over the chosen experts only.
+"""gpt-oss (OpenAI 2025, arXiv 2508.10925): experts, attention sinks, biases everywhere.
+
+Every other layer is local, the activation is clamped, and the router takes the softmax of the chosen only.
 """
 
 from wse_backend.weights.architectures.description import Architecture, Experts

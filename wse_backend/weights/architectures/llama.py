@@ -1,5 +1,6 @@
-"""Llama 1 to 3 (Touvron et al. 2023, arXiv 2302.13971) and what copies it; Mixtral with
-experts (Jiang et al. 2024, arXiv 2401.04088, section 2.1).
+"""Llama 1 to 3 (Touvron et al. 2023, arXiv 2302.13971) and what copies it; Mixtral, which has experts.
+
+Mixtral: Jiang et al. 2024, arXiv 2401.04088, section 2.1.
 """
 
 from wse_backend.weights.architectures.description import Architecture, Experts

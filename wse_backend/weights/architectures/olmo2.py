@@ -1,5 +1,6 @@
-"""OLMo 2 (OLMo Team 2025, arXiv 2501.00656, section 2): norms after attention and feed-forward network, and
-of all heads' queries and keys together.
+"""OLMo 2 (OLMo Team 2025, arXiv 2501.00656, section 2): norms after attention and feed-forward network.
+
+Queries and keys are normalised too, those of all heads together.
 """
 
 from wse_backend.weights.architectures.description import Architecture

@@ -1,5 +1,6 @@
-"""Qwen1.5-MoE and Qwen2-MoE (Yang et al. 2024, arXiv 2407.10671, section 2.2.2): experts, and a shared one
-behind a gate of its own; the chosen experts keep their shares of the softmax over all.
+"""Qwen1.5-MoE and Qwen2-MoE (Yang et al. 2024, arXiv 2407.10671, section 2.2.2): Qwen2 with experts.
+
+A shared expert has a gate of its own; the chosen experts keep their shares of the softmax over all.
 """
 
 from wse_backend.weights.architectures.description import Architecture, Experts

@@ -1,5 +1,6 @@
-"""SmolLM3 (Hugging Face 2025): a Llama in which every fourth layer does without RoPE (Yang et al. 2025,
-arXiv 2501.18795).
+"""SmolLM3 (Hugging Face 2025): a Llama in which every fourth layer does without RoPE.
+
+Layers without it: Yang et al. 2025, arXiv 2501.18795.
 """
 
 from wse_backend.weights.architectures.description import Architecture
