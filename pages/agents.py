@@ -7,14 +7,14 @@ import streamlit as st
 from moa_core import ConfigError, MoAConfig
 from moa_core.config.sampling import EFFORTS
 from moa_core.config.values import MAX_CYCLES, MAX_TEMPERATURE
-from moa_core.experiments.presets import Preset, presets
 from moa_core.strategies import all_strategies
 from pages.parts import backend
 from pages.parts.layout import page_body, row
 from pages.parts.model_advice import expected_time
 from pages.parts.plan_table import show_plan
 from pages.parts.session import init_session
-from pages.parts.setup_share import draw_arrival, draw_change, draw_share
+from pages.parts.setup_import import draw_import, draw_presets
+from pages.parts.setup_share import draw_arrival, draw_share
 from pages.parts.tour import draw_tour
 from pages.state.draft import AgentDraft, LayerDraft
 from pages.state.model_choice import ModelChoice
@@ -103,11 +103,6 @@ def undo() -> None:
         st.session_state["agents_notes"] = ()
 
 
-def use_preset(preset: Preset) -> None:
-    """Begin with a preset."""
-    load(preset.config)
-
-
 def add_agent(layer_uid: int) -> None:
     remember()
     draft.add_agent(layer_uid)
@@ -146,20 +141,6 @@ def load(config: MoAConfig) -> None:
 
 def reset() -> None:
     load(MoAConfig.default())
-
-
-def import_text(available: tuple[str, ...]) -> None:
-    """Take the pasted or uploaded configuration over, and close the box."""
-    found = read_import()
-    if not isinstance(found, MoAConfig):
-        return
-    if st.session_state.get("agents_import_map"):
-        suggestions = found.suggest_models(available)
-        found = found.with_models({s.model: s.replacement or DEFAULT_MODEL for s in suggestions})
-    load(found)
-    st.session_state["agents_pasted"] = ""
-    st.session_state["agents_import_box"] = False
-    st.toast("The setup was imported", icon=":material/check:")
 
 
 def replace_models(mapping: dict[str, str]) -> None:
@@ -280,74 +261,6 @@ def draw_layer(layer: LayerDraft, number: int, choices: Choices) -> None:
             draw_agent(agent, choices)
 
 
-def draw_presets() -> None:
-    """Setups to begin with, and what each reached where it was measured."""
-    st.markdown("Begin with a setup that was made for the challenge. Undo brings yours back.")
-    models = list(dict.fromkeys(preset.model for preset in presets()))
-    model = st.selectbox("For the model", models, key="agents_preset_model")
-    for preset in presets():
-        if preset.model == model:
-            with row(vertical_alignment="center", horizontal_alignment="distribute"):
-                st.markdown(
-                    f"**{as_plain(preset.config.name or preset.setup)}** :gray[· {as_plain(preset.words)}]"
-                )
-                st.button(
-                    "Use",
-                    key=f"agents_preset_{preset.setup}",
-                    on_click=use_preset,
-                    args=(preset,),
-                    help=preset.config.description or None,
-                )
-
-
-def read_import() -> MoAConfig | ConfigError | None:
-    """The uploaded or pasted configuration, or what is wrong with it; None when there is none."""
-    upload = st.session_state.get("agents_upload")
-    text = upload.getvalue() if upload is not None else st.session_state.get("agents_pasted", "")
-    if not text.strip():
-        return None
-    try:
-        return MoAConfig.from_json(text)
-    except ConfigError as exc:
-        return exc
-
-
-def draw_import(config: MoAConfig | None, choices: Choices) -> None:
-    """A file or a paste, at once what it would change or what is wrong, models to map, and the button."""
-    st.file_uploader("A configuration file", type="json", key="agents_upload", max_upload_size=1)
-    st.text_area("Or paste it here", key="agents_pasted", height=120)
-    found = read_import()
-    if isinstance(found, ConfigError):
-        st.error(
-            f"{as_plain(capitalised(str(found)))}\n\nThe setup is as it was. Correct the text.",
-            title="This cannot be imported",
-            icon=":material/error:",
-        )
-    elif found is not None:
-        for note in found.notes:
-            st.caption(f":material/info: {as_plain(note)}")
-        draw_change(config, found)
-        missing = found.suggest_models(choices)
-        if missing:
-            names = ", ".join(
-                f"{as_plain(s.model)} → {as_plain(s.replacement or DEFAULT_MODEL)}" for s in missing
-            )
-            st.checkbox(
-                f"Map models that are not here: {names}",
-                value=backend.cloud() is None,
-                key="agents_import_map",
-            )
-    st.button(
-        "Import",
-        type="primary",
-        key="agents_import",
-        on_click=import_text,
-        args=(tuple(choices),),
-        disabled=isinstance(found, ConfigError),
-    )
-    st.caption("The app's own format and the workshop's older ones are read. The present setup is replaced.")
-
-
 def draw_toolbar(config: MoAConfig | None, choices: Choices) -> None:
     with row(vertical_alignment="bottom"):
         st.number_input(
@@ -365,9 +278,9 @@ def draw_toolbar(config: MoAConfig | None, choices: Choices) -> None:
         )
         if presets_box.open:
             with presets_box:
-                draw_presets()
+                draw_presets(load)
         with st.popover("Import", icon=":material/upload:", key="agents_import_box", on_change="rerun"):
-            draw_import(config, choices)
+            draw_import(config, choices, load)
         st.download_button(
             "Export",
             config.to_json if config else "",
