@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from wse_backend import models
     from wse_backend.engine.completion import OP_GROUPS, Chunk, Completion, PhaseMeasure, Timing, Usage
     from wse_backend.engine.engine import Engine
+    from wse_backend.engine.loading import Load
     from wse_backend.engine.pool import EnginePool
     from wse_backend.engine.sampling import SamplingParams
     from wse_backend.engine.scheduler import Generation
@@ -50,6 +51,7 @@ __all__ = [
     "HashMismatch",
     "InvalidMessages",
     "InvalidParams",
+    "Load",
     "NotFinite",
     "OutOfMemory",
     "PhaseMeasure",
@@ -67,6 +69,7 @@ _HOMES = {
     "Engine": "engine.engine",
     "EnginePool": "engine.pool",
     "Generation": "engine.scheduler",
+    "Load": "engine.loading",
     "SamplingParams": "engine.sampling",
     **dict.fromkeys(
         ("OP_GROUPS", "Chunk", "Completion", "PhaseMeasure", "Timing", "Usage"), "engine.completion"

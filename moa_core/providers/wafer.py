@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from wse_backend import Chunk, Completion, Engine, EnginePool, Generation
 
 PROGRESS_STEP = 0.01
+LOAD_INTERVAL_S = 0.1  # how often a waiting call looks how far its model is
 POSITION_INTERVAL_S = 0.5  # how often a waiting call looks at its place in the queue
 REPETITION_PENALTY = 1.05  # where an agent does not say: small models go round in circles without one
 MIN_TOP_P = 1e-6  # servers take 0 for "the likeliest token only", the engine wants that said so
@@ -108,23 +109,20 @@ class Wafer:
             generation.cancel()
 
     async def _load(self, model: str) -> "AsyncGenerator[Wait | Engine, None]":
-        """Progress while the engine is loaded on a thread of its own, then the engine.
-
-        The thread is told to stop through its progress callback when nobody waits for it any more.
-        """
-        loading = _Loading(self._shared_pool(), model)
-        threading.Thread(target=loading.run, name=f"load-{model}", daemon=True).start()
+        """Progress while the pool loads the model, then the engine. Leaving early interrupts no load."""
+        load = self._shared_pool().start_loading(model)
+        ended = asyncio.wrap_future(load.engine)
+        stage, share = "", 0.0
         try:
-            while True:
-                item = await loading.updates.get()
-                if isinstance(item, BaseException):
-                    with _translated(model):
-                        raise item
-                yield item
-                if not isinstance(item, Wait):
-                    return
+            while not (await asyncio.wait({ended}, timeout=LOAD_INTERVAL_S))[0]:
+                if load.stage != stage or load.share >= share + PROGRESS_STEP:
+                    stage, share = load.stage, load.share
+                    yield Wait(f"{model}: {stage} {share:.0%}" if load.total else f"{model}: {stage}")
+            with _translated(model):
+                engine = ended.result()
+            yield engine
         finally:
-            loading.is_abandoned = True
+            ended.cancel()  # the wait, not the load
 
     def _shared_pool(self) -> "EnginePool":
         with self._lock:
@@ -133,41 +131,6 @@ class Wafer:
 
                 self._pool = EnginePool()
             return self._pool
-
-
-class _Abandoned(Exception):
-    """Nobody waits for the load any more."""
-
-
-class _Loading:
-    """One load on a thread; `updates` receives `Wait`s, then the engine or the error."""
-
-    def __init__(self, pool: "EnginePool", model: str) -> None:
-        self.updates: asyncio.Queue[Any] = asyncio.Queue()
-        self.is_abandoned = False
-        self._pool = pool
-        self._model = model
-        self._put = _into_loop(self.updates)
-        self._shown = ("", -1.0)
-
-    def run(self) -> None:
-        while not self.is_abandoned:
-            try:
-                self._put(self._pool.engine(self._model, progress=self._progress))
-            except _Abandoned:
-                continue  # of another session that had begun this load: then it begins anew here
-            except Exception as exc:  # the thread's outer edge: the waiting call raises it
-                self._put(exc)
-            return
-
-    def _progress(self, stage: str, done: int, total: int) -> None:
-        if self.is_abandoned:
-            raise _Abandoned
-        share = done / total if total else 0.0
-        if stage == self._shown[0] and share < self._shown[1] + PROGRESS_STEP and done != total:
-            return
-        self._shown = (stage, share)
-        self._put(Wait(f"{self._model}: {stage} {share:.0%}"))
 
 
 def _into_loop(queue: "asyncio.Queue[Any]") -> Callable[[Any], None]:

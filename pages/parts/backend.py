@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import streamlit as st
 
@@ -22,52 +21,6 @@ from wse_backend import models as model_files
 LISTING_TTL_S = 120
 
 
-@dataclass
-class Load:
-    """The loading of one model, watched by every session that waits for it."""
-
-    model: str
-    stage: str = "waiting"
-    done: int = 0
-    total: int = 0
-    error: Exception | None = None
-    finished: threading.Event = field(default_factory=threading.Event)
-
-    @property
-    def share(self) -> float:
-        """How much of the stage is done, 0 to 1."""
-        return min(1.0, self.done / self.total) if self.total > 0 else 0.0
-
-
-class Loads:
-    """Loads models on threads of their own: a session that goes away interrupts nobody's download."""
-
-    def __init__(self, pool: EnginePool) -> None:
-        self._pool = pool
-        self._lock = threading.Lock()
-        self._loads: dict[str, Load] = {}
-
-    def start(self, model: str) -> Load:
-        """The loading of `model`: the one under way, or a new one when there was none or it failed."""
-        with self._lock:
-            load = self._loads.get(model)
-            if load is None or load.error is not None:
-                load = self._loads[model] = Load(model)
-                threading.Thread(target=self._run, args=(load,), name=f"load-{model}", daemon=True).start()
-            return load
-
-    def _run(self, load: Load) -> None:
-        def progress(stage: str, done: int, total: int) -> None:
-            load.stage, load.done, load.total = stage, done, total
-
-        try:
-            self._pool.engine(load.model, progress=progress)
-        except Exception as exc:  # the thread's outer edge: the sessions that wait show it
-            load.error = exc
-        finally:
-            load.finished.set()
-
-
 @st.cache_resource(show_spinner=False)
 def engine_pool() -> EnginePool:
     """The one pool of engines: every session's agents share each pass over the weights.
@@ -75,12 +28,6 @@ def engine_pool() -> EnginePool:
     A model's name may come from a configuration that somebody imported: it is never taken for a path.
     """
     return EnginePool(accepts_paths=False)
-
-
-@st.cache_resource(show_spinner=False)
-def loads() -> Loads:
-    """The one list of model loads under way."""
-    return Loads(engine_pool())
 
 
 @st.cache_resource(show_spinner=False)

@@ -26,7 +26,7 @@ def weak_coders(session: Session) -> list[str]:
 def use_for_all(session: Session, model: str) -> None:
     """Give every agent this model, and begin to fetch it."""
     session.draft.use_model(model)
-    backend.loads().start(model)
+    backend.engine_pool().start_loading(model)
 
 
 def show_model_advice(session: Session) -> None:

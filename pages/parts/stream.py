@@ -22,6 +22,7 @@ from pages.state.model_choice import dollars
 from pages.state.session import Session
 from pages.state.text import as_markdown, as_plain, count, seconds, shortened, size
 from pages.state.turn import CallView, LayerView, Turn, is_cut
+from wse_backend import EnginePool, Load
 
 CARD_HEIGHT_PX = 230
 MIN_CARD_WIDTH_PX = 260
@@ -113,28 +114,27 @@ def begin(
         session.save()
         return
     providers = backend.providers()
-    loads = backend.loads()
+    pool = backend.engine_pool()
     here = [model for model in config.models if backend.is_in_process(model)]
     start(
         turn,
         lambda: run(config, messages, providers, checker),
-        before=lambda: wait_for_models(turn, loads, here),
+        before=lambda: wait_for_models(turn, pool, here),
         after=after,
         at_end=session.save,
     )
 
 
-def wait_for_models(turn: Turn, loads: backend.Loads, models: Sequence[str]) -> None:
+def wait_for_models(turn: Turn, pool: EnginePool, models: Sequence[str]) -> None:
     """Fetch and load the in-process models; `turn.activity` says how far. Raises what loading raised."""
     for model in models:
-        load = loads.start(model)
-        while not load.finished.wait(LOAD_POLL_S):
+        load = pool.start_loading(model)
+        while not load.wait(LOAD_POLL_S):
             share = f" {load.share:.0%}" if load.total else ""
             turn.activity = f"{_loading_text(load)}{share}"
             if turn.stop_wanted.is_set():
                 raise Stopped
-        if load.error is not None:
-            raise load.error
+        load.engine.result()
     turn.activity = "Preparing"
 
 
@@ -173,17 +173,16 @@ def load_models(config: MoAConfig) -> None:
     for model in config.models:
         if not backend.is_in_process(model):
             continue
-        load = backend.loads().start(model)
-        if not load.finished.wait(LOAD_POLL_S):
+        load = backend.engine_pool().start_loading(model)
+        if not load.wait(LOAD_POLL_S):
             slot = st.empty()
-            while not load.finished.wait(LOAD_POLL_S):
+            while not load.wait(LOAD_POLL_S):
                 slot.progress(load.share, text=as_plain(_loading_text(load)))
             slot.empty()
-        if load.error is not None:
-            raise load.error
+        load.engine.result()
 
 
-def _loading_text(load: backend.Load) -> str:
+def _loading_text(load: Load) -> str:
     """How far it is, in words. The fetcher's own sentences begin with a capital and name the model."""
     stage = STAGE_NAMES.get(load.stage, load.stage)
     amount = f" · {size(load.done)} of {size(load.total)}" if load.total > 1e6 else ""

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,7 +23,7 @@ from moa_core import (
 from moa_core.errors import ContextExceeded, ModelNotFound
 from moa_core.providers import CallRequest, Wafer
 from moa_core.runs.plan import plan
-from wse_backend import EnginePool, SamplingParams
+from wse_backend import EnginePool, SamplingParams, models
 from wse_backend.engine.transformer import MAX_LOGIT_ROWS
 
 MODEL = "smollm2-135m"
@@ -208,6 +208,42 @@ async def test_a_model_unloaded_between_two_calls_is_loaded_again(smollm2_path: 
     finally:
         pool.close()
     assert text
+
+
+async def test_who_leaves_interrupts_nobodys_download(
+    smollm2_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The only one who waits goes; who comes then finds the same download further on."""
+    left, may_end = threading.Event(), threading.Event()
+    n_begun = 0
+
+    def fetch(card: object, folder: Path, progress: Callable[[str, int, int], None]) -> Path:
+        nonlocal n_begun
+        n_begun += 1
+        progress("download", 1, 4)
+        assert left.wait(60)
+        progress("download", 3, 4)  # here it would hear that it is to stop
+        assert may_end.wait(60)
+        return smollm2_path
+
+    monkeypatch.setattr(models, "fetch_card", fetch)
+    pool = EnginePool(smollm2_path.parent)
+    try:
+        said: asyncio.Queue[str] = asyncio.Queue()
+        first = asyncio.create_task(Wafer(pool).context(MODEL, lambda wait: said.put_nowait(wait.reason)))
+        assert await said.get() == f"{MODEL}: download 25%"
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        left.set()
+        second = asyncio.create_task(Wafer(pool).context(MODEL, lambda wait: said.put_nowait(wait.reason)))
+        while await said.get() != f"{MODEL}: download 75%":
+            pass
+        may_end.set()
+        assert (await second).n_ctx is not None
+    finally:
+        pool.close()
+    assert n_begun == 1
 
 
 async def test_a_call_that_queues_says_which_number_it_has(smollm2_path: Path) -> None:

@@ -6,6 +6,7 @@ from time import perf_counter
 
 from wse_backend import models
 from wse_backend.engine.engine import OVERHEAD_BYTES, Engine, plan_memory
+from wse_backend.engine.loading import Load
 from wse_backend.errors import OutOfMemory
 from wse_backend.machine import memory_available_bytes
 from wse_backend.weights.catalog import Progress
@@ -33,6 +34,7 @@ class EnginePool:
             int(memory_available_bytes() * BUDGET_SHARE) if budget_bytes is None else budget_bytes
         )
         self._engines: dict[str, Engine] = {}
+        self._loads: dict[str, Load] = {}  # those under way on threads of their own
         self._used_at: dict[str, float] = {}  # when each was asked for last
         self._lock = threading.RLock()  # guards the table
         self._loading = threading.Lock()  # one model is loaded at a time
@@ -59,6 +61,41 @@ class EnginePool:
                 self._engines[name_or_path] = engine
                 self._used_at[name_or_path] = perf_counter()
             return engine
+
+    def start_loading(self, name_or_path: str) -> Load:
+        """Load a model on a thread of its own: the loading under way, or a new one; ended when it is here.
+
+        It goes on whoever stops waiting for it, so nobody's leaving interrupts a download.
+        """
+        with self._lock:
+            load = self._loads.get(name_or_path)
+            if load is not None:
+                return load
+            load = Load(name_or_path)
+            load.engine.set_running_or_notify_cancel()  # from now on nobody who waits can cancel it
+            found = self._loaded(name_or_path)
+            if found is not None:
+                load.engine.set_result(found)
+                return load
+            name = f"load-{name_or_path}"
+            threading.Thread(target=self._load, args=(load,), name=name, daemon=True).start()
+            self._loads[name_or_path] = load  # the thread needs the lock before it can end
+            return load
+
+    def _load(self, load: Load) -> None:
+        try:
+            engine = self.engine(load.model, load.report)
+        except BaseException as exc:  # the thread's outer edge: those who wait raise it
+            self._forget(load)
+            load.engine.set_exception(exc)
+        else:
+            self._forget(load)
+            load.engine.set_result(engine)
+
+    def _forget(self, load: Load) -> None:
+        """Before it ends: whoever sees that it failed and asks again begins anew."""
+        with self._lock:
+            del self._loads[load.model]
 
     def loaded(self) -> list[Engine]:
         """The engines that are loaded now."""

@@ -8,6 +8,7 @@ import pytest
 from wse_backend import EnginePool, OutOfMemory, SamplingParams, UnknownModel, machine, models
 from wse_backend.engine.engine import MIN_KV_CACHE_BYTES, OVERHEAD_BYTES
 from wse_backend.engine.pool import need_bytes
+from wse_backend.weights.catalog import Progress
 
 MIB = 1 << 20
 QUESTION = [{"role": "user", "content": "Say hello."}]
@@ -113,6 +114,40 @@ def test_a_download_does_not_hold_up_a_model_that_is_here(
     may_end.set()
     downloading.join()
     assert len(pool.loaded()) == 2
+    pool.close()
+
+
+def test_all_who_wait_watch_one_load_and_a_later_one_finds_the_engine(
+    two_models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_end = threading.Event()
+
+    def fetch(card: object, folder: Path, progress: Progress) -> Path:
+        progress("download", 3, 4)
+        assert may_end.wait(60)
+        return two_models / "second.gguf"
+
+    monkeypatch.setattr(models, "fetch_card", fetch)
+    pool = EnginePool(two_models)
+    load = pool.start_loading("smollm2-135m")
+    assert pool.start_loading("smollm2-135m") is load
+    assert not load.wait(0)
+    may_end.set()
+    assert load.wait(60)
+    assert pool.loaded() == [load.engine.result()]
+    again = pool.start_loading("smollm2-135m")
+    assert again.wait(0)
+    assert again.engine.result() is load.engine.result()
+    pool.close()
+
+
+def test_a_load_that_failed_says_why_and_is_begun_anew(two_models: Path) -> None:
+    pool = EnginePool(two_models)
+    for name in ("third", "third"):
+        with pytest.raises(UnknownModel, match="third"):
+            pool.start_loading(name).engine.result(60)
+    (two_models / "third.gguf").symlink_to(two_models / "first.gguf")
+    assert pool.start_loading("third").engine.result(60).name == "third"
     pool.close()
 
 
