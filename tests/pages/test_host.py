@@ -219,7 +219,7 @@ def test_the_projector_shows_podium_distribution_and_countdown() -> None:
     browser = choose(host(), "host_view", "projector").look_again()
     drawn = [json.loads(each.proto.json) for each in browser.at.get("bidi_component")]
     (data,) = [each for each in drawn if "podium" in each]
-    assert (data["title"], data["said"]) == ("Morning", "Open · 1 participant · 1 submission")
+    assert (data["title"], data["said"]) == ("Morning", "User metrics · Open · 1 participant · 1 submission")
     assert [(line["place"], line["name"]) for line in data["podium"]] == [("1", "Ada")]
     assert 590_000 < data["left_ms"] <= 600_000
     assert len(browser.at.get("plotly_chart")) == 1

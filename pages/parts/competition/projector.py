@@ -82,7 +82,8 @@ def _wall(found: Round, lines: list[dict[str, str | float]], hint: str, left: in
     """Title, counts, clock, podium, places, and how to join while that is possible."""
     n_people, n_submissions = shared.counts(found)
     state = STATES[found.state(now_ms())][0]
-    said = f"{state} · {count(n_people, 'participant')} · {count(n_submissions, 'submission')}"
+    said = f"{as_plain(find_challenge(found.challenge).title)} · "
+    said += f"{state} · {count(n_people, 'participant')} · {count(n_submissions, 'submission')}"
     if found.frozen_ms:
         said += f" · board frozen at {when(found.frozen_ms)}"
     address = "" if found.state(now_ms()) == "closed" else join_address(st.context.url or "", found.uid)
