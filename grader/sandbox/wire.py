@@ -203,7 +203,13 @@ def decode(data: Any, opaque: Any) -> Any:
 
 
 def _key(value: Any) -> Any:
-    return repr(value) if isinstance(value, list | dict) else value
+    """A hashable stand-in; bounded, as each nesting of keys doubles the backslashes in their text."""
+    if not isinstance(value, list | dict):
+        return value
+    text = repr(value)
+    if len(text) > MAX_TEXT:
+        raise ValueError("too long a key")
+    return text
 
 
 def fingerprint(value: Any) -> bytes | None:

@@ -386,7 +386,12 @@ def _compare(
 
 def _same_user(entry: dict[str, Any], other: dict[str, Any]) -> bool:
     """Own fields and score as they were; keys of the submission's own, such as a rank, may differ."""
-    return all(key in other and equal(entry[key], other[key]) for key in (*KEYS, SCORE) if key in entry)
+    return all(key in other and _same(entry[key], other[key]) for key in (*KEYS, SCORE) if key in entry)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Equal; lists and dicts exactly, in C: the submission says how long they are."""
+    return bool(one == other) if isinstance(one, list | dict) else equal(one, other)
 
 
 def judge_only_bad(args: Args, outcomes: Sequence[Outcome]) -> Fault | None:

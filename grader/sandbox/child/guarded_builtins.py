@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import _string  # type: ignore[import-not-found]
 import builtins
+import contextlib
+import copy
 import dataclasses
 import functools
 import importlib
 import io
+import logging
 import random
 import sys
 import warnings
@@ -79,11 +83,12 @@ def is_own(target: object) -> bool:
 
 
 def own_target(target: Any) -> Any:
-    """The target, if its attributes may be set: no module, and no class or function of somebody else.
+    """The target, if its attributes may be set: no module, no field, no class or function of somebody else.
 
-    Otherwise a submission could put its own code where the standard library, and so the runner, will call it.
+    Otherwise a submission could put its own code where the standard library, and so the runner, will call it,
+    or let `dataclasses.asdict` read an attribute under another field's name.
     """
-    if isinstance(target, ModuleType | BuiltinFunctionType) or (
+    if isinstance(target, ModuleType | BuiltinFunctionType | dataclasses.Field) or (
         isinstance(target, type | FunctionType) and not is_own(target)
     ):
         raise TypeError("attributes can only be set on objects of your own")
@@ -103,7 +108,34 @@ _MISSING = object()
 def guarded_getattr(target: Any, name: str, default: Any = _MISSING, /) -> Any:
     """`getattr` without the interpreter's insides."""
     text = _checked(target, name)
-    return getattr(target, text) if default is _MISSING else getattr(target, text, default)
+    return guarded_format(getattr(target, text) if default is _MISSING else getattr(target, text, default))
+
+
+def guarded_format(found: Any) -> Any:
+    """`str.format` and `str.format_map` with fields that do not walk into the interpreter; else what was
+    found."""
+    if found is str.format or found is str.format_map:
+        return lambda text, *args, **kwargs: guarded_format(found.__get__(text))(*args, **kwargs)
+    if type(found) is not BuiltinFunctionType or not isinstance(found.__self__, str):
+        return found
+    if found.__name__ not in ("format", "format_map"):
+        return found
+
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        _check_format(str.__str__(found.__self__))
+        return found(*args, **kwargs)
+
+    return checked
+
+
+def _check_format(text: str) -> None:
+    """Refuse a format text with a field such as `{0.__class__}`, also inside another field's format."""
+    for _, field, spec, _ in _string.formatter_parser(text):
+        for is_attribute, name in _string.formatter_field_name_split(field)[1] if field else ():
+            if is_attribute and is_hidden(name, None):
+                raise AttributeError("this attribute is not available in a submission")
+        if spec:
+            _check_format(spec)
 
 
 def guarded_hasattr(target: Any, name: str, /) -> bool:
@@ -190,14 +222,65 @@ def guarded_dataclass(cls: Any = None, /, **options: Any) -> Any:
     def make(cls: Any) -> Any:
         if not isinstance(cls, type) or not is_own(cls):
             raise TypeError("only your own classes can become dataclasses")
-        names = list(vars(cls).get("__annotations__", ()))
-        for base in type.__dict__["__mro__"].__get__(cls):
-            names += [each.name for each in vars(base).get("__dataclass_fields__", {}).values()]
-        if not all(type(name) is str and name.isidentifier() for name in names):
-            raise TypeError("dataclass fields must be plain identifiers")
+        _check_field_names(cls)
         return dataclasses.dataclass(**options)(cls)
 
     return make if cls is None else make(cls)
+
+
+def _check_field_names(cls: type) -> None:
+    """Only exact dicts of plain identifiers: whatever could answer differently the next time is refused."""
+    annotations = vars(cls).get("__annotations__", {})
+    inherited = [vars(base).get("__dataclass_fields__", {}) for base in type.__dict__["__mro__"].__get__(cls)]
+    if not all(type(each) is dict for each in (annotations, *inherited)):
+        raise TypeError("dataclass fields must stand in a plain dict")
+    fields = [field for each in inherited for field in each.values()]
+    if not all(type(field) is dataclasses.Field for field in fields):
+        raise TypeError("dataclass fields must be made by field()")
+    names = [*annotations, *(field.name for field in fields)]
+    if not all(type(name) is str and name.isidentifier() for name in names):
+        raise TypeError("dataclass fields must be plain identifiers")
+
+
+def guarded_make_dataclass(
+    name: str, fields: Any, *, bases: Any = (), namespace: Any = None, module: Any = None, **options: Any
+) -> Any:
+    """`dataclasses.make_dataclass` by way of `guarded_dataclass`."""
+    space = dict(namespace or {})
+    annotations: dict[str, Any] = {}
+    for each in fields:
+        field, *rest = (each,) if isinstance(each, str) else each
+        annotations[exact_text(field)] = rest[0] if rest else Any
+        if rest[1:]:
+            space[exact_text(field)] = rest[1]
+    space.update(__annotations__=annotations, __module__=SUBMISSION)
+    return guarded_dataclass(type(name, tuple(bases), space), **options)
+
+
+def _no_subclass(cls: type, **options: Any) -> NoReturn:
+    raise TypeError("this class cannot be extended in a submission")
+
+
+def _format_record(style: Any, record: logging.LogRecord) -> Any:
+    """How `logging` fills a text of its `{` style, with the same bounds as `str.format`."""
+    return guarded_format(style._fmt.format)(**{**(style._defaults or {}), **vars(record)})
+
+
+def _settle_library() -> None:
+    """Where the library itself sets attributes and fills texts, it does so as the submission could."""
+    vars(copy)["setattr"] = guarded_setattr
+    logging.StrFormatStyle._format = _format_record  # type: ignore[attr-defined]
+    dataclasses.Field.__init_subclass__ = classmethod(_no_subclass)  # type: ignore[assignment, arg-type]
+
+
+def _no_redirect(target: Any) -> Any:
+    """Stands in for `redirect_stdout`, whose subclasses could name any attribute of `sys`."""
+    return contextlib.nullcontext(target)
+
+
+def _no_warnings(*, record: bool = False, **options: Any) -> Any:
+    """Stands in for `catch_warnings`, which holds a real module: nothing warns here."""
+    return contextlib.nullcontext([] if record else None)
 
 
 def _no_input(prompt: object = "", /) -> NoReturn:
@@ -241,7 +324,9 @@ _STAND_INS: Mapping[str, Mapping[str, Any]] = {
         "wraps": guarded_wraps,
         "singledispatch": guarded_singledispatch,
     },
-    "dataclasses": {"dataclass": guarded_dataclass},
+    "dataclasses": {"dataclass": guarded_dataclass, "make_dataclass": guarded_make_dataclass},
+    "contextlib": {"redirect_stdout": _no_redirect, "redirect_stderr": _no_redirect},
+    "warnings": {"catch_warnings": _no_warnings},
 }
 
 
@@ -266,6 +351,7 @@ def load_modules() -> dict[str, ModuleType]:
         vars(copies[module]).update(stand_ins)
     copies[_STRPTIME] = _copy_strptime()
     _settle_random()
+    _settle_library()
     _silence_warnings()
     return copies
 

@@ -23,12 +23,17 @@ from grader.sandbox.child import guarded_builtins, origins, work_counter
 from grader.sandbox.child.guarded_builtins import SUBMISSION
 from grader.sandbox.isolation.measures import isolate_child
 from grader.sandbox.policy import static_check, syntax
-from grader.sandbox.policy.names import OWN, RETURN, TYPE, VARS
+from grader.sandbox.policy.names import FORMAT, OWN, RETURN, TYPE, VARS
 
 RECURSION_LIMIT = 1000
 CHECK = "check"
 """File name of a pack's own test code, for tracebacks."""
-_GUARDS = {VARS: guarded_builtins.guarded_vars, TYPE: type, OWN: guarded_builtins.own_target}
+_GUARDS = {
+    VARS: guarded_builtins.guarded_vars,
+    TYPE: type,
+    OWN: guarded_builtins.own_target,
+    FORMAT: guarded_builtins.guarded_format,
+}
 
 FIRST_BUDGET = 3_000_000
 """Steps the first counted call of a group may take: a linear pass over 500 users takes a few thousand."""

@@ -18,7 +18,7 @@ from operator import itemgetter
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any
 
-from grader.sandbox.policy.names import OWN, SCAN, SCAN_IN, SCAN_LAZILY, TICK, TYPE, VARS
+from grader.sandbox.policy.names import FORMAT, OWN, SCAN, SCAN_IN, SCAN_LAZILY, TICK, TYPE, VARS
 
 _WALKING_CALLS = frozenset(
     [
@@ -140,7 +140,7 @@ def _then(exhausted: Callable[[], None]) -> Iterator[None]:
 
 
 def prepare(tree: ast.Module) -> ast.Module:
-    """Send every `__dict__`, `__class__` and attribute that is set through a guard; counts nothing.
+    """Send every `__dict__`, `__class__`, `format` and attribute that is set through a guard; counts nothing.
 
     Changes the tree in place.
     """
@@ -160,6 +160,8 @@ class _Guarded(ast.NodeTransformer):
         guards = {"__dict__": VARS, "__class__": TYPE}
         if node.attr in guards and isinstance(node.ctx, ast.Load):
             return _located(_call(guards[node.attr], node.value), node)
+        if node.attr in ("format", "format_map") and isinstance(node.ctx, ast.Load):
+            return _located(_call(FORMAT, node), node)
         if not isinstance(node.ctx, ast.Load):
             node.value = _located(_call(OWN, node.value), node.value)
         return node

@@ -109,6 +109,6 @@ SYS_NAMES = _words(
 """What the submission's `sys` has, beside stand-ins for stdout, stderr, argv, exit and setrecursionlimit."""
 
 TICK, SCAN, VARS, TYPE = "__moa_tick__", "__moa_scan__", "__moa_vars__", "__moa_type__"
-OWN, RETURN = "__moa_own__", "__moa_return__"
+OWN, RETURN, FORMAT = "__moa_own__", "__moa_return__", "__moa_format__"
 SCAN_IN, SCAN_LAZILY = "__moa_scan_in__", "__moa_scan_lazily__"
 """Names only the instrumentation writes; the policy refuses every double-underscore name it does not know."""

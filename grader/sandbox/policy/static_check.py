@@ -152,6 +152,8 @@ class _Visitor(ast.NodeVisitor):
     def visit_MatchClass(self, node: ast.MatchClass) -> None:
         for name in node.kwd_attrs:
             self.check_attribute(node, name)
+            if name in ("format", "format_map"):
+                self.refuse(node, f"`{name}` cannot be matched in a submission")
         known = isinstance(node.cls, ast.Name) and node.cls.id in _BUILTIN_PATTERNS | self.records
         if node.patterns and not known:
             self.refuse(

@@ -185,6 +185,60 @@ def test_encoding_is_plain_json(value):
     json.dumps(wire.encode(value), allow_nan=False)
 
 
+LIBRARY = """
+import contextlib, copy, dataclasses, fractions, io, logging, warnings
+
+Triple = dataclasses.make_dataclass("Triple", ["a", ("b", int), ("c", int, 3)], frozen=True)
+
+class Own:
+    __slots__ = ("_x",)
+
+    def format(self, text):
+        return f"own {text}"
+
+def f(x):
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+    own = Own()
+    own._x = 5
+    record = logging.makeLogRecord({"msg": "hi"})
+    return [
+        "{0[a]:>{1}} {2.denominator}".format({"a": 1}, 3, x),
+        "{a!r}".format_map({"a": "c"}),
+        list(map("{:02d}".format, [1, 2])),
+        str.format("{}", x),
+        own.format("one"),
+        copy.copy(own)._x,
+        copy.deepcopy(fractions.Fraction(1, 2)),
+        dataclasses.asdict(Triple(1, 2)),
+        logging.Formatter("{message}", style="{").format(record),
+    ]
+"""
+
+
+def test_the_guarded_library_does_what_the_library_does(box):
+    outcome = run(box, LIBRARY, 7)
+    assert outcome.value == [
+        "  1 1",
+        "'c'",
+        ["01", "02"],
+        "7",
+        "own one",
+        5,
+        0.5,
+        {"a": 1, "b": 2, "c": 3},
+        "hi",
+    ]
+
+
+def test_keys_within_keys_are_not_written_out_without_end():
+    data = ["l", "\\" * 15_000]
+    for _ in range(8):  # each of them doubles the backslashes
+        data = ["d", [data, 0]]
+    with pytest.raises(ValueError, match="too long a key"):
+        wire.decode(data, Opaque)
+
+
 # counting
 
 
