@@ -7,7 +7,7 @@ none, drafts at the tokens after the next (see drafts.py).
 
 import logging
 import threading
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from time import perf_counter
 
@@ -21,6 +21,7 @@ from wse_backend.engine.kernels.attention import BLOCK_POSITIONS
 from wse_backend.engine.request import OnChunk, Request, shares_next_block
 from wse_backend.engine.sampling import SamplingParams
 from wse_backend.engine.transformer import MAX_LOGIT_ROWS, MAX_ROWS, PassResult, Row, Transformer
+from wse_backend.engine.waiting_line import WaitingLine
 from wse_backend.errors import EngineClosed, EngineFailed, NotFinite, OutOfMemory, QueueFull, WseError
 from wse_backend.weights.tokenizer import StreamDecoder, Tokenizer
 
@@ -30,7 +31,6 @@ MAX_WAITING = 512  # requests in the queue before new ones are refused
 PASS_TARGET_S = 0.06  # while others decode, a pass takes prefill rows for about so long
 OWN_PASS_TARGET_S = 0.25  # and for so long while only the prompt's owner does, who waits for both anyway
 MIN_PREFILL_ROWS = 16
-KEPT_ADMISSIONS, MIN_ADMISSIONS = 32, 4  # from so many of the latest the wait is told; from fewer it is not
 KEEP_IDLE_S = 600.0  # so long an idle engine keeps its prefix cache
 
 
@@ -86,7 +86,7 @@ class Scheduler:
         self._max_waiting = max_waiting
         self._transformer = transformer
         self._tokenizer = tokenizer
-        self._waiting: deque[Request] = deque()
+        self._waiting = WaitingLine()
         self._running: list[Request] = []
         self._free_slots = list(range(MAX_LOGIT_ROWS))
         self._reserved_blocks = 0
@@ -94,9 +94,6 @@ class Scheduler:
         self._condition = threading.Condition()
         self._is_closed = False
         self._seconds_per_row = 0.002
-        self._n_admitted = 0
-        self._last_turns: dict[str, int] = {}  # owner -> number of the last admission, of who is here
-        self._admitted_at: deque[float] = deque(maxlen=KEPT_ADMISSIONS)  # of late, while others waited
         self._thread = threading.Thread(target=self._work, name=f"wse-{name}", daemon=True)
         self._thread.start()
 
@@ -154,26 +151,11 @@ class Scheduler:
 
     def position(self, request: Request) -> int:
         with self._condition:
-            return self._position(request)
-
-    def _position(self, request: Request) -> int:
-        """How many are admitted up to this one if nobody else comes: owners take turns, see `_admit`."""
-        if request not in self._waiting:
-            return 0
-        active = Counter(s.owner for s in self._running)
-        turns = []
-        for index, waiting in enumerate(self._waiting):
-            turns.append((active[waiting.owner], self._last_turns.get(waiting.owner, 0), index))
-            active[waiting.owner] += 1
-        mine = turns[self._waiting.index(request)]
-        return 1 + sum(turn < mine for turn in turns)
+            return self._waiting.position(request, self._running)
 
     def expected_wait_s(self, request: Request) -> float | None:
         with self._condition:
-            if len(self._admitted_at) < MIN_ADMISSIONS:
-                return None
-            seconds_each = (perf_counter() - self._admitted_at[0]) / len(self._admitted_at)
-            return self._position(request) * seconds_each
+            return self._waiting.expected_wait_s(request, self._running)
 
     @property
     def n_requests(self) -> tuple[int, int]:
@@ -260,33 +242,18 @@ class Scheduler:
         self._advance(plan, result)
 
     def _admit(self) -> None:
-        """Move requests from the queue into the batch while slots and cache blocks last.
-
-        Owners take turns: whoever has the fewest running goes first; among equals, whose last turn is the
-        longest ago, and then who came first.
-        """
+        """Move requests from the queue, in turns, into the batch while slots and cache blocks last."""
         with self._condition:
-            cancelled = [s for s in self._waiting if s.is_cancelled.is_set()]
-            for request in cancelled:
-                self._waiting.remove(request)
+            cancelled = self._waiting.remove_cancelled()
             while self._waiting and self._free_slots:
-                active = Counter(s.owner for s in self._running)
-                turns = self._last_turns
-                request = min(self._waiting, key=lambda s: (active[s.owner], turns.get(s.owner, 0)))
+                request = self._waiting.next(self._running)
                 if self._reserved_blocks + request.blocks_needed > self._transformer.pool.n_blocks:
                     break  # it waits for room; nobody overtakes it for ever
-                self._waiting.remove(request)
+                self._waiting.admit(request)
                 self._reserved_blocks += request.blocks_needed
                 request.slot = self._free_slots.pop()
-                request.admitted_at = perf_counter()
                 self._running.append(request)
-                self._admitted_at.append(request.admitted_at)
-                self._n_admitted += 1
-                self._last_turns[request.owner] = self._n_admitted
-            if not self._waiting:
-                self._admitted_at.clear()  # nobody has to wait: how fast places come free is not known
-                present = {s.owner for s in self._running}
-                self._last_turns = {o: turn for o, turn in self._last_turns.items() if o in present}
+            self._waiting.forget_if_empty(self._running)
         for request in cancelled:  # without the lock: a listener may take its time, or call us
             self._say_last(request, "cancelled")
 
@@ -466,7 +433,7 @@ class Scheduler:
         with self._condition:
             self._is_closed = True
             ended = [*self._running, *self._waiting]
-            self._running, self._waiting = [], deque()
+            self._running, self._waiting = [], WaitingLine()
             alone, self._alone = self._alone, deque()
         for request in ended:
             self._say(request, Chunk("", error=error))
