@@ -12,14 +12,16 @@ ENTERED = "moa_entered"
 APP_NAME = "MoA workshop"
 CHOSEN = "moa_page"
 
-# On a phone the list of pages lies over the page and stays there after a choice.
+# On a phone the list of pages lies over the page and stays there after a choice. This may be mounted after
+# the first choice, so a first mount counts as one where the address is not the one that was loaded.
 _CLOSE_MENU_JS = """
 export default function ({ data }) {
-  const isFirst = window.moaPage === undefined;
-  const isSame = window.moaPage === data.page;
+  const before = window.moaPage;
   window.moaPage = data.page;
-  if (isFirst || isSame || window.innerWidth >= 768) return;
-  document.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click();
+  const loaded = new URL(performance.getEntriesByType("navigation")[0].name).pathname;
+  const isChosen = before === undefined ? location.pathname !== loaded : before !== data.page;
+  if (!isChosen || window.innerWidth >= 768) return;
+  document.querySelector('[aria-label="Collapse sidebar"][aria-expanded="true"]')?.click();
 }
 """
 _menu_closer = st.components.v2.component("moa_workshop_menu", js=_CLOSE_MENU_JS)

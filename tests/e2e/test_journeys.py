@@ -53,6 +53,7 @@ def test_a_guest_is_led_from_the_first_page_to_an_opened_call(page: Page) -> Non
     page.get_by_text("Why is the sky blue?", exact=True).click()
     expect(page.get_by_text(ANSWER)).to_be_visible()
     page.get_by_role("button", name="Next step").click()
+    expect(page.get_by_text("Guided first run, 2 of 5")).to_be_visible()
     page.get_by_role("button", name="Next step").click()
     expect(page.get_by_text("3 of 5: Open a call")).to_be_visible()
     page.get_by_role("button", name="Open the summarizer's call").click()
