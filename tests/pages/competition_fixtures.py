@@ -10,7 +10,10 @@ from pages.parts.competition import backend as competition_backend
 from tests.pages.harness import App, setup
 
 PASSWORD = "a-long-host-password"
-WRITTEN = "def calculate_user_metrics(users, start_date, end_date):\n    return {}"
+WRITTEN = (
+    "def calculate_user_metrics(users, start_date, end_date):\n"
+    '    return {"average_engagement": 0, "top_performers": [], "active_count": 0}'
+)  # a constant result earns a little
 REPLY = f"Here it is:\n\n```python\n{WRITTEN}\n```\n"
 GRADE_LIMIT_S = 60
 
