@@ -22,9 +22,9 @@ from random import Random
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # before this folder, which has a grader.py
 
 from grader.competition import GradingJob, Participant, Store
-from tests.competition.killing import check_after_kill, kill_while_arriving
-from tests.competition.postgres import NoServer, Postgres
-from tests.competition.samples import generation, report
+from tests.grader.competition.killing import check_after_kill, kill_while_arriving
+from tests.grader.competition.postgres import NoServer, Postgres
+from tests.grader.competition.samples import generation, report
 
 TARGET_P95_MS = 100
 

@@ -76,7 +76,7 @@ def test_a_setup_that_fails_in_the_final_says_why_and_holds_nobody_up(cloud: Clo
     broken = setup("status:400", summarizer="say:x").to_json()
     stored = store().submissions.of_round(made.id)[0]
     bob = store().participants.join(made.id, "Bob")[0]
-    from tests.competition.samples import generation, job, report
+    from tests.grader.competition.samples import generation, job, report
 
     other = store().submissions.add(bob.id, generation("b", config=broken))
     store().submissions.add_grade(job(store(), other), report(50), 0.1)

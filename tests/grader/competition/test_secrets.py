@@ -25,7 +25,7 @@ from grader.competition import (
 from grader.competition.codes import hash_code, is_code, new_code
 from grader.competition.models import Base
 from grader.competition.password import FREE_TRIES
-from tests.competition.samples import open_round, scored
+from tests.grader.competition.samples import open_round, scored
 
 
 class SecondHand:

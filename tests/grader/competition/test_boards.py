@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from grader.competition import Round, Store
-from tests.competition.conftest import Clock
-from tests.competition.samples import job, join, open_round, report, scored
+from tests.grader.competition.conftest import Clock
+from tests.grader.competition.samples import job, join, open_round, report, scored
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from grader.competition.limits import CODE_BYTES, CONFIG_BYTES, MESSAGES_BYTES, 
 from grader.competition.nicknames import NICKNAME_CHARS
 from grader.competition.password import FIRST_WAIT_S, FREE_TRIES, FREE_TRIES_PER_ADDRESS, LONGEST_WAIT_S
 
-TEXT = (Path(__file__).parents[2] / "docs" / "competition.md").read_text("utf-8")
+TEXT = (Path(__file__).parents[3] / "docs" / "competition.md").read_text("utf-8")
 LIMITS = Limits()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from grader.competition import Final, FinalJob, FinalRunner, Round, SetupRun, Store
-from tests.competition.samples import join, open_round, report, scored
+from tests.grader.competition.samples import join, open_round, report, scored
 
 
 def closed_round(store: Store, scores: dict[str, float], **rules: Any) -> Round:

@@ -14,7 +14,7 @@ import pytest
 
 from grader.competition import Database, Limits, Store
 from grader.competition.models import Base
-from tests.competition.postgres import NoServer, Postgres
+from tests.grader.competition.postgres import NoServer, Postgres
 
 DATABASES = ("sqlite", "postgresql")
 _numbers = itertools.count(1)

@@ -22,8 +22,8 @@ from grader.competition import (
     TooMany,
     TooSoon,
 )
-from tests.competition.conftest import Clock
-from tests.competition.samples import generation, join, open_round, scored
+from tests.grader.competition.conftest import Clock
+from tests.grader.competition.samples import generation, join, open_round, scored
 
 
 def test_a_round_waits_opens_and_closes_by_the_clock(store: Store, clock: Clock) -> None:

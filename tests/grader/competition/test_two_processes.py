@@ -9,13 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from grader.competition import GradingQueue, Store
-from tests.competition.samples import generation, join, open_round, report
+from tests.grader.competition.samples import generation, join, open_round, report
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SUBMIT = """
 import sys
 from grader.competition import CompetitionError, Database, Store
-from tests.competition.samples import generation
+from tests.grader.competition.samples import generation
 url, who, name = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 store = Store(Database(url))
 n_taken = 0

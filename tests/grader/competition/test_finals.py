@@ -19,9 +19,9 @@ from grader.competition import (
     mean_interval,
     restore,
 )
-from tests.competition.conftest import Clock
-from tests.competition.final_samples import closed_round, play, runner, written
-from tests.competition.samples import generation, join, open_round, scored
+from tests.grader.competition.conftest import Clock
+from tests.grader.competition.final_samples import closed_round, play, runner, written
+from tests.grader.competition.samples import generation, join, open_round, scored
 
 
 def test_the_mean_over_fresh_seeds_ranks_not_the_best_draw(store: Store) -> None:
@@ -168,7 +168,7 @@ def test_the_estimate_is_what_the_submissions_took(store: Store) -> None:
 
 
 def store_one(store: Store, participant_id: int, **values: object) -> None:
-    from tests.competition.samples import job, report
+    from tests.grader.competition.samples import job, report
 
     stored = store.submissions.add(participant_id, generation("k", **values))
     store.submissions.add_grade(job(store, stored), report(50), 0.1)
@@ -224,7 +224,7 @@ def test_a_restored_final_goes_on(store: Store) -> None:
     started = store.finals.start(made.id, n_seeds=2)
     (first, *_) = store.finals.pending(started.id)
     store.finals.take_lease(started.id, "gone", 30)
-    from tests.competition.samples import report
+    from tests.grader.competition.samples import report
 
     store.finals.record(first, "gone", written(first), "code", report(30))
     file = backup(store, made.id)

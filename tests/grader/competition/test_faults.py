@@ -9,15 +9,15 @@ import pytest
 import sqlalchemy as sa
 
 from grader.competition import Database, Limits, Store, StoreFull, StoreUnavailable
-from tests.competition.final_samples import closed_round
-from tests.competition.killing import (
+from tests.grader.competition.final_samples import closed_round
+from tests.grader.competition.killing import (
     check_after_kill,
     kill_while_arriving,
     kill_while_playing,
     start_final,
 )
-from tests.competition.postgres import NoServer, Postgres
-from tests.competition.samples import generation, join, open_round, scored
+from tests.grader.competition.postgres import NoServer, Postgres
+from tests.grader.competition.samples import generation, join, open_round, scored
 
 KILLS = 3  # bench/competition.py does it 50 times
 

@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 from grader.competition import Database, Store
 from grader.competition.database import _MIGRATIONS
 from grader.competition.models import Base
-from tests.competition.samples import generation
+from tests.grader.competition.samples import generation
 
 OLD_ROWS = (
     "INSERT INTO rounds (uid, title, challenge, seed, opens_ms, cooldown_s, visibility, created_ms) "

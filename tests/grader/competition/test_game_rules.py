@@ -19,8 +19,8 @@ from grader.competition import (
     backup,
     restore,
 )
-from tests.competition.conftest import Clock
-from tests.competition.samples import generation, join, open_round, scored
+from tests.grader.competition.conftest import Clock
+from tests.grader.competition.samples import generation, join, open_round, scored
 
 STRICT = Budget(tokens=200, calls=3, models=("small",), strategies=("layered",))
 

@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from grader.competition import NotOpen, Store
-from tests.competition.conftest import Clock
-from tests.competition.samples import generation, join, open_round
+from tests.grader.competition.conftest import Clock
+from tests.grader.competition.samples import generation, join, open_round
 
 LIMIT_S = 30
 

@@ -1,6 +1,6 @@
 """A process that submits without a pause and says what was acknowledged; made to be killed.
 
-    python tests/competition/arriving.py URL PARTICIPANT_ID...
+    python tests/grader/competition/arriving.py URL PARTICIPANT_ID...
 
 One thread per participant. Prints a line "PARTICIPANT KEY ID" after each acknowledgement.
 """
@@ -13,7 +13,7 @@ import threading
 import uuid
 
 from grader.competition import Database, Limits, Store
-from tests.competition.samples import generation
+from tests.grader.competition.samples import generation
 
 
 def submit_forever(store: Store, participant_id: int) -> None:

@@ -13,7 +13,7 @@ from grader import grade
 from grader.competition import Store
 from grader.competition.gradebook import to_gradebook
 from grader.competition.similarity import code_words, similar_pairs
-from tests.competition.samples import CODE, generation, job, join, open_round
+from tests.grader.competition.samples import CODE, generation, job, join, open_round
 
 ONE = """def calculate_user_metrics(users, start_date, end_date):
     active = [user for user in users if start_date <= user["last_login"] <= end_date]
@@ -77,7 +77,7 @@ def test_the_same_prompts_are_noticed_and_code_that_is_none_is_compared_as_words
 
 
 def test_a_gradebook_of_a_round_with_a_final_has_its_mean(store: Store) -> None:
-    from tests.competition.final_samples import closed_round, play
+    from tests.grader.competition.final_samples import closed_round, play
 
     made = closed_round(store, {"Ada": 50})
     play(store, store.finals.start(made.id, 2), points=lambda reply, seed: 33.0)

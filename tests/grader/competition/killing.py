@@ -11,7 +11,7 @@ from random import Random
 
 from grader.competition import Store
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SCRIPT = Path(__file__).parent / "arriving.py"
 FINAL_SCRIPT = Path(__file__).parent / "playing_final.py"
 

@@ -11,7 +11,7 @@ import pytest
 
 from grader import SandboxFailed, challenge
 from grader.competition import GradingJob, GradingQueue, Store
-from tests.competition.samples import CODE, generation, job, join, open_round, report, scored
+from tests.grader.competition.samples import CODE, generation, job, join, open_round, report, scored
 
 LIMIT_S = 60
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from grader.competition import BadNickname, NicknameTaken, Store, clean_nickname, skeleton
-from tests.competition.samples import join, open_round
+from tests.grader.competition.samples import join, open_round
 
 SAME = [
     ("Anna", "ANNA"),

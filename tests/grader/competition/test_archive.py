@@ -21,8 +21,8 @@ from grader.competition import (
     to_json,
     why_unplayable,
 )
-from tests.competition.conftest import Clock
-from tests.competition.samples import generation, job, join, open_round, report, scored
+from tests.grader.competition.conftest import Clock
+from tests.grader.competition.samples import generation, job, join, open_round, report, scored
 
 
 @pytest.fixture

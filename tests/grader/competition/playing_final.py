@@ -1,6 +1,6 @@
 """A process that runs the finals of a database; made to be killed.
 
-    python tests/competition/playing_final.py URL
+    python tests/grader/competition/playing_final.py URL
 
 Prints a line "ENTRY NUMBER" when a run begins, and ends when nothing is left to run.
 """
@@ -12,7 +12,7 @@ import sys
 import time
 
 from grader.competition import Database, FinalJob, FinalRunner, SetupRun, Store
-from tests.competition.samples import report
+from tests.grader.competition.samples import report
 
 LEASE_S = 0.6
 
