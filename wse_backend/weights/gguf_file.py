@@ -21,6 +21,7 @@ from wse_backend.errors import BrokenGGUF, Unsupported
 from wse_backend.weights.architectures import ARCHITECTURES
 from wse_backend.weights.header import Header, read_header
 from wse_backend.weights.hparams import HParams, read_hparams
+from wse_backend.weights.stacking import stack_experts
 from wse_backend.weights.tensors import TensorInfo, check_tensors
 
 PARTS_LIMIT = 1000
@@ -66,6 +67,8 @@ def open_gguf(path: str | os.PathLike[str]) -> GGUFFile:
             tensors[tensor.name] = tensor
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
     hparams = read_hparams(metadata, ARCHITECTURES[architecture], shapes, file)
+    if hparams.n_experts:
+        tensors = stack_experts(tensors, hparams.n_experts, file)
     check_tensors(hparams, tensors, file)
     size_bytes = sum(len(part.mapping) for part in parts)
     return GGUFFile(first.path, architecture, metadata, hparams, tensors, size_bytes)

@@ -24,7 +24,8 @@ class TensorInfo:
     """One tensor: its type, its numpy-order shape and its bytes as they lie in the file.
 
     shape: (rows, cols) for a matrix, (n,) for a vector, (experts, rows, cols) for those of all experts; a row
-    is contiguous. data: uint8 (n_bytes,), a read-only view of the mapped file.
+    is contiguous. data: uint8 (n_bytes,), a read-only view of the mapped file. parts: of experts that lie in
+    a tensor each (see stacking.py), those, one after another; `data` is then empty.
     """
 
     name: str
@@ -33,9 +34,12 @@ class TensorInfo:
     shape: tuple[int, ...]
     n_bytes: int
     data: npt.NDArray[np.uint8] = field(repr=False, compare=False)
+    parts: tuple[TensorInfo, ...] = field(default=(), repr=False, compare=False)
 
     def release_pages(self) -> None:
         """Give the memory of these bytes back to the system; they are read again when they are used."""
+        for part in self.parts:
+            part.release_pages()
         buffer: object = self.data
         first = self.data
         while isinstance(buffer, np.ndarray):
@@ -52,6 +56,8 @@ class TensorInfo:
 
     def floats(self) -> npt.NDArray[np.float32]:
         """The values of a tensor of FLOAT_TYPES, float32 of its shape, a copy."""
+        if self.parts:
+            return np.stack([part.floats() for part in self.parts])
         if self.type_name == "BF16":
             wide = self.data.view(np.uint16).astype(np.uint32) << 16
             return wide.view(np.float32).reshape(self.shape)

@@ -218,3 +218,55 @@ def test_gemma_3_270m_computes_as_plain_numpy_and_knows_a_capital(gemma_path: Pa
         found = engine.logits(ids)
         assert engine.detokenize([int(found[-1].argmax())]) == " Italy"
     assert mean_kl(Reference(gemma_path).logits(ids), found) < 1e-5
+
+
+def a_tensor_each(changes: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The tensors of the small Mixtral with one for each expert, as files of early 2024 have them."""
+    found: dict[str, Any] = {}
+    for name, values in random_tensors(shapes_of(FAMILIES["llama, experts"])).items():
+        if "_exps" in name:
+            found[name] = None
+            stem = name.removesuffix("_exps.weight")
+            found |= {f"{stem}.{expert}.weight": part for expert, part in enumerate(values)}
+    return {**found, **(changes or {})}
+
+
+@pytest.mark.parametrize("kind", ["Q8_0", "BF16"])
+def test_experts_that_lie_in_a_tensor_each_compute_the_same(tmp_path: Path, kind: str) -> None:
+    family, quantize = FAMILIES["llama, experts"], gguf.GGMLQuantizationType[kind]
+    today = write_family(tmp_path / "today.gguf", family, quantize=quantize)
+    early = write_family(tmp_path / "early.gguf", family, quantize=quantize, tensor_changes=a_tensor_each())
+    with engine_of(today) as engine:
+        expected = engine.logits(IDS)
+    with engine_of(early) as engine:
+        assert np.array_equal(engine.logits(IDS), expected)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"blk.1.ffn_up.3.weight": None}, BrokenGGUF, r"blk\.1\.ffn_up\.3\.weight is missing; .* 8 experts"),
+        (
+            {"blk.0.ffn_up.8.weight": np.ones((32, 64), np.float32)},
+            BrokenGGUF,
+            r"ffn_up\.8\.weight: the header",
+        ),
+        (
+            {"blk.0.ffn_up.7.weight": np.ones((64, 32), np.float32)},
+            BrokenGGUF,
+            r"ffn_up\.7\.weight has the sh",
+        ),
+        (
+            {"blk.0.ffn_up_exps.weight": np.ones((8, 32, 64), np.float32)},
+            BrokenGGUF,
+            "has both blk.0.ffn_up_ex",
+        ),
+    ],
+    ids=["one missing", "one too many", "another shape", "both ways"],
+)
+def test_experts_that_do_not_make_a_whole_are_refused_by_name(
+    tmp_path: Path, change: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    path = write_family(tmp_path / "t.gguf", FAMILIES["llama, experts"], tensor_changes=a_tensor_each(change))
+    with pytest.raises(error, match=words):
+        open_gguf(path)
