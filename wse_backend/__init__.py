@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from wse_backend import models
-    from wse_backend.engine.completion import OP_GROUPS, Chunk, Completion, PhaseMeasure, Timing, Usage
+    from wse_backend.engine.completion import (
+        OP_GROUPS,
+        Chunk,
+        Completion,
+        PhaseMeasure,
+        RoutedTokens,
+        Timing,
+        Usage,
+    )
     from wse_backend.engine.engine import Engine
     from wse_backend.engine.loading import Load
     from wse_backend.engine.pool import EnginePool
@@ -56,6 +64,7 @@ __all__ = [
     "OutOfMemory",
     "PhaseMeasure",
     "QueueFull",
+    "RoutedTokens",
     "SamplingParams",
     "Timing",
     "UnknownModel",
@@ -72,7 +81,8 @@ _HOMES = {
     "Load": "engine.loading",
     "SamplingParams": "engine.sampling",
     **dict.fromkeys(
-        ("OP_GROUPS", "Chunk", "Completion", "PhaseMeasure", "Timing", "Usage"), "engine.completion"
+        ("OP_GROUPS", "Chunk", "Completion", "PhaseMeasure", "RoutedTokens", "Timing", "Usage"),
+        "engine.completion",
     ),
 }
 

@@ -55,7 +55,7 @@ class Remembering:
                 text.append(delta.text)
                 reasoning.append(delta.reasoning)
                 if delta.finish is not None:
-                    finish = replace(delta.finish, timing=None)
+                    finish = replace(delta.finish, timing=None, routing=None)
                     self.answers[key] = Answer("".join(text), "".join(reasoning), finish)
                 yield delta
         finally:

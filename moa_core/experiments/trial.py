@@ -181,7 +181,7 @@ def run_trial(
             score = scored(task.scorer, reply)
     except MoAError as exc:
         problem = str(exc)
-    calls = tuple(replace(call, timing=None) for call in trace.calls)
+    calls = tuple(replace(call, timing=None, routing=None) for call in trace.calls)
     return Trial(
         label=assignment.label,
         config=config,

@@ -51,11 +51,14 @@ class TokenUsage:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """How a stream ended. timing: the provider's own object. raw: plain data it sent beside the text."""
+    """How a stream ended. timing, routing: the provider's own objects (see `CallRecord`). raw: plain data it
+    sent beside the text.
+    """
 
     reason: str = "stop"
     usage: TokenUsage = field(default_factory=TokenUsage)
     timing: Any = None
+    routing: Any = None
     raw: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 

@@ -191,6 +191,7 @@ def _finish(completion: "Completion") -> Finish:
         reason=completion.finish_reason,
         usage=TokenUsage(usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens),
         timing=completion.timing,
+        routing=completion.routing,
     )
 
 

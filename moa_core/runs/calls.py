@@ -210,6 +210,7 @@ class AgentCall:
             reasoning=self.reasoning,
             notes=tuple(self.notes),
             timing=self.finish.timing,
+            routing=self.finish.routing,
             raw=self.finish.raw,
             messages=self.messages,
         )

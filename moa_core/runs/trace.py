@@ -46,7 +46,8 @@ class CallRecord:
     layer: counted from 1; the summarizer's is one more than the last layer's. A count is None when the
     provider did not report it. cost_usd: US dollars, where prices are known; cached tokens at their price.
     queue_s, prompt_s, completion_s: how long the server says that it queued, read and wrote.
-    timing: the provider's own object (for `Wafer` a `wse_backend.Timing`), None elsewhere. raw: what the
+    timing: the provider's own object (for `Wafer` a `wse_backend.Timing`), None elsewhere. routing: the same
+    of a model with experts (for `Wafer` a `RoutedTokens`): which experts each token went to. raw: what the
     provider reported beside the text (`usage`, `time_info`). messages: what was sent, before a JSON Schema
     was added to it.
     """
@@ -75,6 +76,7 @@ class CallRecord:
     reasoning: str = ""
     notes: tuple[str, ...] = ()
     timing: Any = field(default=None, compare=False)
+    routing: Any = field(default=None, compare=False, repr=False)
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False)
     messages: tuple[Mapping[str, str], ...] = field(default=(), compare=False)
 
@@ -120,7 +122,7 @@ class Trace:
         return frame.astype(kinds)
 
     def to_dict(self) -> dict[str, Any]:
-        """The trace as plain JSON data, texts included, provider timing objects left out."""
+        """The trace as plain JSON data, texts included; providers' objects (timing, routing) left out."""
         names = (*COLUMNS, "index", "text", "reasoning", "notes", "raw", "messages")
         calls = [{name: _plain(getattr(call, name)) for name in names} for call in self.calls]
         data = {

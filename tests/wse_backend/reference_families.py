@@ -31,6 +31,7 @@ class Reference:
         self.dim = int(self.value("embedding_length"))
         self.head_dim = int(self.value("attention.key_length", self.dim // self.n_heads))
         self.eps = np.float32(self.value("attention.layer_norm_rms_epsilon"))
+        self.routers: list[np.ndarray] = []  # of each layer so far: the router's logits of every token
 
     def value(self, key: str, default: Any = None) -> Any:
         return self.fields.get(f"{self.arch}.{key}", default)
@@ -187,6 +188,7 @@ class Reference:
         """Token by token: the chosen experts one after another."""
         k = int(self.value("expert_used_count"))
         router = h @ w["ffn_gate_inp.weight"].T + w.get("ffn_gate_inp.bias", np.float32(0))
+        self.routers.append(router)
         out = np.zeros((len(h), self.dim), np.float32)
         for token, row in enumerate(router):
             chosen = np.argsort(-row, kind="stable")[:k]

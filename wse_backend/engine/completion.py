@@ -15,15 +15,21 @@ OP_GROUPS = ("norm", "qkv", "attention", "output", "ffn", "head")
 
 @dataclass(frozen=True)
 class RoutedTokens:
-    """Which experts the tokens of a text go to, and with what share of each answer, largest first.
+    """Which experts the tokens of a text were given to, and with what share of each layer's answer.
 
-    chosen: int32, shares: float32, both (n_layers, tokens, experts per token). n_experts: of each layer; 0
-    where the model has none.
+    chosen: uint8 or uint16 (tokens, n_layers, experts per token), largest share first; n_experts where a
+    layer was not computed (the last one, for tokens of a prompt whose logits nobody wants). shares: uint8,
+    the same shape, in 255ths; there 0. texts: the text of each token. n_prompt: how many of them are the
+    prompt's. n_left_out: tokens that were computed too, and dropped to bound the memory: the beginning of a
+    long prompt, the end of a long answer. The last token of an answer is never given to the model.
     """
 
-    chosen: npt.NDArray[np.int32]
-    shares: npt.NDArray[np.float32]
+    chosen: npt.NDArray[np.unsignedinteger]
+    shares: npt.NDArray[np.uint8]
     n_experts: int
+    texts: tuple[str, ...]
+    n_prompt: int = 0
+    n_left_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -75,13 +81,17 @@ class Timing:
 
 @dataclass(frozen=True)
 class Completion:
-    """A finished request. text excludes the stop text; token_ids are all tokens that were generated."""
+    """A finished request. text excludes the stop text; token_ids are all tokens that were generated.
+
+    routing: of a model with experts, where the tokens that were computed went; None of any other.
+    """
 
     text: str
     token_ids: list[int]
     finish_reason: FinishReason
     usage: Usage
     timing: Timing = field(compare=False)
+    routing: RoutedTokens | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from wse_backend.engine.completion import Chunk, Completion, RoutedTokens
 from wse_backend.engine.grammar import Grammars
 from wse_backend.engine.kernels.attention import BLOCK_POSITIONS
 from wse_backend.engine.matrices import weights_bytes
+from wse_backend.engine.router_log import RoutedRows
 from wse_backend.engine.sampling import SamplingParams
 from wse_backend.engine.scheduler import KEEP_IDLE_S, MAX_WAITING, Generation, Scheduler
 from wse_backend.engine.threads import shared_team
@@ -208,19 +209,21 @@ class Engine:
     def routing(self, token_ids: Sequence[int]) -> RoutedTokens:
         """Which experts each token of a sequence goes to, computed anew. Raises as `logits`.
 
-        Of a model without experts both arrays are empty.
+        Raises ValueError for a model without experts.
         """
         ids = self._checked(token_ids)
-        hp = self._transformer.hparams
-        shape = (hp.n_layers, len(ids), hp.n_experts_active)
-        found = RoutedTokens(np.zeros(shape, np.int32), np.zeros(shape, np.float32), hp.n_experts)
+        if not self._transformer.hparams.n_experts:
+            raise ValueError(f"{self.name} has no experts, so nothing is routed")
+        parts: list[RoutedRows] = []
 
         def keep(part: range, result: PassResult) -> None:
-            chosen, shares = self._transformer.routed(len(part))
-            found.chosen[:, part.start : part.stop], found.shares[:, part.start : part.stop] = chosen, shares
+            assert result.routed is not None
+            parts.append(result.routed)
 
         self._scheduler.run_alone(lambda slot, blocks: self._run_alone(ids, keep, slot, blocks), len(ids))
-        return found
+        chosen, shares = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        texts = tuple(self.detokenize([token]) for token in ids)
+        return RoutedTokens(chosen, shares, self._transformer.hparams.n_experts, texts, n_prompt=len(ids))
 
     def _checked(self, token_ids: Sequence[int]) -> list[int]:
         ids = [int(token) for token in token_ids]

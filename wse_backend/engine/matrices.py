@@ -6,7 +6,7 @@ memory of its file, not twice that.
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -23,6 +23,7 @@ from wse_backend.weights.tensors import MatrixRows, widened
 
 Addresses = Mapping[int, int]  # of compiled functions, by ggml type number
 
+HEAD_DIM_STEP = 16  # attention takes a head in whole vectors
 PART_ROWS = 1024  # regrouped at a time by one thread
 ALIGNMENT = 64  # a cache line
 PREFETCH_SLACK = 4096  # kernels prefetch beyond the end
@@ -60,14 +61,13 @@ class Matrices:
         group_bytes = n_blocks * fmt.group_block_bytes
         out = _aligned(-(-n_rows // ROWS) * group_bytes)
         self._memory.append(out)
-        source = tensor.data.ctypes.data + place.start * row_bytes
         target, regroup = out.ctypes.data, self._regroup[tensor.qtype].ctypes
 
-        def part(start: int) -> int:  # ctypes lets go of the GIL meanwhile
-            stop = min(start + PART_ROWS, n_rows)
+        def copy(run: tuple[int, int, int]) -> int:  # ctypes lets go of the GIL meanwhile
+            source, start, stop = run
             return int(regroup(source, row_bytes, start, stop, n_blocks, target, group_bytes))
 
-        n_bad = sum(threads.map(part, range(0, n_rows, PART_ROWS)))
+        n_bad = sum(threads.map(copy, _runs(tensor, place, row_bytes)))
         if n_bad:
             raise not_finite(self._gguf, tensor, n_bad)
         if place.stop == math.prod(tensor.shape[:-1]):  # a fused tensor is read up to its last row first
@@ -83,12 +83,41 @@ class Matrices:
         )
 
 
+def _runs(tensor: TensorInfo, place: MatrixRows, row_bytes: int) -> Iterator[tuple[int, int, int]]:
+    """Runs of rows to regroup: where row 0 lies (or would, before a later part), first row, and the end.
+
+    Rows are counted from `place.start`. Parts are experts: whole groups of rows.
+    """
+    if not tensor.parts:
+        source, n_rows = tensor.data.ctypes.data + place.start * row_bytes, place.stop - place.start
+        for start in range(0, n_rows, PART_ROWS):
+            yield source, start, min(start + PART_ROWS, n_rows)
+        return
+    first = 0
+    for part in tensor.parts:
+        n_rows = math.prod(part.shape[:-1])
+        yield part.data.ctypes.data - first * row_bytes, first, first + n_rows
+        first += n_rows
+
+
 def check_formats(gguf: GGUFFile) -> None:
     """Raises Unsupported when there are no kernels for one of a model's matrices."""
     for tensor in gguf.tensors.values():
         if is_matrix(tensor) and stored_type(tensor) not in FORMATS:
             supported = (*(fmt.name for fmt in FORMATS.values()), "BF16")
             raise Unsupported(gguf.path.name, f"tensor {tensor.name}", tensor.type_name, supported)
+
+
+def check_sizes(gguf: GGUFFile) -> None:
+    """Raises Unsupported when the kernels take no experts or no heads of a model's size."""
+    hp = gguf.hparams
+    if hp.expert_hidden_dim % ROWS or (hp.n_experts and hp.dim % ROWS):
+        allowed = (f"multiples of {ROWS}",)
+        found = f"{hp.dim} by {hp.expert_hidden_dim}"
+        raise Unsupported(gguf.path.name, "the size of an expert", found, allowed)
+    if hp.head_dim % HEAD_DIM_STEP:
+        allowed = (f"multiples of {HEAD_DIM_STEP}",)
+        raise Unsupported(gguf.path.name, "the size of an attention head", str(hp.head_dim), allowed)
 
 
 def is_matrix(tensor: TensorInfo) -> bool:

@@ -10,6 +10,7 @@ from wse_backend.engine.completion import Chunk, Completion, FinishReason, Phase
 from wse_backend.engine.drafts import PromptLookup
 from wse_backend.engine.grammar import Grammar
 from wse_backend.engine.kernels.attention import BLOCK_POSITIONS
+from wse_backend.engine.router_log import RouterLog
 from wse_backend.engine.sampling import Sampler, SamplingParams
 from wse_backend.engine.stop_text import StopFilter
 from wse_backend.weights.tokenizer import StreamDecoder
@@ -30,6 +31,7 @@ class Request:
         owner: str,
         n_layers: int,
         grammar: Grammar | None = None,
+        router_log: RouterLog | None = None,
     ) -> None:
         self.tokens = list(prompt)
         self.n_prompt = len(prompt)
@@ -53,6 +55,7 @@ class Request:
         self.prefill = PhaseMeasure(np.zeros((n_layers, 5)))
         self.decode = PhaseMeasure(np.zeros((n_layers, 5)))
         self.lookup = PromptLookup(self.tokens)
+        self.router_log = router_log
 
     @property
     def blocks_needed(self) -> int:
@@ -74,6 +77,7 @@ class Request:
         new_tokens = self.tokens[self.n_prompt :]
         admitted = self.admitted_at if self.admitted_at is not None else now
         first = self.first_token_at - self.submitted_at if self.first_token_at is not None else None
+        log = self.router_log
         return Completion(
             text="".join(self.text),
             token_ids=new_tokens,
@@ -82,6 +86,7 @@ class Request:
             timing=Timing(
                 admitted - self.submitted_at, first, now - self.submitted_at, self.prefill, self.decode
             ),
+            routing=None if log is None else log.taken(self.tokens, self.n_cached, self.n_computed),
         )
 
 

@@ -19,6 +19,7 @@ from wse_backend.engine.drafts import Drafter, Text
 from wse_backend.engine.grammar import Grammar
 from wse_backend.engine.kernels.attention import BLOCK_POSITIONS
 from wse_backend.engine.request import OnChunk, Request, shares_next_block
+from wse_backend.engine.router_log import RoutedRows, RouterLog
 from wse_backend.engine.sampling import SamplingParams
 from wse_backend.engine.transformer import MAX_LOGIT_ROWS, MAX_ROWS, PassResult, Row, Transformer
 from wse_backend.engine.waiting_line import WaitingLine
@@ -107,10 +108,11 @@ class Scheduler:
         grammar: Grammar | None = None,
     ) -> Generation:
         """Queue a request. Raises QueueFull, OutOfMemory (could never run), EngineClosed."""
+        hp = self._transformer.hparams
+        log = RouterLog(hp, len(prompt), n_new, self._tokenizer) if hp.n_experts else None
         request = Request(
-            prompt, params, n_new, StreamDecoder(self._tokenizer), on_chunk, owner,
-            self._transformer.hparams.n_layers, grammar,
-        )  # fmt: skip
+            prompt, params, n_new, StreamDecoder(self._tokenizer), on_chunk, owner, hp.n_layers, grammar, log
+        )
         pool = self._transformer.pool
         if request.blocks_needed > pool.n_blocks:
             what = f"the KV cache of a request of {len(prompt)} + {n_new} tokens"
@@ -329,13 +331,17 @@ class Scheduler:
         """Book the pass for each of its requests; those whose tokens are all computed get new ones."""
         timing, next_logits, first = result.timing, iter(result.logits), 0
         for request, rows in plan:
-            broken = [result.broken[i] for i in range(first, first + len(rows)) if i in result.broken]
-            first += len(rows)
+            part = slice(first, first + len(rows))
+            broken = [result.broken[i] for i in range(part.start, part.stop) if i in result.broken]
+            first = part.stop
             if broken:
                 for _ in range(sum(row.wants_logits for row in rows)):
                     next(next_logits)
                 self._fail(request, NotFinite(self.name, broken[0]))
                 continue
+            if request.router_log is not None and result.routed is not None:
+                routed = RoutedRows(result.routed.chosen[part], result.routed.shares[part])
+                request.router_log.put(rows[0].position, routed)
             phase = request.prefill if request.is_prefilling else request.decode
             phase.add(timing.seconds, timing.layers_ms, timing.head_ms)
             n_wanted = sum(row.wants_logits for row in rows)

@@ -36,10 +36,17 @@ from wse_backend.engine.kernels.matmul import compile_matmul, matmul_scratch_flo
 from wse_backend.engine.kernels.regroup import compile_decode, compile_regroup
 from wse_backend.engine.kernels.steps import unit_rows
 from wse_backend.engine.kv_cache import BlockPool
-from wse_backend.engine.matrices import Matrices, embedding_rows, is_matrix, stored_type, vector
+from wse_backend.engine.matrices import (
+    Matrices,
+    check_sizes,
+    embedding_rows,
+    is_matrix,
+    stored_type,
+    vector,
+)
 from wse_backend.engine.rope import rope_tables
+from wse_backend.engine.router_log import RoutedRows, pack
 from wse_backend.engine.threads import ThreadTeam
-from wse_backend.errors import Unsupported
 from wse_backend.weights.catalog import Progress
 from wse_backend.weights.gguf_file import GGUFFile
 from wse_backend.weights.tensors import (
@@ -52,7 +59,6 @@ from wse_backend.weights.tensors import (
 
 MAX_ROWS = 256  # rows of one pass: enough to decode each weight once for many tokens
 MAX_LOGIT_ROWS = 32  # rows of one pass whose logits are computed; also the sequences that run at once
-HEAD_DIM_STEP = 16  # attention takes a head in whole vectors
 ACTIVATIONS = ("silu", "gelu", "clamped")  # in the order of arguments.SILU, GELU, CLAMPED
 NO_MATRIX = Matrix(0, 0, 0, 0, 0, 1, 0)
 VALUE_BYTES = 2  # the cache keeps values as float16
@@ -83,11 +89,13 @@ class PassResult:
 
     logits: float32 (rows that want logits, vocab_size), valid until the next pass. broken: for rows that met
     NaN or infinite numbers, by their index, the tensor before which they did; their logits mean nothing.
+    routed: the rows' experts, None where the model has none.
     """
 
     logits: npt.NDArray[np.float32]
     timing: PassTiming
     broken: dict[int, str]
+    routed: RoutedRows | None = None
 
 
 class Kernels:
@@ -122,14 +130,8 @@ class Transformer:
         self, gguf: GGUFFile, n_blocks: int, team: ThreadTeam, progress: Progress | None = None
     ) -> None:
         """Raises BrokenGGUF (NaN or infinite weights) and Unsupported (the size of its heads)."""
+        check_sizes(gguf)
         hp = gguf.hparams
-        if hp.expert_hidden_dim % ROWS or (hp.n_experts and hp.dim % ROWS):
-            allowed = (f"multiples of {ROWS}",)
-            found = f"{hp.dim} by {hp.expert_hidden_dim}"
-            raise Unsupported(gguf.path.name, "the size of an expert", found, allowed)
-        if hp.head_dim % HEAD_DIM_STEP:
-            allowed = (f"multiples of {HEAD_DIM_STEP}",)
-            raise Unsupported(gguf.path.name, "the size of an attention head", str(hp.head_dim), allowed)
         self.gguf = gguf
         self.hparams = hp
         self.n_ctx = min(hp.n_ctx, n_blocks * BLOCK_POSITIONS)
@@ -185,15 +187,16 @@ class Transformer:
             int(row): fault_name(int(batch.faults[row]), self.hparams.n_layers)
             for row in np.flatnonzero(batch.faults[: len(rows)])
         }
-        return PassResult(self._buffers.logits[: len(wanted)], timing, broken)
+        return PassResult(self._buffers.logits[: len(wanted)], timing, broken, self._routed())
 
-    def routed(self, n_rows: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-        """Experts and shares of the last pass's rows, (n_layers, n_rows, experts per token).
-
-        In the last layer of those rows only whose logits were wanted.
-        """
-        routing = self._buffers.routing
-        return routing.chosen[:, :n_rows], routing.shares[:, :n_rows]
+    def _routed(self) -> RoutedRows | None:
+        """The experts of the last pass's rows."""
+        if not self.hparams.n_experts:
+            return None
+        routing, (n_rows, n_wanted) = self._buffers.routing, self._batch.counts
+        logit_rows = self._batch.logit_rows[:n_wanted]
+        chosen, shares = routing.chosen[:, :n_rows], routing.shares[:, :n_rows]
+        return pack(chosen, shares, logit_rows, self.hparams.n_experts)
 
     def free(self) -> None:
         """Give the KV cache's memory back; no pass may follow."""
