@@ -7,6 +7,7 @@ import streamlit as st
 from moa_core import Agent, MoAConfig
 from pages.parts.layout import PAGE_WIDTH_PX, page_body, row
 from pages.parts.problems import show_problem
+from pages.parts.router_view import show_routes_of_run
 from pages.parts.run_report import show_calls, show_layer_charts, show_timeline, show_totals
 from pages.parts.scroll import scroll_to
 from pages.parts.session import init_session
@@ -233,6 +234,7 @@ def draw_measures(turn: Turn, number: int, *, is_last: bool) -> None:
             show_totals(turn)
             show_timeline(turn, key=f"chat_timeline_{number}")
         show_calls(turn)
+        show_routes_of_run(turn, key=f"chat_routes_{number}")
         if show_layer_charts(turn, key=f"chat_bars_{number}"):
             with row():
                 st.page_link(

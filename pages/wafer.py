@@ -9,6 +9,7 @@ from pages.parts.wafer.choice import choose
 from pages.parts.wafer.run import show_run
 from pages.parts.wafer.view import View
 from pages.state.measured import measured_models
+from pages.state.routing import router_traces
 from wse_backend.errors import WseError
 
 TABS = [
@@ -36,7 +37,8 @@ with page_body():
     run_models = list(dict.fromkeys(record.model for record in run.records)) if run else []
     setting = view = None
     try:
-        setting = choose(measured_models(run.records) if run and measured_models(run.records) else run_models)
+        records = run.records if run else ()
+        setting = choose(measured_models(records) or run_models, router_traces(records))
         view = View(setting, setting.placement())
         sections.show_summary(view)
     except WseError as exc:

@@ -1,4 +1,4 @@
-"""Command line: `python -m wse_backend pull NAME | list | chat "question"`.
+"""Command line: `python -m wse_backend pull NAME | add FILE | list | chat "question"`.
 
 Answers go to standard output, progress and figures to standard error. Exit codes: 0 done, 1 refused or failed
 (one line says why), 2 wrong usage, 130 interrupted.
@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TextIO
 
 from wse_backend import models
@@ -60,6 +61,8 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help=f"one of: {', '.join(models.CARDS)}; or hf://owner/repository/file.gguf",
     )
+    add = commands.add_parser("add", help="link GGUF files into the model folder, once they are checked")
+    add.add_argument("files", nargs="+", metavar="FILE", type=Path, help="a .gguf, or the first of its parts")
     commands.add_parser("list", help="show the known models and the files of the model folder")
     chat = commands.add_parser("chat", help="ask a model and stream its answer")
     chat.add_argument("text", help="the question; - reads it from standard input")
@@ -80,6 +83,14 @@ def run_pull(names: Sequence[str]) -> None:
         finally:
             bar.close()
         print(path)
+
+
+def run_add(files: Sequence[Path]) -> None:
+    """Link each file into the model folder; print where it is."""
+    from wse_backend.engine.own_files import import_file  # loads the kernels' table
+
+    for path in files:
+        print(import_file(path, models.models_dir()))
 
 
 def run_list() -> None:
@@ -134,6 +145,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command == "pull":
             run_pull(options.names)
+        elif options.command == "add":
+            run_add(options.files)
         elif options.command == "list":
             run_list()
         else:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
@@ -17,14 +14,15 @@ from streamlit.delta_generator import DeltaGenerator
 
 from pages.parts import backend
 from pages.parts.problems import show_problem
+from pages.parts.router_view import heat_map, show_routes
 from pages.parts.settings import secret
-from pages.state.model_table import is_own, row_of
-from pages.state.routing import entropy_bits, use_of_experts
+from pages.state.model_table import importable, is_own, row_of
 from pages.state.text import as_plain, count, size
 from wse_backend import SamplingParams
 from wse_backend import models as model_files
 from wse_backend.engine.model_file import ModelFile, describe
 from wse_backend.engine.neuron_groups import ARCHITECTURES, MAX_TOKENS, GroupStudy, study_groups
+from wse_backend.engine.own_files import import_file, keep_upload
 from wse_backend.errors import WseError
 from wse_backend.machine import memory_available_bytes
 from wse_backend.weights.download.hub import SCHEME
@@ -32,7 +30,8 @@ from wse_backend.weights.gguf_file import open_gguf
 from wse_backend.weights.tokenizer import Tokenizer
 
 CHANGES_SETTING = "MODEL_CHANGES"  # "allow": visitors may add and delete files
-UPLOAD_LIMIT_BYTES = 200 << 20  # Streamlit's own limit as well
+IMPORT_SETTING = "MODEL_IMPORT_DIR"  # a folder of the server whose files they may then add
+UPLOAD_LIMIT_MIB = 200
 ANSWER_TOKENS = 160
 GROUPS_LIMIT = 700_000_000  # weights; a larger model takes minutes in plain numpy
 GROUPS_TEXT = "Water boils at 100 degrees at sea level. The capital of France is Paris, on the Seine."
@@ -173,25 +172,11 @@ def show_router(names: Sequence[str]) -> None:
         if not ids:
             return
         routed = engine.routing(ids)
-        words = [engine.detokenize([token]) for token in ids]
     except WseError as exc:
         show_problem(exc)
         return
-    shares = use_of_experts(routed)
-    _heat_map(shares, "Expert", "Layer", "Share of the layer's choices", "models_router_map")
-    spread, most = entropy_bits(shares), math.log2(routed.n_experts)
-    st.caption(
-        f"Entropy of the choices: {spread.mean():.2f} bits on average over the layers, {spread.min():.2f} at "
-        f"least; all {routed.n_experts} experts used alike would be {most:.2f}."
-    )
-    layer = st.slider("Layer", 1, routed.chosen.shape[0], 1, key="models_router_layer") - 1
-    chosen = [", ".join(map(str, row)) for row in routed.chosen[layer]]
-    first = [f"{share:.0%}" for share in routed.shares[layer, :, 0]]
-    st.dataframe(
-        pd.DataFrame({"Token": words, "Experts, largest share first": chosen, "Share of the first": first}),
-        hide_index=True,
-        alt=f"The experts that {count(len(words), 'token')} go to in layer {layer + 1}",
-    )
+    show_routes({name: routed}, key="models_router")
+    st.caption("Computed here. On the Chat page every run with such a model shows where its own tokens went.")
 
 
 def show_groups(files: dict[str, ModelFile]) -> None:
@@ -263,17 +248,7 @@ def _draw_study(study: GroupStudy) -> None:
         alt=f"What {count(len(study.kept), 'number')} of groups lose, computed here",
     )
     st.caption("Computed here, in float32, on your text; groups were formed on another text.")
-    _heat_map(study.use, "Group", "Layer", "Share of tokens", "models_groups_map")
-
-
-def _heat_map(values: npt.NDArray[np.float64], x: str, y: str, what: str, key: str) -> None:
-    layers = list(range(1, len(values) + 1))
-    figure = go.Figure(
-        go.Heatmap(z=values, y=layers, colorscale="Blues", name=what, colorbar={"title": what})
-    )
-    figure.update_layout(xaxis_title=x, yaxis_title=y, height=360, margin={"t": 20, "b": 40})
-    figure.update_yaxes(autorange="reversed", tickformat="d")
-    st.plotly_chart(figure, key=key)
+    heat_map(study.use, "Group", "Share of tokens", "models_groups_map")
 
 
 def may_change() -> bool:
@@ -282,44 +257,88 @@ def may_change() -> bool:
 
 
 def show_changes(files: dict[str, ModelFile]) -> None:
-    """Upload and delete, where the app's settings allow it."""
+    """Fetch, import, upload and delete, where the app's settings allow it."""
     folder = model_files.models_dir()
-    st.caption(f"Any GGUF file that is put into {folder} appears here.")
+    st.caption(
+        f"Any GGUF file that is put into {folder} appears here. On the app's own machine "
+        "`python -m wse_backend add /path/to/model.gguf` checks a file and links it there."
+    )
     if not may_change():
         st.caption(f"To fetch others, upload or delete, set {CHANGES_SETTING} to allow in the app's secrets.")
         return
-    address = st.text_input(
-        "Fetch from a hub", placeholder="hf://owner/repository/file.gguf", key="models_address"
-    )
-    if address.startswith(SCHEME) and st.button(
-        "Fetch", key="models_fetch_address", icon=":material/download:"
-    ):
-        _fetch(address)
-    upload = st.file_uploader("Add a GGUF file", type=["gguf"], key="models_upload")
-    if upload is not None and st.button("Keep it", key="models_keep", icon=":material/save:"):
-        _keep(folder, upload.name, upload.getvalue())
+    if said := st.session_state.pop("models_said", None):
+        st.success(as_plain(said), icon=":material/check_circle:")
+    _draw_fetch()
+    _draw_import(folder)
+    _draw_upload(folder)
     known = {card.file for card in model_files.CARDS.values()}
     own = [name for name, found in files.items() if is_own(found.path, folder, known)]
     if own:
         name = st.selectbox("Delete a file of your own", own, index=None, key="models_delete_name")
         if name and st.button("Delete", key="models_delete", icon=":material/delete:"):
-            files[name].path.unlink(missing_ok=True)
-            st.rerun()
+            for part in files[name].parts or (files[name].path,):
+                part.unlink(missing_ok=True)
+            _done(f"{name} is deleted.")
 
 
-def _keep(folder: Path, name: str, content: bytes) -> None:
-    """Put an uploaded file into the folder, unless it is too large, there already, or no model."""
-    target = folder / Path(name).name
-    if len(content) > UPLOAD_LIMIT_BYTES or target.exists() or target.suffix != ".gguf":
-        st.error(f"A new name that ends in .gguf, and at most {size(UPLOAD_LIMIT_BYTES)}, can be kept.")
+def _draw_fetch() -> None:
+    address = st.text_input(
+        "Fetch from a hub", placeholder="hf://owner/repository/file.gguf", key="models_address"
+    )
+    if address and not address.startswith(SCHEME):
+        st.caption(f"A hub's address begins with {SCHEME}")
+    elif address and st.button("Fetch", key="models_fetch_address", icon=":material/download:"):
+        _fetch(address)
+
+
+def _draw_import(folder: Path) -> None:
+    """Files of a folder that the app's owner has named: nobody types a path, so nobody probes for one."""
+    configured = secret(IMPORT_SETTING)
+    if not configured:
+        st.caption(
+            f"To add files that lie elsewhere on the app's machine, its owner names their folder in "
+            f"{IMPORT_SETTING}. No paths are taken from visitors: a page must not tell which files exist."
+        )
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}.upload")
-    draft.write_bytes(content)
-    found = describe(draft)
-    if found.problem:
-        draft.unlink()
-        st.error(as_plain(found.problem.replace(draft.name, target.name)), icon=":material/block:")
-        return
-    draft.rename(target)
+    there = importable(Path(configured).expanduser(), folder)
+    name = st.selectbox(
+        "Import by path, from the folder that the app's owner has named",
+        list(there),
+        index=None,
+        key="models_import_name",
+        placeholder="Choose a file" if there else "No other GGUF file is in that folder",
+        disabled=not there,
+    )
+    if name and st.button("Import", key="models_import", icon=":material/add_link:"):
+        try:
+            with st.spinner(f"Checking {name}"):
+                import_file(there[name], folder)
+        except WseError as exc:
+            show_problem(exc)
+            return
+        _done(f"{name} is linked, and can be chosen like any other model.")
+
+
+def _draw_upload(folder: Path) -> None:
+    number = st.session_state.setdefault("models_uploads", 0)  # a new uploader after each file that was kept
+    upload = st.file_uploader(
+        "Add a GGUF file",
+        type=["gguf"],
+        key=f"models_upload_{number}",
+        max_upload_size=UPLOAD_LIMIT_MIB,
+    )
+    if upload is not None and st.button("Keep it", key="models_keep", icon=":material/save:"):
+        try:
+            with st.spinner(f"Checking {as_plain(upload.name)}"):
+                keep_upload(upload.name, upload, folder, UPLOAD_LIMIT_MIB << 20)
+        except WseError as exc:
+            show_problem(exc)
+            return
+        st.session_state["models_uploads"] = number + 1
+        _done(f"{upload.name} is kept, and can be chosen like any other model.")
+
+
+def _done(said: str) -> None:
+    """Say it on the next run, which shows the folder as it now is."""
+    st.session_state["models_said"] = said
     st.rerun()

@@ -19,6 +19,7 @@ from pages.parts.setup import MODEL_CHARS
 from pages.state.background import Stopped, start
 from pages.state.lanes import lanes_of
 from pages.state.model_choice import dollars
+from pages.state.routing import forget_old_routes
 from pages.state.session import Session
 from pages.state.text import as_markdown, as_plain, count, seconds, shortened, size
 from pages.state.turn import CallView, LayerView, Turn, is_cut
@@ -103,6 +104,7 @@ def begin(
     strategies that test their work.
     """
     session.last_run = turn
+    forget_old_routes(session)
     turn.activity = "Preparing"
     try:
         if runs_are_paused():

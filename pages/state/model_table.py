@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pages.state.text import size
 from wse_backend.engine.model_file import ModelFile
+from wse_backend.models import CARDS, available
 
 BESIDE_WEIGHTS_BYTES = 112 << 20  # buffers, vocabulary, machine code and the smallest cache
 
@@ -44,3 +45,13 @@ def row_of(name: str, found: ModelFile, available_bytes: int) -> ModelRow:
 def is_own(path: Path, folder: Path, known_files: set[str]) -> bool:
     """Whether a file is the user's own, in the model folder: only such a file may be deleted."""
     return path.parent == folder and path.name not in known_files and path.suffix == ".gguf"
+
+
+def importable(source: Path, folder: Path) -> dict[str, Path]:
+    """The GGUF files of a folder that the model folder does not have; a model in parts by its first."""
+    try:
+        names = available(source)
+    except OSError:
+        return {}
+    found = {name: source / name for name in names if name not in CARDS}
+    return {name: path for name, path in found.items() if not (folder / name).exists()}

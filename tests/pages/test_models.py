@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from gguf.constants import GGMLQuantizationType
 
+from moa_core import Agent, MoAConfig
+from moa_core.config.values import Layer
 from tests.pages.harness import App
 from tests.wse_backend.families import FAMILIES, write_family
 from tests.wse_backend.tiny_gguf import write_tiny_gguf, write_with_type
@@ -20,7 +22,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     models = tmp_path / "models"
     models.mkdir()
     monkeypatch.setenv("WSE_MODEL_DIR", str(models))
-    write_family(models / "mixture.gguf", FAMILIES["olmoe"])
+    write_family(models / "mixture.gguf", FAMILIES["olmoe"], changes={"olmoe.context_length": 4096})
     write_tiny_gguf(models / "dense.gguf")
     write_tiny_gguf(models / "other.gguf", changes={"general.architecture": "mamba"})
     return models
@@ -65,10 +67,48 @@ def test_router_shows_where_tokens_go(folder: Path, app: App) -> None:
     on_tab(app, "Router")
     assert "used alike would be 3.00" in app.text  # log2 of 8 experts
     words = app.at.dataframe[0].value
-    assert "".join(words["Token"]) == "A mixture of experts asks few of many."
-    experts = [int(expert) for row in words["Experts, largest share first"] for expert in row.split(", ")]
+    assert "".join(words["token"]) == "A mixture of experts asks few of many."
+    experts = [int(said.split()[0]) for row in words["experts"] for said in row.split(", ")]
     assert len(experts) == 2 * len(words)
     assert set(experts) <= set(range(8))
+
+
+def two_agents(model: str) -> MoAConfig:
+    """Two agents and a summarizer, all on one model, that write a few tokens each."""
+    agents = [Agent(name, model, "Go on.", max_tokens=12) for name in ("One", "Two", "Summarizer")]
+    return MoAConfig(layers=(Layer(tuple(agents[:2])),), summarizer=agents[2])
+
+
+def test_a_run_shows_which_experts_each_agents_tokens_went_to(folder: Path, app: App) -> None:
+    app.use(two_agents("mixture.gguf")).ask("hello")
+    assert "**Which experts the tokens went to** · mixture.gguf" in app.text
+    assert "each given to 2 of 8 experts per layer" in app.text
+    whose = next(box for box in app.at.selectbox if box.label == "Whose tokens")
+    assert whose.options == ["All agents together", "One, agent layer 1", "Two, agent layer 1", "Summarizer"]
+    whose.set_value("Two, agent layer 1")
+    app.run()
+    words = next(frame.value for frame in app.at.dataframe if "experts" in frame.value)
+    record = app.session.turns[0].records[1]
+    assert "".join(words["token"][words["part"] == "answer"]).startswith(record.text[:8])
+    assert "its experts in every layer" in app.text
+
+
+def test_the_wafer_takes_the_routes_of_the_last_run(folder: Path, app: App) -> None:
+    app.use(two_agents("mixture.gguf")).ask("hello")
+    app.at.session_state["wafer_tab"] = "Experts"
+    app.open("wafer")
+    assert app.at.selectbox(key="wafer_model").value == "mixture.gguf"
+    assert "as the engine recorded them in your last run" in app.text
+    assert "measured router trace" in app.text
+
+
+def test_only_the_newest_runs_keep_their_routes(folder: Path, app: App) -> None:
+    app.use(two_agents("mixture.gguf"))
+    for _ in range(5):
+        app.ask("hello")
+    kept = [any(record.routing is not None for record in turn.records) for turn in app.session.turns]
+    assert kept == [False, False, True, True, True]
+    assert all(turn.trace is not None and turn.answer for turn in app.session.turns)
 
 
 def test_a_model_without_experts_is_split_into_groups(folder: Path, app: App) -> None:
@@ -103,3 +143,50 @@ def test_visitors_change_nothing_unless_the_settings_allow_it(
     app.run()
     app.click("models_delete")
     assert sorted(path.name for path in folder.glob("*.gguf")) == ["mixture.gguf", "other.gguf"]
+
+
+def test_files_are_imported_from_the_folder_that_the_owner_names(
+    folder: Path, app: App, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MODEL_CHANGES", "allow")
+    on_tab(app, "Add and delete")
+    assert "MODEL_IMPORT_DIR" in app.text
+    assert not [box for box in app.at.selectbox if box.key == "models_import_name"]
+    (tmp_path / "disk").mkdir()
+    write_tiny_gguf(tmp_path / "disk" / "mine.gguf")
+    write_tiny_gguf(tmp_path / "disk" / "dense.gguf")  # a name that the model folder has
+    (tmp_path / "disk" / "broken.gguf").write_bytes(b"GGUF" + bytes(40))
+    monkeypatch.setenv("MODEL_IMPORT_DIR", str(tmp_path / "disk"))
+    on_tab(app, "Add and delete")
+    choice = app.at.selectbox(key="models_import_name")
+    assert choice.options == ["broken.gguf", "mine.gguf"]
+    choice.set_value("broken.gguf")
+    app.run().click("models_import")
+    assert "version 0" in app.text
+    app.at.selectbox(key="models_import_name").set_value("mine.gguf")
+    app.run().click("models_import")
+    assert "mine.gguf is linked" in "".join(said.value for said in app.at.success)
+    assert (folder / "mine.gguf").resolve() == tmp_path / "disk" / "mine.gguf"
+    assert not (folder / "broken.gguf").exists()
+
+
+def test_an_uploaded_file_is_checked_before_it_is_kept(
+    folder: Path, app: App, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MODEL_CHANGES", "allow")
+    on_tab(app, "Add and delete")
+    content = write_tiny_gguf(tmp_path / "mine.gguf").read_bytes()
+    for name, sent, said in [
+        ("mine.gguf", content, "mine.gguf is kept"),
+        ("mine.gguf", content, "not yet in the model folder"),
+        ("../x.gguf", content, "Name of a model file is '../x.gguf'"),
+        ("broken.gguf", content[:-2000], "Cannot load broken.gguf: tensor"),
+    ]:
+        uploader = next(box for box in app.at.file_uploader if box.label == "Add a GGUF file")
+        uploader.upload(name, sent)
+        app.run().click("models_keep")
+        shown = app.text + "".join(message.value for message in app.at.success)
+        assert said in shown.replace("\\", "")
+    assert sorted(path.name for path in folder.iterdir()) == [
+        *("dense.gguf", "mine.gguf", "mixture.gguf", "other.gguf")
+    ]

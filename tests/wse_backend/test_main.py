@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.wse_backend.tiny_gguf import write_tiny_gguf
 from wse_backend import models
 from wse_backend.__main__ import ProgressBar, main
 
@@ -169,3 +170,17 @@ def test_progress_of_unknown_length_does_not_divide_by_zero() -> None:
     stream = io.StringIO()
     ProgressBar(stream)("Compiling", 0, 0)
     assert stream.getvalue() == f"Compiling [{'.' * 30}]   0 %\n"
+
+
+def test_add_links_a_file_into_the_model_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WSE_MODEL_DIR", str(tmp_path / "models"))
+    mine = write_tiny_gguf(tmp_path / "mine.gguf")
+    assert main(["add", str(mine)]) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "models" / "mine.gguf")
+    assert models.available() == [*models.CARDS, "mine.gguf"]
+    assert main(["add", str(mine)]) == 1
+    assert "not yet in the model folder" in capsys.readouterr().err
+    assert main(["add", __file__]) == 1
+    assert "error: cannot load test_main.py: no GGUF file" in capsys.readouterr().err

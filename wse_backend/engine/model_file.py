@@ -9,18 +9,20 @@ from pathlib import Path
 
 from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
 
-from wse_backend.engine.matrices import check_formats
-from wse_backend.errors import BrokenGGUF, Unsupported
-from wse_backend.weights.gguf_file import open_gguf, part_paths
+from wse_backend.engine.matrices import check_formats, check_sizes
+from wse_backend.errors import BrokenGGUF, BrokenTemplate, Unsupported
+from wse_backend.weights.chat_template import ChatTemplate
+from wse_backend.weights.gguf_file import PARTS_LIMIT, open_gguf, part_paths
 from wse_backend.weights.header import Header, read_header
 from wse_backend.weights.sizes import Fields, read_sizes
+from wse_backend.weights.tokenizer import Tokenizer
 
 TEXT_LIMIT = 20_000  # characters of a template or a licence that are worth showing
 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A file on this disk. format: the type of most of its bytes; parameters: all weights.
+    """A file on this disk. format: the type of most of its bytes; parameters: all weights. parts: its files.
 
     problem: why the engine does not run it, None when it does. n_layers, n_ctx: 0 where the header does not
     say. n_experts, n_experts_active: of each layer, 0 without any. template, licence: as the file has them.
@@ -39,6 +41,7 @@ class ModelFile:
     licence: str = ""
     template: str = ""
     problem: str | None = None
+    parts: tuple[Path, ...] = ()
 
 
 def describe(path: Path) -> ModelFile:
@@ -55,9 +58,10 @@ def describe(path: Path) -> ModelFile:
         problem = _problem(path) or str(exc)
         return ModelFile(path, size_bytes, _text(metadata, "general.architecture"), problem=problem)
     format_name, parameters = _formats(header)
+    parts = _parts(header)
     return ModelFile(
         path,
-        _all_bytes(header, size_bytes),
+        sum(part.stat().st_size for part in parts),
         architecture=_text(metadata, "general.architecture"),
         title=_text(metadata, "general.name"),
         format=format_name,
@@ -69,13 +73,25 @@ def describe(path: Path) -> ModelFile:
         licence=_text(metadata, "general.license"),
         template=_text(metadata, "tokenizer.chat_template"),
         problem=_problem(path),
+        parts=parts,
     )
+
+
+def check_file(path: Path) -> None:
+    """Raise BrokenGGUF, Unsupported or BrokenTemplate when the engine would not load a file.
+
+    Weights that are no numbers are found only when they are read: that is left to loading.
+    """
+    gguf = open_gguf(path)
+    check_formats(gguf)
+    check_sizes(gguf)
+    ChatTemplate.from_gguf(gguf, Tokenizer.from_gguf(gguf))
 
 
 def _problem(path: Path) -> str | None:
     try:
-        check_formats(open_gguf(path))
-    except (BrokenGGUF, Unsupported) as exc:
+        check_file(path)
+    except (BrokenGGUF, Unsupported, BrokenTemplate) as exc:
         return str(exc)
     return None
 
@@ -97,16 +113,16 @@ def _formats(header: Header) -> tuple[str, int]:
     return (sizes.most_common(1)[0][0] if sizes else ""), parameters
 
 
-def _all_bytes(header: Header, size_bytes: int) -> int:
-    """The size of all parts, of those that are there."""
+def _parts(header: Header) -> tuple[Path, ...]:
+    """The files of a model, of those that are there."""
     n_parts = header.metadata.get("split.count", 1)
-    if type(n_parts) is not int or not 1 < n_parts <= 1000:
-        return size_bytes
+    if type(n_parts) is not int or not 1 < n_parts <= PARTS_LIMIT:
+        return (header.path,)
     try:
         paths = part_paths(header.path, n_parts)
     except BrokenGGUF:
-        return size_bytes
-    return sum(part.stat().st_size for part in paths if part.is_file())
+        return (header.path,)
+    return tuple(part for part in paths if part.is_file())
 
 
 def _text(metadata: dict[str, object], key: str) -> str:

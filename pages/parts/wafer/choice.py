@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import streamlit as st
 
+from pages.state.text import count
 from pages.state.wafer_setting import (
     EXPERT_NAMES,
     KV_NAMES,
@@ -68,8 +70,11 @@ def model_names(run_models: list[str]) -> list[str]:
     return unique([*known, *own, *PRESETS])
 
 
-def choose(run_models: list[str]) -> Setting:
-    """Draw the controls and return what they say. Raises BrokenGGUF, InvalidParams (an unreadable file)."""
+def choose(run_models: list[str], traces: Mapping[str, RouterTrace] | None = None) -> Setting:
+    """Draw the controls and return what they say. Raises BrokenGGUF, InvalidParams (an unreadable file).
+
+    traces: by model, what the routers of the last run chose.
+    """
     for key, value in DEFAULTS.items():
         st.session_state.setdefault(key, value)
     names = model_names(run_models)
@@ -108,7 +113,7 @@ def choose(run_models: list[str]) -> Setting:
         layout = _choose_layout()
         shape = shape_of(str(model)) or PRESETS[FIRST_PRESET]
         if shape.n_experts:
-            layout = _choose_experts(layout, shape)
+            layout = _choose_experts(layout, shape, (traces or {}).get(str(model)))
     return replace(layout, model=shape, spec=WAFERS[str(spec)], wafers=wafers or None, context=int(context))
 
 
@@ -116,7 +121,7 @@ def _remember_choice() -> None:
     st.session_state["wafer_is_chosen"] = True
 
 
-def _choose_experts(layout: Setting, shape: ModelShape) -> Setting:
+def _choose_experts(layout: Setting, shape: ModelShape, recorded: RouterTrace | None) -> Setting:
     """The controls of a mixture of experts. Raises InvalidParams (a trace that is not this model's)."""
     left, right = st.columns(2, gap="large")
     with left:
@@ -145,7 +150,13 @@ def _choose_experts(layout: Setting, shape: ModelShape) -> Setting:
         key="wafer_trace",
         help="For each token, for each transformer layer with experts, the numbers of the chosen experts.",
     )
-    trace = RouterTrace.parse(given.getvalue(), shape) if given else None
+    trace = RouterTrace.parse(given.getvalue(), shape) if given else recorded
+    if recorded is not None and not given:
+        n_tokens = len(recorded.experts)
+        st.caption(
+            f"Routes: as the engine recorded them in your last run, {count(n_tokens, 'token')}. They take "
+            "the place of drawn ones."
+        )
     return replace(layout, experts=str(experts), skew=float(skew), trace=trace)
 
 
