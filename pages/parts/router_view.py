@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -53,7 +54,7 @@ def show_routes_of_run(turn: Turn, *, key: str) -> None:
         if trace is not None:
             st.download_button(
                 "Save the choices as a router trace (JSON)",
-                lambda trace=trace: trace_json(trace),
+                partial(trace_json, trace),
                 "router_trace.json",
                 "application/json",
                 key=f"{key}_{model}_save",

@@ -40,7 +40,8 @@ def use_of_experts(texts: Sequence[RoutedTokens]) -> npt.NDArray[np.float64]:
     for routed in texts:
         for layer, row in enumerate(counts):
             row += np.bincount(routed.chosen[:, layer].ravel(), minlength=n_experts + 1)[:n_experts]
-    return counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
+    shares: npt.NDArray[np.float64] = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
+    return shares
 
 
 def balance(use: npt.NDArray[np.float64]) -> Balance:

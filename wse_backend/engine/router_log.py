@@ -42,7 +42,7 @@ def pack(
 
     The last layer's buffers begin with the rows whose logits were wanted, `logit_rows`; it has no others.
     """
-    packed = chosen.transpose(1, 0, 2).astype(expert_type(n_experts))
+    packed: npt.NDArray[np.unsignedinteger] = chosen.transpose(1, 0, 2).astype(expert_type(n_experts))
     steps = np.rint(shares.transpose(1, 0, 2) * np.float32(SHARE_STEPS)).astype(np.uint8)
     packed[:, -1], steps[:, -1] = n_experts, 0
     packed[logit_rows, -1] = chosen[-1, : len(logit_rows)]
