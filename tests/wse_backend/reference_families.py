@@ -32,6 +32,7 @@ class Reference:
         self.head_dim = int(self.value("attention.key_length", self.dim // self.n_heads))
         self.eps = np.float32(self.value("attention.layer_norm_rms_epsilon"))
         self.routers: list[np.ndarray] = []  # of each layer so far: the router's logits of every token
+        self.attention_weights: list[np.ndarray] = []  # of the layers computed so far, (heads, n, n)
 
     def value(self, key: str, default: Any = None) -> Any:
         return self.fields.get(f"{self.arch}.{key}", default)
@@ -104,6 +105,7 @@ class Reference:
             sinks = np.broadcast_to(w["attn_sinks.weight"][:, None, None], (self.n_heads, n, 1))
             scores = np.concatenate([scores, sinks], axis=2)
         weights = softmax(scores)[:, :, :n]
+        self.attention_weights.append(weights)
         mixed = (weights @ np.repeat(v, group, axis=0)).transpose(1, 0, 2).reshape(n, -1)
         return mixed @ w["attn_output.weight"].T + w.get("attn_output.bias", np.float32(0))
 

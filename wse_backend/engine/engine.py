@@ -17,7 +17,14 @@ from wse_backend.engine.router_log import RoutedRows
 from wse_backend.engine.sampling import SamplingParams
 from wse_backend.engine.scheduler import KEEP_IDLE_S, MAX_WAITING, Generation, Scheduler
 from wse_backend.engine.threads import shared_team
-from wse_backend.engine.transformer import MAX_LOGIT_ROWS, PassResult, Row, Transformer, block_bytes
+from wse_backend.engine.transformer import (
+    MAX_LOGIT_ROWS,
+    MAX_ROWS,
+    PassResult,
+    Row,
+    Transformer,
+    block_bytes,
+)
 from wse_backend.errors import ContextOverflow, NotFinite, OutOfMemory
 from wse_backend.machine import memory_available_bytes
 from wse_backend.weights.catalog import Progress
@@ -65,6 +72,7 @@ class Engine:
         n_blocks = min(full, kv_cache_bytes // block_bytes(gguf))
         self.n_ctx = min(hp.n_ctx, n_blocks * BLOCK_POSITIONS)
         self.n_layers, self.vocab_size = hp.n_layers, hp.vocab_size
+        self.n_heads, self.n_experts = hp.n_heads, hp.n_experts
         self._tokenizer = Tokenizer.from_gguf(gguf)
         self._grammars = Grammars(self._tokenizer)
         self._template = ChatTemplate.from_gguf(gguf, self._tokenizer)
@@ -224,6 +232,26 @@ class Engine:
         chosen, shares = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         texts = tuple(self.detokenize([token]) for token in ids)
         return RoutedTokens(chosen, shares, self._transformer.hparams.n_experts, texts, n_prompt=len(ids))
+
+    def attention(self, token_ids: Sequence[int], layer: int) -> npt.NDArray[np.float32]:
+        """How much each token of a short text takes of each one before it, in one layer, computed anew.
+
+        float32 (n_heads, n, n), [h, i, j]: head h's weight of token j when token i is computed. At most
+        MAX_ROWS tokens. Raises as `logits`; ValueError for more tokens or a layer that there is not.
+        """
+        ids = self._checked(token_ids)
+        if len(ids) > MAX_ROWS:
+            raise ValueError(f"attention is shown for at most {MAX_ROWS} tokens, not {len(ids)}")
+        if not 0 <= layer < self.n_layers:
+            raise ValueError(f"there is no layer {layer}; the model has {self.n_layers}")
+        found: list[npt.NDArray[np.float32]] = []
+
+        def look(slot: int, blocks: list[int]) -> None:
+            self._transformer.set_table(slot, blocks)
+            found.append(self._transformer.attention(ids, slot, layer))
+
+        self._scheduler.run_alone(look, len(ids))
+        return found[0]
 
     def _checked(self, token_ids: Sequence[int]) -> list[int]:
         ids = [int(token) for token in token_ids]

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from wse_backend.engine.attention_map import attention_weights
 from wse_backend.engine.completion import OP_GROUPS
 from wse_backend.engine.kernels.activations import record_bytes
 from wse_backend.engine.kernels.arguments import (
@@ -47,6 +48,7 @@ from wse_backend.engine.matrices import (
 from wse_backend.engine.rope import rope_tables
 from wse_backend.engine.router_log import RoutedRows, pack
 from wse_backend.engine.threads import ThreadTeam
+from wse_backend.errors import NotFinite
 from wse_backend.weights.catalog import Progress
 from wse_backend.weights.gguf_file import GGUFFile
 from wse_backend.weights.tensors import (
@@ -157,12 +159,19 @@ class Transformer:
         """Tell the passes which cache blocks hold the sequence in `slot`."""
         self._batch.tables[slot, : len(blocks)] = blocks
 
-    def run(self, rows: Sequence[Row]) -> PassResult:
-        """Compute `rows` (at most MAX_ROWS) in one pass; earlier positions are in the cache or in `rows`."""
+    def run(self, rows: Sequence[Row], n_layers: int | None = None) -> PassResult:
+        """Compute `rows` (at most MAX_ROWS) in one pass; earlier positions are in the cache or in `rows`.
+
+        n_layers: stop after so many layers; no logits may be wanted then.
+        """
         batch, shared = self._batch, self._shared
         wanted = [index for index, row in enumerate(rows) if row.wants_logits]
         assert 0 < len(rows) <= MAX_ROWS
         assert len(wanted) <= MAX_LOGIT_ROWS
+        model = self._model
+        if n_layers is not None:
+            assert not wanted
+            model = model._replace(matrices=model.matrices[:n_layers])
         batch.counts[:] = len(rows), len(wanted)
         for index, row in enumerate(rows):
             batch.tokens[index], batch.positions[index], batch.slots[index] = (
@@ -175,7 +184,7 @@ class Transformer:
         shared.claims.fill(0)
         shared.finished.fill(0)
         began = perf_counter()
-        self._team.run(self._kernels.forward, self._model, self._cache, self._buffers, batch, shared)
+        self._team.run(self._kernels.forward, model, self._cache, self._buffers, batch, shared)
         seconds = perf_counter() - began
         ms_per_tick = seconds * 1e3 / max(1, int(shared.head_ticks[1]))
         timing = PassTiming(
@@ -197,6 +206,20 @@ class Transformer:
         logit_rows = self._batch.logit_rows[:n_wanted]
         chosen, shares = routing.chosen[:, :n_rows], routing.shares[:, :n_rows]
         return pack(chosen, shares, logit_rows, self.hparams.n_experts)
+
+    def attention(self, tokens: Sequence[int], slot: int, layer: int) -> npt.NDArray[np.float32]:
+        """How much each token of a text takes of each before it in `layer`: float32 (n_heads, n, n).
+
+        At most MAX_ROWS tokens, in a slot of their own. The pass ends in that layer, whose queries and keys
+        it leaves behind.
+        """
+        rows = [Row(token, position, slot, False) for position, token in enumerate(tokens)]
+        result = self.run(rows, layer + 1)
+        if result.broken:
+            raise NotFinite(self.gguf.path.name, next(iter(result.broken.values())))
+        hp = self.hparams
+        sinks = self._model.attention_extras[layer, :, 1:].reshape(-1) if hp.architecture.has_sinks else None
+        return attention_weights(self._buffers.qkv[: len(rows)], hp, layer, sinks)
 
     def free(self) -> None:
         """Give the KV cache's memory back; no pass may follow."""
