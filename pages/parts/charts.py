@@ -88,7 +88,16 @@ def with_legend_below(figure: go.Figure) -> go.Figure:
         },
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
     )
+    return with_readable_text(figure)
+
+
+def with_readable_text(figure: go.Figure) -> go.Figure:
+    """All words of a figure in the theme's grey for text: ticks, titles, legend, annotations, colour bars."""
     colour = axis_colour()
+    figure.update_layout(font={"color": colour}, legend={"font": {"color": colour}})
+    figure.update_annotations(font={"color": colour})
+    bar = {"tickfont": {"color": colour}, "title": {"font": {"color": colour}}}
+    figure.update_traces(colorbar=bar, selector={"type": "heatmap"})
     figure.update_xaxes(tickfont={"color": colour}, title_font={"color": colour})
     figure.update_yaxes(tickfont={"color": colour}, title_font={"color": colour})
     return figure

@@ -7,6 +7,7 @@ from typing import Literal
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from pages.parts.contrast import mend_contrast
 from pages.parts.navigation import close_menu
 from pages.parts.notices import draw_notices
 from pages.parts.session import keep_key
@@ -21,13 +22,21 @@ def page_body(*, is_wide: bool = False) -> DeltaGenerator:
     """
     width: int | Literal["stretch"] = "stretch" if is_wide else PAGE_WIDTH_PX
     body = st.container(horizontal_alignment="center").container(width=width)
-    with body:
+    # What draws nothing stands in one place without gaps, so that the title below it never moves.
+    with body, st.container(gap=None):
         keep_key()
         close_menu()
+        mend_contrast()
         show_settings_problem()
-        with st.container():  # its place is kept without a notice, so that nothing below it moves
-            draw_notices()
+        draw_notices()
     return body
+
+
+def page_title(title: str) -> DeltaGenerator:
+    """The page's title; returns the line that it stands in, for what belongs at its right."""
+    line = row(horizontal_alignment="distribute", vertical_alignment="center")
+    line.title(title)
+    return line
 
 
 def row(**options: object) -> DeltaGenerator:

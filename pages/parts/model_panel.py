@@ -13,6 +13,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pages.parts import backend
+from pages.parts.charts import CHART_CONFIG, with_legend_below
 from pages.parts.problems import show_problem
 from pages.parts.router_view import heat_map, show_routes
 from pages.parts.settings import secret
@@ -113,7 +114,7 @@ def show_file(name: str, found: ModelFile) -> None:
     licence = (card.licence if card else "") or found.licence or "not said by the file"
     st.markdown(
         f"**{as_plain(found.title or name)}** · {found.parameters / 1e6:,.0f} million weights · "
-        f"{count(found.n_layers, 'layer')} · licence: {as_plain(licence)}"
+        f"{count(found.n_layers, 'transformer layer')} · licence: {as_plain(licence)}"
     )
     with st.expander("Chat template"):
         st.code(
@@ -215,7 +216,7 @@ def _may_be_grouped(found: ModelFile) -> bool:
 def _studied(path: str, text: str, n_groups: int) -> GroupStudy:
     gguf = open_gguf(path)
     tokenizer = Tokenizer.from_gguf(gguf)
-    bar = st.progress(0.0, "Layer by layer")
+    bar = st.progress(0.0, "Transformer layer by transformer layer")
     ids, known = tokenizer.encode(text)[:MAX_TOKENS], tokenizer.encode(CALIBRATION)[:MAX_TOKENS]
     study = study_groups(gguf, known, ids, n_groups, lambda done, total: _advance(bar, done, total))
     bar.empty()
@@ -223,7 +224,7 @@ def _studied(path: str, text: str, n_groups: int) -> GroupStudy:
 
 
 def _advance(bar: DeltaGenerator, done: int, total: int) -> None:
-    bar.progress(done / total, f"Layer {done} of {total}")
+    bar.progress(done / total, f"Transformer layer {done} of {total}")
 
 
 def _draw_study(study: GroupStudy) -> None:
@@ -235,7 +236,12 @@ def _draw_study(study: GroupStudy) -> None:
     figure.update_layout(xaxis_title="Groups kept", yaxis_title="Share of the whole model", height=320)
     figure.update_xaxes(tickformat=".0%", autorange="reversed")
     figure.update_yaxes(tickformat=".0%", range=[0, 1.05])
-    st.plotly_chart(figure, key="models_groups_chart")
+    st.plotly_chart(
+        with_legend_below(figure),
+        config=CHART_CONFIG,
+        key="models_groups_chart",
+        alt="Same next tokens and weights read, over the share of groups that are kept",
+    )
     table = pd.DataFrame(
         {"Groups kept": study.kept, "KL (nats)": study.kl.round(4), "Same token": study.same}
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import plotly.graph_objects as go
 import streamlit as st
 
-from pages.parts.charts import CHART_CONFIG
+from pages.parts.charts import CHART_CONFIG, with_readable_text
 from pages.state.draft import Draft
 from pages.state.setup_graph import Graph, setup_graph
 from pages.state.text import count, shortened
@@ -69,7 +69,7 @@ def setup_figure(graph: Graph) -> go.Figure:
         height=round(FRAME_PX + ROW_PX * (2 * tallest + 1)),
         margin={"l": 4, "r": 4, "t": 28, "b": 4},
     )
-    return figure
+    return with_readable_text(figure)
 
 
 def draw_setup(draft: Draft, key: str) -> None:

@@ -1,0 +1,25 @@
+"""Colours of Streamlit's own that no theme reaches and that are too faint to read, put right page by page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+FOLDER = Path(__file__).parent
+
+# Components without a shadow root of their own: the rules hold for the page they are on.
+_SHEETS = {
+    kind: st.components.v2.component(
+        f"moa_workshop_contrast_{kind}",
+        css=(FOLDER / f"{kind}.css").read_text("utf-8"),
+        isolate_styles=False,
+    )
+    for kind in ("light", "dark")
+}
+
+
+def mend_contrast() -> None:
+    """Bring the rules for the theme that this browser shows."""
+    kind = "dark" if st.context.theme.type == "dark" else "light"
+    _SHEETS[kind](key="moa_contrast", height=0)
