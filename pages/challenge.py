@@ -9,7 +9,7 @@ from grader import challenges, extract_code, grade, read_and_grade, task_message
 from grader.errors import GraderError
 from grader.grading.challenge import Challenge
 from pages.parts.competition.budget_line import draw_budget_line
-from pages.parts.layout import page_body, row
+from pages.parts.layout import page_body, page_title, row
 from pages.parts.model_advice import expected_time, show_model_advice
 from pages.parts.problems import show_problem
 from pages.parts.report import checks_table, points, show_report, title_of
@@ -292,8 +292,7 @@ def choose_attempt(attempts: list[Attempt]) -> Attempt:
 
 
 with page_body():
-    with row():
-        st.title("Challenge")
+    page_title("Challenge")
     st.caption(
         "You do not write the code: your agents do. Configure them well, let them write, and read the report."
     )

@@ -5,7 +5,7 @@ from dataclasses import replace
 import streamlit as st
 
 from moa_core import Agent, MoAConfig
-from pages.parts.layout import PAGE_WIDTH_PX, page_body, row
+from pages.parts.layout import PAGE_WIDTH_PX, page_body, page_title, row
 from pages.parts.problems import show_problem
 from pages.parts.router_view import show_routes_of_run
 from pages.parts.run_report import show_calls, show_layer_charts, show_timeline, show_totals
@@ -14,6 +14,7 @@ from pages.parts.session import init_session
 from pages.parts.setup import setup_line
 from pages.parts.stream import begin, draw_turn_layers, follow, stop_button, watch
 from pages.parts.tour import draw_tour
+from pages.parts.words import draw_words
 from pages.state.draft import NEW_AGENT_PROMPT
 from pages.state.model_choice import dollars
 from pages.state.text import as_markdown, as_plain, count, seconds
@@ -122,6 +123,7 @@ def draw_welcome() -> None:
         "Ask a question. The agents of each layer answer at the same time and read what the layer before "
         "them wrote; the summarizer turns the last answers into one."
     )
+    draw_words(agents="Mixture of agents", token="Token")
     st.pills("Or start with one of these", FIRST_QUESTIONS, key="chat_suggestion", on_change=ask_suggestion)
 
 
@@ -236,18 +238,12 @@ def draw_measures(turn: Turn, number: int, *, is_last: bool) -> None:
         show_calls(turn)
         show_routes_of_run(turn, key=f"chat_routes_{number}")
         if show_layer_charts(turn, key=f"chat_bars_{number}"):
-            with row():
-                st.page_link(
-                    "pages/wafer.py",
-                    label="See prefill and decode on the Wafer page",
-                    icon=":material/memory:",
-                )
-                st.page_link(
-                    "pages/learn.py",
-                    label="What are prefill and decode?",
-                    icon=":material/school:",
-                    query_params={"idea": "prefill"},
-                )
+            st.page_link(
+                "pages/wafer.py",
+                label="See prefill and decode on the Wafer page",
+                icon=":material/memory:",
+            )
+        draw_words(prefill="Prefill and decode", first="Time to first token", attention="Attention")
 
 
 running = session.running
@@ -266,14 +262,11 @@ with (
         stop_button(running, "chat_stop")
 
 with page_body():
-    with row(horizontal_alignment="distribute", vertical_alignment="center"):
-        st.title("Chat")
-        if session.turns:
-            with row(width="content"):
-                draw_save()
-                st.button(
-                    "New conversation", icon=":material/add_comment:", key="chat_new", on_click=start_over
-                )
+    line = page_title("Chat")
+    if session.turns:
+        with line, row(width="content"):
+            draw_save()
+            st.button("New conversation", icon=":material/add_comment:", key="chat_new", on_click=start_over)
     with row(vertical_alignment="center", gap="small"):
         st.caption(setup_line(session.draft), width="content")
         st.page_link("pages/agents.py", label="Change the agents", icon=":material/tune:")

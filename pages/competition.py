@@ -29,7 +29,7 @@ from pages.parts.competition.view import (
     state_badge,
     when,
 )
-from pages.parts.layout import page_body, row
+from pages.parts.layout import page_body, page_title, row
 from pages.parts.report import points
 from pages.parts.session import init_session
 from pages.state.attempts import Attempt
@@ -372,7 +372,7 @@ def wait_for_round() -> None:
 
 
 with page_body():
-    st.title("Competition")
+    page_title("Competition")
     st.caption("Submit what your agents wrote. The best score leads; of equal ones, the earlier.")
     try:
         rounds = [each for each in shared.rounds() if is_shown(each)]

@@ -31,7 +31,7 @@ from pages.parts.host.final import draw_final
 from pages.parts.host.game import draw_game
 from pages.parts.host.preview import draw_preview
 from pages.parts.host.servers import draw_servers
-from pages.parts.layout import page_body, row
+from pages.parts.layout import page_body, page_title, row
 from pages.parts.session import init_session
 from pages.state.text import as_plain, capitalised
 
@@ -179,9 +179,7 @@ def draw_desk() -> None:
     """The host's desk: the projector, or the rounds."""
     rounds = shared.store().rounds.all()
     view = st.session_state.get("host_view", "desk")
-    with row(vertical_alignment="center"):
-        if view == "desk":
-            st.title("Host")
+    with page_title("Host") if view == "desk" else row(vertical_alignment="center"):
         st.segmented_control(
             "View",
             ["desk", "projector"],
@@ -223,13 +221,13 @@ password = shared.host_password()
 is_in = bool(password) and st.session_state.get(OPENED) == digest(password or "")
 with page_body(is_wide=is_in and st.session_state.get("host_view") == "projector"):
     if not is_in:
-        st.title("Host")
+        page_title("Host")
         st.caption("For whoever runs the competition.")
         draw_gate(password)
     else:
         try:
             draw_desk()
         except CompetitionError as exc:
-            st.title("Host")
+            page_title("Host")
             show_competition_problem(exc)
             st.button("Try again", key="host_again", icon=":material/refresh:")

@@ -14,7 +14,7 @@ from pages.parts import backend
 from pages.parts.lab import backend as lab
 from pages.parts.lab.form import ask
 from pages.parts.lab.view import draw_experiment, winning_config
-from pages.parts.layout import page_body, row
+from pages.parts.layout import page_body, page_title, row
 from pages.parts.problems import show_problem
 from pages.parts.session import init_session
 from pages.parts.settings import cluster_scheduler
@@ -149,7 +149,7 @@ def draw_presets() -> None:
 
 
 with page_body():
-    st.title("Lab")
+    page_title("Lab")
     st.caption("One try is mostly luck. Try a setup over many seeds, and see what is sure.")
     with row(vertical_alignment="center", gap="small"):
         st.caption(setup_line(session.draft), width="content")

@@ -3,17 +3,18 @@
 import streamlit as st
 
 from pages.parts import model_panel
-from pages.parts.layout import page_body, row
+from pages.parts.layout import page_body, page_title
 from pages.parts.session import init_session
+from pages.parts.words import draw_words
 
 TABS = ["On this disk", "Side by side", "Router", "Add and delete"]
 
 init_session()
 
 with page_body():
-    with row():
-        st.title("Models")
+    page_title("Models")
     st.caption("Open-weight models that run in this app, without a server. Any of them can be an agent's.")
+    draw_words(experts="Experts and router", attention="Attention", token="Token")
     files = model_panel.files_here()
     runnable = [name for name, found in files.items() if found.problem is None]
     tabs = dict(zip(TABS, st.tabs(TABS, on_change="rerun", key="models_tab"), strict=True))

@@ -2,12 +2,13 @@
 
 import streamlit as st
 
-from pages.parts.layout import page_body, row
+from pages.parts.layout import page_body, page_title
 from pages.parts.session import init_session
 from pages.parts.wafer import sections as sections
 from pages.parts.wafer.choice import choose
 from pages.parts.wafer.run import show_run
 from pages.parts.wafer.view import View
+from pages.parts.words import draw_words
 from pages.state.measured import measured_models
 from pages.state.routing import router_traces
 from wse_backend.errors import WseError
@@ -26,13 +27,13 @@ TABS = [
 session = init_session()
 
 with page_body():
-    with row():
-        st.title("Wafer")
+    page_title("Wafer")
     st.caption(
         "A wafer-scale chip keeps a whole model in the SRAM of some 900,000 small processing elements "
         "(PEs), so no token waits for memory. Lay a model out on it, see where the time goes, and compare "
         "it with the run that your agents just made."
     )
+    draw_words(wafer="Wafer and PE", prefill="Prefill and decode", cache="KV cache", first="First token")
     run = session.last_run
     run_models = list(dict.fromkeys(record.model for record in run.records)) if run else []
     setting = view = None
