@@ -2,25 +2,20 @@
 
 from collections.abc import Callable
 
-import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from moa_core import MoAConfig
-from pages.parts import backend
 from pages.parts.charts import CHART_CONFIG, with_legend_below
-from pages.parts.layout import page_body, row
+from pages.parts.layout import page_body, page_title, row
+from pages.parts.learn_model import draw_attention, draw_next_token, draw_routing, loaded_engine
 from pages.parts.session import init_session
 from pages.parts.setup_drawing import draw_setup
-from pages.parts.stream import load_models
 from pages.state import ideas
 from pages.state.measured import measured_models, phase_total
 from pages.state.text import as_plain
 from wse_backend import models as model_files
 
 GIVEN = "modelled for a WSE-3 (docs/wafer.md says how well the model fits published measurements)"
-START_OF_TEXT = "The capital of France is"
-PREFILLS = ("Prefill, 32 tokens at once", "Prefill, 256 tokens at once")
 CAUSE_NAMES = {
     "compute": "Arithmetic",
     "hops": "Distance (hops)",
@@ -98,6 +93,10 @@ def draw_experts() -> None:
         "passes "
         "are numbers. In a mixture of agents whole models work, the choice is yours, and what passes is text."
     )
+    engine = loaded_engine(has_experts=True)
+    if engine is not None:
+        draw_routing(engine)
+        return
     with row():
         n_experts = st.slider("Experts", 4, 16, 8, key="learn_experts", width=200)
         n_chosen = st.slider("Chosen for each token", 1, 4, 2, key="learn_chosen", width=200)
@@ -111,7 +110,11 @@ def draw_experts() -> None:
     figure.update_yaxes(title="Weight", rangemode="tozero", tickformat=".0%")
     figure.update_layout(height=280, barmode="group")
     show(figure, "router", f"Weights of {n_experts} experts for one token, {n_chosen} of them chosen")
-    st.caption("Computed here with drawn weights: the models of this app have no experts.")
+    st.caption(
+        "Computed here with drawn weights: no model with experts is loaded. With one in memory, its own "
+        "router is drawn."
+    )
+    st.page_link("pages/models.py", label="Models with experts", icon=":material/database:")
 
 
 def draw_token() -> None:
@@ -122,27 +125,17 @@ def draw_token() -> None:
         "divides "
         "the numbers first: low makes the likeliest token certain, high gives others a chance."
     )
-    loaded = [engine for engine in backend.engine_pool().loaded() if engine.vocab_size]
-    text = st.text_input("A text to go on with", START_OF_TEXT, key="learn_text", max_chars=300)
-    temperature = st.slider("Temperature", 0.1, 2.0, 0.7, 0.1, key="learn_temperature")
-    if not loaded:
-        if st.button("Load the default model", icon=":material/memory:", key="learn_load"):
-            load_models(MoAConfig.default())
-            st.rerun()
-        st.caption("The chart is drawn from a model that runs in this app; none is loaded yet.")
-        return
-    engine = loaded[-1]
-    ids = engine.tokenize(text or START_OF_TEXT)[-200:]
-    logits = np.asarray(engine.logits(ids)[-1])
-    likely = ideas.likely_tokens(logits, lambda token: engine.detokenize([token]), temperature, 8)
-    figure = bars(
-        [repr(word) for word, _ in likely],
-        [100 * share for _, share in likely],
-        "Probability of being the next token (%)",
-        "%",
+    draw_next_token()
+
+
+def draw_looking() -> None:
+    st.markdown(
+        "In each transformer layer a token looks back at those before it and takes something of each: that "
+        "is **attention**. How much of which is what the layer's **heads** decide, each in a way of its own "
+        "that it has learned. So a pronoun can find its noun, and a closing bracket its opening one. Nothing "
+        "looks forward: that text is not written yet."
     )
-    show(figure, "token", "The likeliest next tokens and their probabilities")
-    st.caption(f"Computed here by {as_plain(engine.name)}, on this very text.")
+    draw_attention()
 
 
 def draw_prefill() -> None:
@@ -186,8 +179,7 @@ def draw_prefill() -> None:
 
 def draw_cache() -> None:
     st.markdown(
-        "To write the next token, a model looks back at all earlier ones (**attention**). It keeps two "
-        "vectors for "
+        "To write the next token, a model looks back at all earlier ones. It keeps two vectors for "
         "every earlier token and transformer layer, its **keys and values**, so that they are computed "
         "only once: "
         "the **KV cache**. It grows with the conversation, and it is why long prompts cost memory. Agents "
@@ -251,7 +243,8 @@ IDEAS: dict[str, tuple[str, Callable[[], None]]] = {
     "experts": ("Mixture of experts, router", draw_experts),
     "token": ("Token, temperature", draw_token),
     "prefill": ("Prefill and decode", draw_prefill),
-    "cache": ("Attention, KV cache", draw_cache),
+    "attention": ("Attention, heads", draw_looking),
+    "cache": ("KV cache", draw_cache),
     "first": ("Time to first token", draw_first_token),
     "wafer": ("Wafer, PE", draw_wafer),
 }
@@ -272,8 +265,7 @@ def tell_address() -> None:
 
 
 with page_body():
-    with row():
-        st.title("Learn")
+    page_title("Learn")
     follow_address()
     idea = st.pills(
         "An idea",

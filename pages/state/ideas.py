@@ -84,3 +84,15 @@ def likely_tokens(
     shares /= shares.sum()
     best = np.argsort(shares)[::-1][:top]
     return [(word(int(token)), float(shares[token])) for token in best]
+
+
+def looks_at(weights: np.ndarray, words: Sequence[str]) -> str:
+    """The last token's strongest look at an earlier one that is not the first, in a sentence; "" without one.
+
+    weights: float (n, n), row i: what token i takes of each token.
+    """
+    if len(words) < 3:
+        return ""
+    row = weights[-1, 1:-1]
+    best = 1 + int(row.argmax())
+    return f"Here “{words[-1].strip()}” looks most at “{words[best].strip()}” ({row.max():.0%} of it)."

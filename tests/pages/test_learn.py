@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from pages.parts import backend
 from pages.state import ideas
 from tests.pages.harness import App
+from wse_backend import Engine
 from wse_backend.wafer.shapes import PRESETS
 
-NAMES = ("agents", "layer", "experts", "token", "prefill", "cache", "first", "wafer")
+NAMES = ("agents", "layer", "experts", "token", "prefill", "attention", "cache", "first", "wafer")
+NEED_A_MODEL = ("token", "attention")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -20,7 +24,7 @@ def test_every_idea_opens_by_its_address_and_shows_a_chart(app: App, name: str) 
     app.open("learn")
     assert app.at.get("pills")[0].value == name
     assert app.at.subheader[0].value
-    if name != "token":  # its chart needs a model in memory
+    if name not in NEED_A_MODEL:
         assert app.at.get("plotly_chart")
 
 
@@ -61,3 +65,33 @@ def test_the_layers_chart_follows_its_sliders(app: App) -> None:
     app.at.slider(key="learn_agents").set_value(5)
     figure = json.loads(app.run().at.get("plotly_chart")[0].proto.spec)
     assert figure["data"][0]["x"] == [60, 60 + 5 * 256, 60 + 5 * 256]
+
+
+def test_attention_is_drawn_from_the_model_in_memory(
+    app: App, smollm2_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine.load(smollm2_path)
+    monkeypatch.setattr(backend.engine_pool(), "loaded", lambda: [engine])
+    app.at.query_params["idea"] = "attention"
+    app.open("learn")
+    app.at.text_input(key="learn_attention_text").set_value("The cat sat")
+    figure = json.loads(app.run().at.get("plotly_chart")[0].proto.spec)
+    (square,) = figure["data"]
+    ids = engine.tokenize("The cat sat")
+    assert (
+        figure["layout"]["xaxis"]["ticktext"]
+        == ["The", "cat", "sat"]
+        == [engine.detokenize([token]).strip() for token in ids]
+    )
+    rows = np.array(square["z"], float)
+    assert np.nansum(rows, axis=1) == pytest.approx(np.ones(3), abs=1e-3)
+    assert np.isnan(rows[0, 1:]).all()  # nothing looks forward
+    engine.close()
+
+
+def test_a_look_is_said_in_words() -> None:
+    weights = np.array([[1, 0, 0, 0], [0.5, 0.5, 0, 0], [0.6, 0.3, 0.1, 0], [0.7, 0.05, 0.2, 0.05]])
+    assert ideas.looks_at(weights, ["The", " cat", " sat", " it"]) == (
+        "Here “it” looks most at “sat” (20% of it)."
+    )
+    assert ideas.looks_at(weights[:2, :2], ["a", "b"]) == ""
