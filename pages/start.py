@@ -2,8 +2,9 @@
 
 import streamlit as st
 
+from moa_core import MoAError
 from pages.parts import backend
-from pages.parts.layout import page_body, row
+from pages.parts.layout import page_body, page_title, row
 from pages.parts.own_key import draw_own_key
 from pages.parts.session import forget_everything, init_session, sessions
 from pages.parts.settings import OWN_KEY
@@ -29,10 +30,10 @@ WAYS = (
         "Hand in what they wrote, and rise.",
     ),
     (
-        "pages/agents.py",
-        "Change the agents",
-        ":material/hub:",
-        "Prompts, models, layers; presets to begin with.",
+        "pages/lab.py",
+        "The lab",
+        ":material/science:",
+        "Many tries instead of one lucky draw, and what is sure.",
     ),
     ("pages/wafer.py", "The wafer", ":material/memory:", "Where each millisecond goes, here and on a wafer."),
     (
@@ -63,7 +64,7 @@ def draw_what() -> None:
         "goes. Then you compete: whoever's agents write the best function leads the class.\n\n"
         "Everything runs inside this app on real open weights. No key and no account are needed."
     )
-    with row():
+    with row(vertical_alignment="center"):
         st.button(
             "Guided first run, two minutes",
             type="primary",
@@ -112,6 +113,17 @@ def draw_cloud() -> None:
         draw_own_key()
 
 
+def forget_all() -> None:
+    """Take all of this browser off the server."""
+    from pages.parts.lab.backend import forget_experiments  # this page needs the Lab for nothing else
+
+    try:
+        forget_experiments()
+    except MoAError as exc:
+        st.toast(f"The experiments could not be deleted: {as_plain(str(exc))}", icon=":material/error:")
+    forget_everything()
+
+
 def draw_kept() -> None:
     """What this browser has here, and the button that forgets it."""
     agents, turns, attempts = len(list(session.draft.agents)), len(session.turns), len(session.attempts)
@@ -130,17 +142,16 @@ def draw_kept() -> None:
     with st.popover("Forget everything here", icon=":material/delete_forever:"):
         st.markdown(
             "Agents, conversation, attempts, experiments and your seats in rounds are deleted, on the "
-            "server too. "
-            "A run that is going on is stopped."
+            "server too. A run that is going on is stopped. What you handed in stays with its round."
         )
-        st.button("Forget it all", type="primary", key="start_forget", on_click=forget_everything)
+        st.button("Forget it all", type="primary", key="start_forget", on_click=forget_all)
 
 
 if st.session_state.pop("start_go", False):
     st.switch_page("pages/chat.py")
 
 with page_body():
-    st.title("MoA workshop")
+    page_title("MoA workshop")
     draw_what()
     st.subheader("Your agents")
     with row(vertical_alignment="center", gap="small"):

@@ -143,6 +143,12 @@ class Store:
         with self._reading() as connection:
             return int(connection.execute(query).scalar_one())
 
+    def delete(self, experiment_id: int) -> None:
+        """Take an experiment and its trials off; harmless when there is none by that id."""
+        with self._writing() as connection:
+            connection.execute(_TRIALS.delete().where(_TRIALS.c.experiment_id == experiment_id))
+            connection.execute(_EXPERIMENTS.delete().where(_EXPERIMENTS.c.id == experiment_id))
+
     def close(self) -> None:
         """Close the connections; harmless when repeated."""
         self._engine.dispose()

@@ -34,6 +34,7 @@ class Job:
 
     stop_wanted: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
+    is_forgotten: bool = False
 
 
 class Experiments:
@@ -78,6 +79,17 @@ class Experiments:
         elif self.store.experiment(key).state == RUNNING:
             self.store.end(key, STOPPED, "the server was restarted while it ran")
 
+    def forget(self, owner: str) -> None:
+        """Delete everything of one owner; what runs is stopped first, and deleted when it has ended."""
+        for record in self.store.experiments(owner):
+            with self._lock:
+                job = self._jobs.get(record.id)
+                if job is not None and not job.ended.is_set():
+                    job.is_forgotten = True
+                    job.stop_wanted.set()
+                    continue
+            self.store.delete(record.id)
+
     def is_alive(self, key: int) -> bool:
         """Whether the experiment runs in this process."""
         job = self._jobs.get(key)
@@ -108,7 +120,10 @@ class Experiments:
                 key, FAILED, f"an unexpected {type(exc).__name__} ended it; the log has the details"
             )
         finally:
-            job.ended.set()
+            with self._lock:
+                job.ended.set()
+            if job.is_forgotten:
+                self.store.delete(key)
 
     def _run(self, key: int, experiment: Experiment[Any]) -> None:
         try:

@@ -87,6 +87,15 @@ def test_a_failing_model_leaves_a_reason_per_try(lab: App) -> None:
     assert lab.at.dataframe[0].value["Failed"][0] == 2
 
 
+def test_forgetting_everything_deletes_this_browsers_experiments_alone(lab: App) -> None:
+    start(lab)
+    (mine,) = experiments(lab).store.experiments()
+    strangers = experiments(lab).store.begin("spread", "another's", {}, owner="somebody else")
+    lab.open("start").click("start_forget")
+    assert [each.id for each in experiments(lab).store.experiments()] == [strangers]
+    assert experiments(lab).store.trials(mine.id) == []
+
+
 def test_a_preset_opens_in_agents(lab: App) -> None:
     lab.click("lab_use_preset")
     assert lab.session.draft.to_config().summarizer.model == "qwen2.5-coder-1.5b"

@@ -42,6 +42,13 @@ def trial_providers() -> Providers:
     return EnvironmentProviders() if cluster_scheduler() else backend.providers()
 
 
+def forget_experiments() -> None:
+    """Delete all experiments of this browser, where there are any. Raises ExperimentError."""
+    place = lab_place()
+    if "://" in place or Path(place).is_file():
+        experiments().forget(owner())
+
+
 def owner() -> str:
     """Names this browser in the list of experiments, without its key."""
     return hashlib.sha256(str(st.session_state[KEY]).encode()).hexdigest()[:32]
