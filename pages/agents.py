@@ -9,15 +9,17 @@ from moa_core.config.sampling import EFFORTS
 from moa_core.config.values import MAX_CYCLES, MAX_TEMPERATURE
 from moa_core.strategies import all_strategies
 from pages.parts import backend
-from pages.parts.layout import page_body, row
-from pages.parts.model_advice import expected_time
+from pages.parts.budget_bar import draw_budget
+from pages.parts.layout import page_body, page_title, row
+from pages.parts.model_advice import measured_speeds
 from pages.parts.plan_table import show_plan
 from pages.parts.session import init_session
 from pages.parts.setup_import import draw_import, draw_presets
 from pages.parts.setup_share import draw_arrival, draw_share
 from pages.parts.tour import draw_tour
+from pages.parts.words import draw_words
 from pages.state.draft import AgentDraft, LayerDraft
-from pages.state.model_choice import ModelChoice
+from pages.state.model_choice import ModelChoice, model_words
 from pages.state.text import as_plain, capitalised
 from wse_backend.models import DEFAULT_MODEL
 
@@ -33,14 +35,10 @@ Choices = dict[str, ModelChoice]
 MENU = {
     "model": ":material/done_all: Use its model for all",
     "duplicate": ":material/content_copy: Duplicate",
-    "back": ":material/arrow_back: Move back",
-    "on": ":material/arrow_forward: Move on",
     "remove": ":material/delete: Remove",
 }
 LAYER_MENU = {
     "duplicate": ":material/content_copy: Duplicate the layer",
-    "back": ":material/arrow_upward: Move up",
-    "on": ":material/arrow_downward: Move down",
     "remove": ":material/delete: Remove the layer",
 }
 
@@ -59,6 +57,16 @@ def store(agent: AgentDraft, field: str) -> None:
     setattr(agent, field, st.session_state[key_of(agent, field)])
 
 
+def move_agent(agent: AgentDraft, step: int) -> None:
+    remember()
+    draft.move_agent(agent.uid, step)
+
+
+def move_layer(layer: LayerDraft, step: int) -> None:
+    remember()
+    draft.move_layer(layer.uid, step)
+
+
 def act_on_agent(agent: AgentDraft) -> None:
     """A line of an agent's menu was chosen."""
     remember()
@@ -67,10 +75,6 @@ def act_on_agent(agent: AgentDraft) -> None:
             draft.use_model(agent.model)
         case "duplicate":
             draft.duplicate_agent(agent.uid)
-        case "back":
-            draft.move_agent(agent.uid, -1)
-        case "on":
-            draft.move_agent(agent.uid, 1)
         case "remove":
             draft.remove_agent(agent.uid)
 
@@ -81,10 +85,6 @@ def act_on_layer(layer: LayerDraft) -> None:
     match st.session_state[f"agents_layer_{layer.uid}_menu"]:
         case "duplicate":
             draft.duplicate_layer(layer.uid)
-        case "back":
-            draft.move_layer(layer.uid, -1)
-        case "on":
-            draft.move_layer(layer.uid, 1)
         case "remove":
             draft.remove_layer(layer.uid)
 
@@ -158,11 +158,16 @@ def wiring(agent: AgentDraft, field: str) -> dict[str, Any]:
 
 
 def label(word: str, agent: AgentDraft) -> str:
-    """ "Name · 1.2": which agent a field belongs to, by its layer and place."""
+    """ "Name · 1.2": which agent a field belongs to."""
+    return f"{word} · {place_of(agent)}"
+
+
+def place_of(agent: AgentDraft) -> str:
+    """ "1.2" for the second agent of the first layer, "summarizer"."""
     for number, layer in enumerate(draft.layers, start=1):
         if agent in layer.agents:
-            return f"{word} · {number}.{layer.agents.index(agent) + 1}"
-    return f"{word} · summarizer"
+            return f"{number}.{layer.agents.index(agent) + 1}"
+    return "summarizer"
 
 
 def draw_name(agent: AgentDraft) -> None:
@@ -180,6 +185,9 @@ def draw_model(agent: AgentDraft, choices: Choices) -> None:
         format_func=lambda name: choices[name].label if name in choices else f"{name} (not available here)",
         **wiring(agent, "model"),
     )
+    about_it = model_words(agent.model, measured_speeds(session))
+    if about_it:
+        st.caption(as_plain(about_it))
 
 
 def draw_prompt_and_limits(agent: AgentDraft) -> None:
@@ -217,19 +225,36 @@ def draw_prompt_and_limits(agent: AgentDraft) -> None:
     )
 
 
+def draw_arrows(agent: AgentDraft) -> None:
+    """Move an agent one place back or on; past the end of its layer it goes on into the neighbouring one."""
+    for step, icon, word in ((-1, "arrow_back", "back"), (1, "arrow_forward", "on")):
+        st.button(
+            f":material/{icon}:",
+            type="tertiary",
+            key=key_of(agent, word),
+            help=f"Move {as_plain(agent.name)} {word}",
+            on_click=move_agent,
+            args=(agent, step),
+            disabled=not draft.can_move_agent(agent.uid, step),
+        )
+
+
 def draw_agent(agent: AgentDraft, choices: Choices) -> None:
-    with st.container(border=True):
-        with row(vertical_alignment="bottom"):
-            draw_name(agent)
-            st.menu_button(
-                "More",
-                list(MENU),
-                format_func=MENU.__getitem__,
-                key=key_of(agent, "menu"),
-                help=f"Duplicate, move or remove {as_plain(agent.name)}",
-                on_click=act_on_agent,
-                args=(agent,),
-            )
+    with st.container(border=True, key=key_of(agent, "card")):
+        with row(horizontal_alignment="distribute", vertical_alignment="center"):
+            st.caption(place_of(agent), width="content")
+            with row(horizontal_alignment="right", width="content", gap="xsmall"):
+                draw_arrows(agent)
+                st.menu_button(
+                    "More",
+                    list(MENU),
+                    format_func=MENU.__getitem__,
+                    key=key_of(agent, "menu"),
+                    help=f"Duplicate or remove {as_plain(agent.name)}",
+                    on_click=act_on_agent,
+                    args=(agent,),
+                )
+        draw_name(agent)
         draw_model(agent, choices)
         draw_prompt_and_limits(agent)
 
@@ -237,7 +262,17 @@ def draw_agent(agent: AgentDraft, choices: Choices) -> None:
 def draw_layer(layer: LayerDraft, number: int, choices: Choices) -> None:
     with row(horizontal_alignment="distribute", vertical_alignment="center"):
         st.subheader(f"Agent layer {number}")
-        with row(horizontal_alignment="right", width="content"):
+        with row(horizontal_alignment="right", vertical_alignment="center", width="content"):
+            for step, icon, word in ((-1, "arrow_upward", "up"), (1, "arrow_downward", "down")):
+                st.button(
+                    f":material/{icon}:",
+                    type="tertiary",
+                    key=f"agents_layer_{layer.uid}_{word}",
+                    help=f"Move agent layer {number} {word}",
+                    on_click=move_layer,
+                    args=(layer, step),
+                    disabled=not 0 <= number - 1 + step < len(draft.layers),
+                )
             st.button(
                 "Add an agent",
                 icon=":material/add:",
@@ -357,12 +392,12 @@ def draw_model_suggestions(config: MoAConfig, choices: Choices) -> None:
 
 
 with page_body():
-    with row():
-        st.title("Agents")
+    page_title("Agents")
     st.caption(
         "The agents of a layer answer at the same time. Each layer reads the answers of the one before it; "
         "the summarizer reads the last layer's and writes the final answer."
     )
+    draw_words(agents="Mixture of agents", layer="Agent layer", token="Temperature")
     draw_tour("pages/agents.py")
     in_process = backend.in_process_models()
     from_cloud, cloud_problem = backend.cloud_models()
@@ -376,8 +411,9 @@ with page_body():
 
     draw_arrival(config, load)
     draw_toolbar(config, choices)
-    st.caption(f":material/schedule: {expected_time(session)}" if config else "")
     draw_strategy()
+    if config:
+        draw_budget(session, config, SAMPLE_QUESTION)
     if cloud_problem:
         st.warning(
             as_plain(cloud_problem), title="The cloud's models are not listed", icon=":material/cloud_off:"

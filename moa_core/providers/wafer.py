@@ -58,8 +58,7 @@ class Wafer:
         async with aclosing(self._load(model)) as updates:
             async for loaded in updates:
                 if not isinstance(loaded, Wait):
-                    info = ModelInfo(model, loaded.n_ctx, reasons=loaded.thinks)
-                    return Context(loaded.n_ctx, True, _counter(loaded), info, notes=loaded.prompt_changes)
+                    return context_of(loaded, model)
                 if on_wait is not None:
                     on_wait(loaded)
         raise EngineFailed(f"{model} could not be loaded")
@@ -131,6 +130,12 @@ class Wafer:
 
                 self._pool = EnginePool()
             return self._pool
+
+
+def context_of(engine: "Engine", model: str) -> Context:
+    """What a loaded model holds, and its own tokenizer's count."""
+    info = ModelInfo(model, engine.n_ctx, reasons=engine.thinks)
+    return Context(engine.n_ctx, True, _counter(engine), info, notes=engine.prompt_changes)
 
 
 def _into_loop(queue: "asyncio.Queue[Any]") -> Callable[[Any], None]:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import streamlit as st
 
 from moa_core import Agent, Layer, MoAConfig
 from moa_core.errors import MoAError
 from moa_core.providers import OpenAICompatible, Wafer
+from moa_core.providers.base import Context, estimate_tokens
 from moa_core.providers.model_info import ModelInfo
+from moa_core.providers.wafer import context_of
 from pages.parts.settings import OWN_KEY, listed_servers, secret
+from pages.state.known_models import KnownModels
 from pages.state.model_choice import HERE, ModelChoice, server_choices, server_of
 from pages.state.servers import ServerSetting, configured_servers
 from pages.state.text import count, size
 from wse_backend import EnginePool
 from wse_backend import models as model_files
+from wse_backend.errors import WseError
 
 LISTING_TTL_S = 120
 
@@ -99,6 +104,59 @@ def routed(config: MoAConfig) -> MoAConfig:
         layers=tuple(Layer(tuple(placed(agent) for agent in layer.agents)) for layer in config.layers),
         roles={role: placed(agent) for role, agent in config.roles.items()},
         summarizer=placed(config.summarizer),
+    )
+
+
+def known_models(config: MoAConfig) -> list[KnownModels]:
+    """What is known of the models of `config` without loading one or asking a server, for a live plan.
+
+    A loaded model counts its own tokens; of others the file's header, or what servers listed lately, tells
+    the context. Raises ConfigError.
+    """
+    loaded = {engine.path.name: engine for engine in engine_pool().loaded()}
+    folder, here = model_files.models_dir(), set(model_files.available())
+    contexts: dict[str, Context] = {}
+    for model in here.intersection(config.models):
+        path = folder / (model_files.CARDS[model].file if model in model_files.CARDS else model)
+        engine = loaded.get(path.name)
+        if engine is not None:
+            contexts[model] = context_of(engine, model)
+        elif path.is_file():
+            n_ctx = _header_context(str(path), path.stat().st_mtime_ns)
+            contexts[model] = Context(n_ctx, False, estimate_tokens)
+    known = [KnownModels(_wafer().name, contexts)]
+    for server in servers():
+        infos, _ = _listing(server)
+        held = {
+            name: Context(server.context_tokens or info.n_ctx, False, estimate_tokens, info)
+            for name, info in infos.items()
+        }
+        known.append(KnownModels(server.name, held))
+    return known
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _header_context(path: str, mtime_ns: int) -> int | None:
+    """How many tokens a model file says it holds; None when it does not say, or cannot be read."""
+    del mtime_ns  # a file that has changed is another entry
+    from wse_backend.weights.header import read_header
+    from wse_backend.weights.sizes import Fields, read_sizes
+
+    try:
+        header = read_header(Path(path))
+        rows = header.shapes.get("token_embd.weight", (None,))[0]
+        return read_sizes(Fields(header.metadata, Path(path).name), rows).n_ctx
+    except (WseError, OSError):
+        return None
+
+
+def bytes_to_fetch(config: MoAConfig) -> int:
+    """How much of the models of `config` is still to be fetched."""
+    cards = model_files.CARDS
+    return sum(
+        cards[name].size_bytes
+        for name in config.models
+        if name in cards and not model_files.is_downloaded(name)
     )
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from moa_core import ConfigError
+from moa_core import ConfigError, MoAConfig
 from pages.parts import backend
 from pages.parts.layout import row
-from pages.state.expectation import expect, speeds
+from pages.state.expectation import Expectation, expect, speeds
 from pages.state.session import Session
 from pages.state.text import about, as_plain, size
 from wse_backend import models as model_files
@@ -63,17 +63,25 @@ def fetch_time(size_bytes: int) -> str:
     return about(size_bytes / LINK_BYTES_PER_S)
 
 
+def expectation(session: Session, config: MoAConfig) -> Expectation:
+    """How long a run of `config` takes at most. Raises ConfigError for a strategy that there is not."""
+    sizes = {name: card.size_bytes for name, card in model_files.CARDS.items()}
+    return expect(config, measured_speeds(session), sizes)
+
+
+def measured_speeds(session: Session) -> dict[str, float]:
+    """Tokens per second of each model in this browser's runs so far."""
+    return speeds([*session.turns, *(attempt.turn for attempt in session.attempts)])
+
+
 def expected_time(session: Session) -> str:
     """ "up to about 2 min here", for a run of the present setup; "" while it is not complete."""
     try:
         config = session.draft.to_config()
+        expected = expectation(session, config)
     except ConfigError:
         return ""
-    runs = [*session.turns, *(attempt.turn for attempt in session.attempts)]
-    sizes = {name: card.size_bytes for name, card in model_files.CARDS.items()}
-    expected = expect(config, speeds(runs), sizes)
     basis = "from your runs here" if expected.is_measured else "an estimate before the first run"
-    missing = [name for name in config.models if name in sizes and not model_files.is_downloaded(name)]
-    fetch = sum(sizes[name] for name in missing)
-    first = f" · first {size(fetch)} to fetch" if fetch else ""
+    to_fetch = backend.bytes_to_fetch(config)
+    first = f" · first {size(to_fetch)} to fetch" if to_fetch else ""
     return f"Up to {about(expected.most_s)} ({basis}){first}"

@@ -227,6 +227,12 @@ class Draft:
                 )  # a new id, so that its widgets show the new name
             target.agents.insert(0 if step > 0 else len(target.agents), agent)
 
+    def can_move_agent(self, uid: int, step: int) -> bool:
+        """Whether `move_agent` would move it: there is a place in its layer, or a layer on that side."""
+        layer, agent = self._home(uid)
+        is_inside = 0 <= layer.agents.index(agent) + step < len(layer.agents)
+        return is_inside or 0 <= self.layers.index(layer) + (1 if step > 0 else -1) < len(self.layers)
+
     def _append_new(self, layer: LayerDraft, prompt: str) -> AgentDraft:
         model = layer.agents[-1].model if layer.agents else self.summarizer.model
         agent = self._draft(Agent(_free_name("Agent", layer), model, prompt, 0.7, 256))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from moa_core import MoAConfig
+from moa_core import Agent, MoAConfig
+from moa_core.runs.plan import dry_run
 from moa_core.runs.trace import CallRecord
 from pages.state.turn import Turn
 
@@ -44,19 +46,24 @@ def call_speed(record: CallRecord) -> float | None:
 
 
 def expect(config: MoAConfig, measured: Mapping[str, float], size_bytes: Mapping[str, int]) -> Expectation:
-    """The longest that a run can take: layer after layer, each as long as its slowest agent."""
+    """The longest that a run can take: layer after layer of what its strategy asks, each as long as its
+    slowest call. Raises ConfigError for a strategy that there is not.
+    """
     is_measured = all(model in measured for model in config.models)
 
-    def seconds(model: str, tokens: int, n_agents: int) -> float:
+    def seconds(model: str, tokens: int, n_calls: int) -> float:
         if model in measured:
             return tokens / measured[model]
         if model in size_bytes:
-            return tokens * n_agents / (BYTES_PER_S_TO_START_WITH / size_bytes[model])
+            return tokens * n_calls / (BYTES_PER_S_TO_START_WITH / size_bytes[model])
         return tokens / CLOUD_TOKENS_PER_S
 
+    dry = asyncio.run(dry_run(config, ({"role": "user", "content": ""},)))
+    layers: dict[int, list[Agent]] = {}
+    for call in dry.calls:
+        layers.setdefault(call.layer, []).append(call.task.agent)
     total_s = sum(
-        max(seconds(agent.model, agent.max_tokens, len(layer.agents)) for agent in layer.agents)
-        for layer in config.run_layers
+        max(seconds(agent.model, agent.max_tokens, len(agents)) for agent in agents)
+        for agents in layers.values()
     )
-    final = config.summarizer
-    return Expectation(total_s + seconds(final.model, final.max_tokens, 1), is_measured)
+    return Expectation(total_s, is_measured)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from moa_core.providers.model_info import ModelInfo, TokenPrice
+from wse_backend.models import CARDS
 
 MILLION = 1_000_000
 HERE = "in-process"
@@ -27,6 +28,15 @@ class ModelChoice:
     def label(self) -> str:
         """The picker's line: the name, and what choosing it means."""
         return f"{self.name} ({self.note})" if self.note else self.name
+
+
+def model_words(model: str, tokens_per_s: Mapping[str, float]) -> str:
+    """What a known model is good for, and how fast it was here; "" for one that nothing is known of."""
+    card = CARDS.get(model)
+    parts = [f"{card.parameters / MILLION:,.0f} million parameters", card.note] if card else []
+    if model in tokens_per_s:
+        parts.append(f"{tokens_per_s[model]:.0f} tokens a second in your runs")
+    return " · ".join(parts)
 
 
 def server_choices(server: str, title: str, infos: Mapping[str, ModelInfo]) -> list[ModelChoice]:

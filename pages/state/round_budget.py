@@ -13,10 +13,14 @@ from moa_core.runs.plan import dry_run
 
 @dataclass(frozen=True)
 class BudgetCheck:
-    """problems: what is over the budget for certain. notes: what may turn out to be."""
+    """problems: what is over the budget for certain. notes: what may turn out to be.
+
+    uses: (of what, used at most, allowed) for every number that the budget limits.
+    """
 
     problems: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    uses: tuple[tuple[str, int, int], ...] = ()
 
 
 def check_setup(config: MoAConfig, budget: Budget) -> BudgetCheck:
@@ -34,4 +38,6 @@ def check_setup(config: MoAConfig, budget: Budget) -> BudgetCheck:
     notes: tuple[str, ...] = ()
     if budget.tokens is not None and most > budget.tokens:
         notes = (f"its answers may have {most:,} tokens where {budget.tokens:,} are allowed",)
-    return BudgetCheck(tuple(budget.problems(use)), notes)
+    limits = (("calls", len(agents), budget.calls), ("tokens to write", most, budget.tokens))
+    uses = tuple((what, used, allowed) for what, used, allowed in limits if allowed is not None)
+    return BudgetCheck(tuple(budget.problems(use)), notes, uses)

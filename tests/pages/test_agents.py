@@ -239,3 +239,38 @@ def test_a_setup_in_the_address_is_taken_over_only_when_wanted(app: App) -> None
 def test_a_link_that_was_cut_is_refused(app: App) -> None:
     app.at.query_params["setup"] = pack(MoAConfig.default())[:-9]
     assert "cannot be read" in app.open("agents").everything
+
+
+def test_the_budget_follows_every_edit(cloud: Cloud, app: App) -> None:
+    app.use(setup("say:hello", "think", summarizer="echo")).open("agents")
+    assert "3 calls, at most" in app.text
+    before = {metric.label: metric.value for metric in app.at.metric}
+    agent = app.session.draft.layers[0].agents[0]
+    app.at.number_input(key=f"agents_{agent.uid}_max_tokens").set_value(agent.max_tokens + 500)
+    after = {metric.label: metric.value for metric in app.run().at.metric}
+    number = {name: int(text.replace(",", "")) for name, text in after.items() if name.startswith("Tokens")}
+    assert number["Tokens written"] == int(before["Tokens written"].replace(",", "")) + 500
+    assert number["Tokens read"] == int(before["Tokens read"].replace(",", "")) + 500  # by the summarizer
+    assert "Fullest call: the summarizer" in app.everything
+
+
+def test_the_budget_names_the_call_that_does_not_fit(cloud: Cloud, app: App) -> None:
+    app.use(setup("say:hello", summarizer="echo"))
+    app.session.draft.summarizer.max_tokens = 4096  # all that the server says its models hold
+    app.open("agents")
+    assert "Too large: the summarizer" in app.text
+    assert "smaller max_tokens" in app.at.error[0].value.replace("\\", "")
+
+
+def test_agents_and_layers_are_moved_by_buttons_and_moved_back_by_undo(agents: App) -> None:
+    draft = agents.session.draft
+    first, second = (agent.uid for agent in draft.layers[0].agents[:2])
+    assert agents.at.button(key=f"agents_{first}_back").disabled
+    agents.click(f"agents_{first}_on")
+    assert [agent.uid for agent in draft.layers[0].agents[:2]] == [second, first]
+    one, two = (layer.uid for layer in draft.layers)
+    assert agents.at.button(key=f"agents_layer_{two}_down").disabled
+    agents.click(f"agents_layer_{two}_up")
+    assert [layer.uid for layer in draft.layers] == [two, one]
+    agents.click("agents_undo_button").click("agents_undo_button")
+    assert draft.to_config() == MoAConfig.default()

@@ -52,6 +52,14 @@ def test_a_setup_is_held_against_a_budget_without_running_it() -> None:
         "say:b where only say:a may be used",
     )
     assert "may have" in check_setup(MoAConfig.default(), Budget(tokens=10)).notes[0]
+    assert check_setup(two_calls, Budget(calls=5)).uses == (("calls", 2, 5),)
+
+
+def test_a_rounds_budget_is_a_bar_where_the_setup_is_edited() -> None:
+    open_round(title="Monday", budget=Budget(calls=4, tokens=100))
+    ada = join("Ada").use(setup("say:a", summarizer="say:b")).open("agents")
+    assert "Monday: up to 2 of 4 calls" in ada.everything
+    assert "Monday: its answers may have 2,048 tokens where 100 are allowed" in ada.text
 
 
 def test_a_new_rounds_budget_team_and_practice_are_typed() -> None:

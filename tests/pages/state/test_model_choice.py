@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from moa_core.providers.model_info import ModelInfo, TokenPrice
-from pages.state.model_choice import dollars, model_note, server_choices, server_of
+from pages.state.model_choice import dollars, model_note, model_words, server_choices, server_of
 
 
 def test_a_label_says_context_price_and_thinking() -> None:
@@ -30,3 +30,10 @@ def test_the_first_server_that_lists_a_model_is_asked() -> None:
     lists = {"a": ["m1"], "b": ["m1", "m2"], "c": []}
     assert [server_of(model, lists) for model in ("m1", "m2", "m3")] == ["a", "b", "a"]
     assert server_of("m1", {}) is None
+
+
+def test_a_known_model_says_what_it_is_good_for_and_how_fast_it_was() -> None:
+    said = model_words("smollm2-135m", {"smollm2-135m": 44.6})
+    assert said.startswith("135 million parameters · the default")
+    assert said.endswith("45 tokens a second in your runs")
+    assert model_words("a-stranger", {}) == ""
