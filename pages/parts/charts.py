@@ -98,6 +98,8 @@ def with_readable_text(figure: go.Figure) -> go.Figure:
     figure.update_annotations(font={"color": colour})
     bar = {"tickfont": {"color": colour}, "title": {"font": {"color": colour}}}
     figure.update_traces(colorbar=bar, selector={"type": "heatmap"})
+    if figure.layout.coloraxis.colorbar.thickness is not None:
+        figure.update_layout(coloraxis={"colorbar": bar})
     figure.update_xaxes(tickfont={"color": colour}, title_font={"color": colour})
     figure.update_yaxes(tickfont={"color": colour}, title_font={"color": colour})
     return figure

@@ -12,6 +12,7 @@ from moa_core import MoAConfig
 from pages.parts import backend
 from pages.parts.charts import CHART_CONFIG, with_legend_below
 from pages.parts.problems import show_problem
+from pages.parts.router_view import show_routes
 from pages.parts.stream import load_models
 from pages.state import ideas
 from pages.state.advice import Shown
@@ -134,24 +135,9 @@ def attention_figure(weights: np.ndarray, words: list[str]) -> go.Figure:
 def draw_routing(engine: Engine) -> None:
     """Which experts the tokens of a typed text go to, in a model that has some."""
     text = st.text_input("A text to route", START_OF_TEXT, key="learn_router_text", max_chars=MAX_TEXT)
-    layer = st.slider("Transformer layer", 1, engine.n_layers, 1, key=f"learn_rl_{engine.name}", width=220)
-    ids = engine.tokenize(text or START_OF_TEXT)[:MAX_TOKENS]
-    routed = engine.routing(ids)
-    shares = np.zeros((len(ids), routed.n_experts))
-    np.put_along_axis(shares, routed.chosen[layer - 1].astype(int), routed.shares[layer - 1], axis=1)
-    words = [engine.detokenize([token]) for token in ids]
-    figure = go.Figure(
-        go.Heatmap(z=shares, colorscale="Blues", zmin=0, xgap=1, ygap=1, colorbar={"tickformat": ".0%"})
-    )
-    labels = {"tickvals": list(range(len(ids))), "ticktext": [word.strip() or repr(word) for word in words]}
-    figure.update_xaxes(title="Expert", showgrid=False)
-    figure.update_yaxes(title="Token", autorange="reversed", showgrid=False, **labels)
-    figure.update_layout(height=FRAME_PX + ROW_PX * len(ids))
-    _show(figure, "routing", f"The experts that {len(ids)} tokens go to in transformer layer {layer}")
-    st.caption(
-        f"Computed here by {as_plain(engine.name)}: each token goes to {routed.chosen.shape[2]} of "
-        f"{routed.n_experts} experts, the darker the larger its share of the result."
-    )
+    routed = engine.routing(engine.tokenize(text or START_OF_TEXT)[:MAX_TOKENS])
+    show_routes({text: routed}, key="learn_router")
+    st.caption(f"Computed here by {as_plain(engine.name)}, on this very text.")
 
 
 def _show(figure: go.Figure, key: str, alt: str) -> None:

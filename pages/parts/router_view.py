@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from moa_core import CallRecord
-from pages.parts.charts import CHART_CONFIG, tick_step
+from pages.parts.charts import CHART_CONFIG, tick_step, with_readable_text
 from pages.state.routing import (
     RUNS_KEPT,
     balance,
@@ -136,7 +136,7 @@ def heat_map(values: npt.NDArray[np.float64], x: str, what: str, key: str) -> No
         title="Transformer layer", autorange="reversed", dtick=tick_step(len(values)), showgrid=False
     )
     st.plotly_chart(
-        figure,
+        with_readable_text(figure),
         key=key,
         config=CHART_CONFIG,
         alt=f"{what}, for {values.shape[1]} of each of {len(values)} transformer layers",
