@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -48,7 +47,7 @@ class Budget:
         for name in _LIMITS:
             value = getattr(self, name)
             is_number = isinstance(value, int | float) and not isinstance(value, bool)
-            if value is not None and not (is_number and math.isfinite(value) and 0 <= value < 1e9):
+            if value is not None and not (is_number and 0 <= value < 1e9):
                 raise Refused(f"a budget's {name} is a number from 0 to a billion; not {str(value)[:40]}")
         for names in (self.models, self.strategies):
             if len(names) > MAX_NAMES or not all(_is_name(name) for name in names):

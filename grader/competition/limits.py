@@ -24,8 +24,7 @@ FINAL_RUNS, MAX_FINAL_RUNS = 5, 20
 class Limits:
     """Rates and sizes that no round can exceed, whatever its own rules are.
 
-    Rates hold for any window of 60 s. The rate of a whole round is counted without a lock on PostgreSQL, so
-    submissions that arrive in the same instant may exceed it by their number.
+    Rates hold for any window of 60 s, over all processes that share a database.
     """
 
     submissions_per_participant_per_minute: int = 6
