@@ -119,7 +119,7 @@ def kills(url: str, times: int) -> tuple[int, int, int]:
     acknowledged: dict[str, int] = {}
     n_missing = n_damaged = 0
     for _ in range(times):
-        acknowledged |= kill_while_arriving(url, people, random)
+        acknowledged |= kill_while_arriving(url, people, random).submissions
         missing, damaged = check_after_kill(url, acknowledged)
         n_missing, n_damaged = max(n_missing, missing), max(n_damaged, damaged)
     return len(acknowledged), n_missing, n_damaged

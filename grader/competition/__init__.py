@@ -1,5 +1,6 @@
 """The classroom competition: rounds, participants, submissions, grades, boards."""
 
+from grader.competition.accounts import Account
 from grader.competition.archive import backup, restore, to_csv, to_json
 from grader.competition.boards import KINDS, BoardRow, Boards, Kind
 from grader.competition.budgets import Budget, Use
@@ -49,11 +50,13 @@ from grader.competition.records import (
     now_ms,
 )
 from grader.competition.rounds import why_unplayable
+from grader.competition.seats import Seat
 from grader.competition.store import Store
 
 __all__ = [
     "KINDS",
     "VISIBILITIES",
+    "Account",
     "AlreadyThere",
     "AttemptLimiter",
     "BadBackup",
@@ -88,6 +91,7 @@ __all__ = [
     "Round",
     "RoundFull",
     "RunSetup",
+    "Seat",
     "SetupRun",
     "Source",
     "Standing",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 import re
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, cast, get_args
 
@@ -21,7 +21,7 @@ from grader.competition.models import (
     RoundRow,
     SubmissionRow,
 )
-from grader.competition.nicknames import clean_nickname, skeleton
+from grader.competition.nicknames import NAME_CHARS, NICKNAME_CHARS, clean_nickname, skeleton
 from grader.competition.records import FinalState, Generation, storable
 from grader.competition.rounds import check_rules
 from grader.errors import GraderError
@@ -29,6 +29,7 @@ from grader.grading.report import Report
 
 _INT32, _INT64 = 2**31, 2**63
 _HASH = re.compile(r"[0-9a-f]{32}:[0-9a-f]{64}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 _UID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -53,7 +54,15 @@ def check_row(model: type[Base], row: Mapping[str, Any]) -> None:
             _MEANING[model](row)
         except BadBackup:
             raise
-        except (GraderError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as exc:
+        except (
+            GraderError,
+            ValueError,
+            TypeError,
+            KeyError,
+            AttributeError,
+            ArithmeticError,
+            RecursionError,
+        ) as exc:
             reason = str(exc) if isinstance(exc, GraderError) else type(exc).__name__
             raise BadBackup(f"the backup does not fit together: in {name}: {reason}") from exc
 
@@ -75,7 +84,10 @@ def _fits(kind: sa.types.TypeEngine[Any], value: object) -> bool:
         limit = _INT64 if isinstance(kind, sa.BigInteger) else _INT32
         return isinstance(value, int) and not isinstance(value, bool) and -limit <= value < limit
     if isinstance(kind, sa.Float):
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        # Compared, not asked whether it is finite: an integer may be too large to become a float at all.
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        return -sys.float_info.max <= value <= sys.float_info.max
     if isinstance(kind, sa.String):  # Text is one too
         is_short = kind.length is None or (isinstance(value, str) and len(value) <= kind.length)
         return isinstance(value, str) and is_short and value == storable(value)
@@ -96,7 +108,13 @@ def _check_participant(row: Mapping[str, Any]) -> None:
 
 
 def _check_member(row: Mapping[str, Any]) -> None:
-    if clean_nickname(row["nickname"]) != row["nickname"] or skeleton(row["nickname"]) != row["skeleton"]:
+    account, person = row.get("account"), row.get("person")
+    if account is not None and not _DIGEST.fullmatch(account):
+        raise BadBackup("the backup does not fit together: an account's digest is none")
+    if person is not None and clean_nickname(person, NAME_CHARS) != person:
+        raise BadBackup("the backup does not fit together: a name is not as it would be stored")
+    nickname, limit = row["nickname"], NICKNAME_CHARS if account is None and person is None else NAME_CHARS
+    if clean_nickname(nickname, limit) != nickname or skeleton(nickname) != row["skeleton"]:
         raise BadBackup("the backup does not fit together: a nickname is not as it would be stored")
 
 

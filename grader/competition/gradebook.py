@@ -47,7 +47,7 @@ def to_gradebook(store: Store, round_id: int) -> str:
             **{each["name"]: each["score"] for each in report.get("checks", ()) if each["name"] in checks},
         }
         team = who.nickname if found.team_size > 1 else ""
-        for name in (who.nickname, *members.get(who.id, ())):
+        for name in (who.person or who.nickname, *members.get(who.id, ())):
             cells = {**line, "name": name, "team": team}
             writer.writerow({column: no_formula(value) for column, value in cells.items()})
     return text.getvalue()

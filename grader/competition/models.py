@@ -73,12 +73,14 @@ class RoundRow(Base):
 class ParticipantRow(Base):
     """Somebody in a round. number: 1, 2, 3 ... within the round, what is shown while names are hidden.
 
-    skeleton: what the nickname looks like, unique in the round. code_hash: see `codes.hash_code`.
+    skeleton: what the nickname looks like, unique in the round. code_hash: see `codes.hash_code`. account: of
+    whoever joined by a sign-in, see `accounts.Account.key`. person: their name where the nickname is not.
     """
 
     __tablename__ = "participants"
     __table_args__ = (
         Index("uq_participants_round_id_skeleton", "round_id", "skeleton", unique=True),
+        Index("uq_participants_round_id_account", "round_id", "account", unique=True),
         Index("uq_participants_round_id_number", "round_id", "number", unique=True),
     )
 
@@ -91,19 +93,25 @@ class ParticipantRow(Base):
     created_ms: Mapped[int] = mapped_column(BigInteger)
     disqualified_ms: Mapped[int | None] = mapped_column(BigInteger)
     disqualified_reason: Mapped[str | None] = mapped_column(String(300))
+    account: Mapped[str | None] = mapped_column(String(64))
+    person: Mapped[str | None] = mapped_column(String(80))
 
 
 class MemberRow(Base):
-    """Somebody else in a participant's team; the team has one entry and one code."""
+    """Somebody else in a participant's team; the team has one entry and one code. account: by a sign-in."""
 
     __tablename__ = "members"
-    __table_args__ = (Index("uq_members_participant_id_skeleton", "participant_id", "skeleton", unique=True),)
+    __table_args__ = (
+        Index("uq_members_participant_id_skeleton", "participant_id", "skeleton", unique=True),
+        Index("ix_members_account", "account"),
+    )
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     participant_id: Mapped[int] = mapped_column(ForeignKey("participants.id", ondelete="CASCADE"))
     nickname: Mapped[str] = mapped_column(String(80))
     skeleton: Mapped[str] = mapped_column(String(200))
     created_ms: Mapped[int] = mapped_column(BigInteger)
+    account: Mapped[str | None] = mapped_column(String(64))
 
 
 class SubmissionRow(Base):

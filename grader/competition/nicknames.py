@@ -15,6 +15,12 @@ import unicodedata
 from grader.competition.errors import BadNickname
 
 NICKNAME_CHARS = 24
+NAME_CHARS = 60
+"""Of a name that a sign-in gives: nobody chooses how long their own name is."""
+
+SKELETON_CHARS = 200
+"""Some single characters are whole words to NFKC, so a skeleton can be longer than its name."""
+
 _MARKS_IN_A_ROW = 2
 # Drawn as nothing, or as an empty space, without being a space or a control character to Unicode.
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180e\u2800\u3164\uffa0")
@@ -60,10 +66,10 @@ _FOLD = str.maketrans({letter: read for read, letters in _LOOKALIKES.items() for
 _DIACRITICS = re.compile("[\u0300-\u036f\ufe0e\ufe0f]")
 
 
-def clean_nickname(text: str) -> str:
+def clean_nickname(text: str, limit: int = NICKNAME_CHARS) -> str:
     """`text` as it is stored and shown: trimmed, single spaces, composed (NFC).
 
-    Raises BadNickname for anything but 1 to 24 visible characters on one line.
+    Raises BadNickname for anything but 1 to `limit` visible characters on one line.
     """
     for character in text:
         kind = unicodedata.category(character)
@@ -72,13 +78,24 @@ def clean_nickname(text: str) -> str:
     nickname = unicodedata.normalize("NFC", " ".join(text.split()))
     if not nickname:
         raise BadNickname("a nickname has at least one character")
-    if len(nickname) > NICKNAME_CHARS:
-        raise BadNickname(f"a nickname has at most {NICKNAME_CHARS} characters; this one has {len(nickname)}")
+    if len(nickname) > limit:
+        raise BadNickname(f"a nickname has at most {limit} characters; this one has {len(nickname)}")
     if _has_stacked_marks(nickname):
         raise BadNickname(f"a nickname has at most {_MARKS_IN_A_ROW} accents on one letter")
     if not skeleton(nickname):
         raise BadNickname("a nickname has at least one letter, digit or symbol")
     return nickname
+
+
+def readable_name(text: str) -> str:
+    """The name that a sign-in gives, without what no nickname may have; "" when nothing is left of it."""
+    words = " ".join(text[: 10 * NAME_CHARS].split())
+    kept = "".join(c for c in words if unicodedata.category(c) not in _REFUSED and c not in _INVISIBLE)
+    name = unicodedata.normalize("NFC", kept)[:NAME_CHARS].rstrip()
+    try:
+        return clean_nickname(name, NAME_CHARS)
+    except BadNickname:
+        return ""
 
 
 def skeleton(nickname: str) -> str:
@@ -91,7 +108,7 @@ def skeleton(nickname: str) -> str:
     text = unicodedata.normalize("NFKC", text.translate(_FOLD)).casefold()
     text = text.replace("rn", "m").replace("vv", "w")
     kept = [c for c in text if unicodedata.category(c)[0] not in "ZPC"]
-    return "".join(kept)
+    return "".join(kept)[:SKELETON_CHARS]
 
 
 def _has_stacked_marks(text: str) -> bool:

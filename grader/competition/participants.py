@@ -14,7 +14,7 @@ from grader.competition.limits import REASON_CHARS, Limits
 from grader.competition.models import MemberRow, ParticipantRow
 from grader.competition.nicknames import clean_nickname, skeleton
 from grader.competition.password import AttemptLimiter, Source
-from grader.competition.records import Participant
+from grader.competition.records import Participant, Round
 from grader.competition.rounds import find_round
 
 _COLUMNS = (
@@ -25,6 +25,7 @@ _COLUMNS = (
     ParticipantRow.created_ms,
     ParticipantRow.disqualified_ms,
     ParticipantRow.disqualified_reason,
+    ParticipantRow.person,
 )
 # Built once: submitting runs it while others wait for their turn to write.
 _ONE = sa.select(*_COLUMNS).where(ParticipantRow.id == sa.bindparam("participant_id"))
@@ -49,21 +50,27 @@ class Participants:
         """
         nickname = clean_nickname(nickname)
         code = new_code()
-        values: dict[str, Any] = {
-            "nickname": nickname,
-            "skeleton": skeleton(nickname),
-            "code_hash": hash_code(code),
-        }
+        values = {"nickname": nickname, "code_hash": hash_code(code)}
         with self._database.writing() as connection:
-            found = find_round(connection, round_id, lock=True)
-            now = self._clock()
-            if found.state(now) == "closed":
-                raise NotOpen("this round is over; nobody can join it any more")
-            number = self._next_number(connection, round_id, now)
-            self._refuse_taken(connection, round_id, nickname)
-            values |= {"round_id": round_id, "number": number, "created_ms": now}
-            row = connection.execute(sa.insert(ParticipantRow).values(values).returning(*_COLUMNS)).one()
-        return Participant(**row._mapping), code
+            found = find_open(connection, round_id, self._clock)
+            refuse_taken(connection, round_id, nickname)
+            return self.add(connection, found, values), code
+
+    def add(self, connection: sa.Connection, found: Round, values: dict[str, Any]) -> Participant:
+        """Insert an entry into a round whose row is locked. values: nickname, code_hash and more columns.
+
+        Raises RoundFull.
+        """
+        now = self._clock()
+        columns = {
+            **values,
+            "skeleton": skeleton(values["nickname"]),
+            "round_id": found.id,
+            "number": self._next_number(connection, found.id, now),
+            "created_ms": now,
+        }
+        row = connection.execute(sa.insert(ParticipantRow).values(columns).returning(*_COLUMNS)).one()
+        return Participant(**row._mapping)
 
     def join_team(self, round_id: int, team: str, code: str, nickname: str) -> Participant:
         """Join somebody's team with its name and its code; the team keeps its one entry.
@@ -73,21 +80,35 @@ class Participants:
         nickname = clean_nickname(nickname)
         who = self.come_back(round_id, team, code)
         with self._database.writing() as connection:
-            found = find_round(connection, round_id, lock=True)
-            if found.state(self._clock()) == "closed":
-                raise NotOpen("this round is over; nobody can join it any more")
-            count = sa.select(sa.func.count()).where(MemberRow.participant_id == who.id)
-            if 1 + connection.execute(count).scalar_one() >= found.team_size:
-                raise RoundFull(f"a team of this round has at most {count_people(found.team_size)}")
-            self._refuse_taken(connection, round_id, nickname)
-            values = {
-                "participant_id": who.id,
-                "nickname": nickname,
-                "skeleton": skeleton(nickname),
-                "created_ms": self._clock(),
-            }
-            connection.execute(sa.insert(MemberRow).values(values))
+            found = find_open(connection, round_id, self._clock)
+            refuse_taken(connection, round_id, nickname)
+            self.add_member(connection, found, who, {"nickname": nickname})
         return who
+
+    def add_member(
+        self, connection: sa.Connection, found: Round, who: Participant, values: dict[str, Any]
+    ) -> None:
+        """Insert a member into a team of a round whose row is locked. Raises RoundFull."""
+        count = sa.select(sa.func.count()).where(MemberRow.participant_id == who.id)
+        if 1 + connection.execute(count).scalar_one() >= found.team_size:
+            raise RoundFull(f"a team of this round has at most {count_people(found.team_size)}")
+        columns = {
+            **values,
+            "participant_id": who.id,
+            "skeleton": skeleton(values["nickname"]),
+            "created_ms": self._clock(),
+        }
+        connection.execute(sa.insert(MemberRow).values(columns))
+
+    def leave_team(self, participant_id: int, nickname: str) -> None:
+        """Take a member out of a team; what the team submitted stays. Raises NotFound, NotOpen."""
+        with self._database.writing() as connection:
+            who = find_participant(connection, participant_id)
+            find_open(connection, who.round_id, self._clock)
+            mine = (MemberRow.participant_id == participant_id, MemberRow.nickname == nickname)
+            gone = connection.execute(sa.delete(MemberRow).where(*mine).returning(MemberRow.id)).first()
+            if gone is None:
+                raise NotFound("member of this team", nickname)
 
     def members(self, round_id: int) -> dict[int, list[str]]:
         """Who else is in each team of the round, by participant, in the order in which they joined."""
@@ -166,21 +187,38 @@ class Participants:
             raise RoundFull("very many people are joining this round right now; try again in a minute")
         return int(highest) + 1
 
-    @staticmethod
-    def _refuse_taken(connection: sa.Connection, round_id: int, nickname: str) -> None:
-        """The round's row is locked, so nobody can take the name between this look and the insert."""
-        looks = skeleton(nickname)
-        entries = sa.select(ParticipantRow.nickname).where(
-            ParticipantRow.round_id == round_id, ParticipantRow.skeleton == looks
-        )
-        members = (
-            sa.select(MemberRow.nickname)
-            .join(ParticipantRow, ParticipantRow.id == MemberRow.participant_id)
-            .where(ParticipantRow.round_id == round_id, MemberRow.skeleton == looks)
-        )
-        holder = connection.execute(entries.union_all(members)).scalars().first()
-        if holder is not None:
-            raise NicknameTaken(nickname, holder)
+
+def find_open(connection: sa.Connection, round_id: int, clock: Callable[[], int]) -> Round:
+    """The round, its row locked, as long as people may come and go. Raises NotOpen, NotFound."""
+    found = find_round(connection, round_id, lock=True)
+    if found.state(clock()) == "closed":
+        raise NotOpen("this round is over; nobody can join or leave it any more")
+    return found
+
+
+def refuse_taken(connection: sa.Connection, round_id: int, nickname: str) -> None:
+    """Raise NicknameTaken when an entry or a member of a team looks the same.
+
+    The round's row is locked, so nobody can take the name between this look and the insert.
+    """
+    looks = skeleton(nickname)
+    holder = connection.execute(names_in(round_id, looks)).scalars().first()
+    if holder is not None:
+        raise NicknameTaken(nickname, holder)
+
+
+def names_in(round_id: int, looks: str | None = None) -> sa.CompoundSelect[Any]:
+    """A query for the names of all entries and members of a round; looks: only those with this skeleton."""
+    entries = sa.select(ParticipantRow.nickname).where(ParticipantRow.round_id == round_id)
+    members = (
+        sa.select(MemberRow.nickname)
+        .join(ParticipantRow, ParticipantRow.id == MemberRow.participant_id)
+        .where(ParticipantRow.round_id == round_id)
+    )
+    if looks is not None:
+        entries = entries.where(ParticipantRow.skeleton == looks)
+        members = members.where(MemberRow.skeleton == looks)
+    return entries.union_all(members)
 
 
 def count_people(n: int) -> str:

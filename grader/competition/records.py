@@ -82,7 +82,7 @@ class Round:
 
 @dataclass(frozen=True)
 class Participant:
-    """Somebody in a round."""
+    """An entry in a round. person: who made it by a sign-in, where the nickname is a team's."""
 
     id: int
     round_id: int
@@ -91,6 +91,7 @@ class Participant:
     created_ms: int
     disqualified_ms: int | None
     disqualified_reason: str | None
+    person: str | None = None
 
     @property
     def is_disqualified(self) -> bool:

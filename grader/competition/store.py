@@ -12,6 +12,7 @@ from grader.competition.limits import Limits
 from grader.competition.participants import Participants
 from grader.competition.records import now_ms
 from grader.competition.rounds import Rounds
+from grader.competition.seats import Seats
 from grader.competition.submissions import Submissions
 
 
@@ -26,6 +27,7 @@ class Store:
         self.clock = clock
         self.rounds = Rounds(database, clock)
         self.participants = Participants(database, limits, clock)
+        self.seats = Seats(database, self.participants, clock)
         self.submissions = Submissions(database, limits, clock)
         self.boards = Boards(database, clock)
         self.finals = Finals(database, clock)

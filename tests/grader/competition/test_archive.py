@@ -156,6 +156,11 @@ def changed(file: bytes, part: str, column: str, value: object) -> bytes:
         ("grades", "score", 121, "maximum"),
         ("grades", "score", float("nan"), "score cannot be nan"),
         ("grades", "max_score", True, "max_score cannot be True"),
+        ("grades", "max_score", 10**400, "max_score cannot be 1000"),
+        ("submissions", "cost_usd", 10**400, "cost_usd cannot be 1000"),
+        ("submissions", "id", 10**400, "id cannot be 1000"),
+        ("round", "budget", '{"tokens": 1' + "0" * 400 + "}", "a budget's tokens"),
+        ("participants", "account", "me", "digest"),
     ],
 )
 def test_a_backup_is_checked_like_what_is_typed(

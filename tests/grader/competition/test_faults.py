@@ -12,6 +12,7 @@ from grader.competition import Database, Limits, Store, StoreFull, StoreUnavaila
 from tests.grader.competition.final_samples import closed_round
 from tests.grader.competition.killing import (
     check_after_kill,
+    check_seats,
     kill_while_arriving,
     kill_while_playing,
     start_final,
@@ -25,15 +26,21 @@ KILLS = 3  # bench/competition.py does it 50 times
 @pytest.mark.slow
 def test_killed_at_random_points_nothing_acknowledged_is_lost(url: str) -> None:
     store = Store.open(url)
-    made = open_round(store)
-    people = [join(store, made, f"Person {letter}").id for letter in "ABCD"]
+    made = open_round(store, team_size=2)
+    people = [join(store, made, f"Entry {letter}").id for letter in "ABC"]
+    teams = [text for name in ("Blue", "Red") for text in (name, store.participants.join(made.id, name)[1])]
     store.close()
     random = Random(7)
     acknowledged: dict[str, int] = {}
+    moved = set()
     for _ in range(KILLS):
-        acknowledged |= kill_while_arriving(url, people, random)
+        heard = kill_while_arriving(url, people, random, str(made.id), *teams)
+        acknowledged |= heard.submissions
+        moved |= set(heard.seats)
         assert check_after_kill(url, acknowledged) == (0, 0)
+        assert check_seats(url, made.id, made.team_size, heard.seats) == set()
     assert len(acknowledged) > KILLS
+    assert moved
 
 
 @pytest.mark.slow

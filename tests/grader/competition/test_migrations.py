@@ -46,7 +46,7 @@ def oldest(empty_url: str) -> Database:
 def test_empty_oldest_tables_become_todays(oldest: Database) -> None:
     oldest.migrate()
     with oldest.reading() as connection:
-        assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == "0005"
+        assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == "0006"
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
     oldest.close()
 
