@@ -13,6 +13,7 @@ from typing import cast
 
 import streamlit as st
 
+from grader import challenge as find_challenge
 from grader.competition import (
     AttemptLimiter,
     BoardRow,
@@ -21,6 +22,7 @@ from grader.competition import (
     FinalRunner,
     GradingQueue,
     Kind,
+    Participant,
     Progress,
     Round,
     SetupRun,
@@ -33,6 +35,7 @@ from grader.grading.workers import RETRIES, connect
 from pages.parts import backend as agents
 from pages.parts.competition.place import ROOT, competition_url
 from pages.parts.settings import cluster_scheduler, secret
+from pages.state.certificate import Certificate, Outcome, certificates
 from pages.state.final_runs import run_setup
 
 _log = logging.getLogger(__name__)
@@ -171,6 +174,13 @@ def winners(found: Round) -> list[tuple[str, str]]:
             first = lines[0]
             won.append((prize, f"Player {first.number}" if found.has_hidden_names else first.nickname))
     return won
+
+
+def all_certificates(found: Round, people: Sequence[Participant], outcome: Outcome) -> dict[int, Certificate]:
+    """The certificates of these people, by participant; of those without a place there is none."""
+    task = find_challenge(found.challenge)
+    members = store().participants.members(found.id)
+    return certificates(found, task.title, task.max_score, people, members, outcome)
 
 
 def rounds() -> tuple[Round, ...]:

@@ -9,8 +9,11 @@ from grader.competition import Participant, Round, Submission, now_ms
 from pages.parts.charts import CHART_CONFIG
 from pages.parts.competition import backend as shared
 from pages.parts.competition.charts import scores_over_time
-from pages.parts.competition.view import outcome, when
+from pages.parts.competition.view import outcome as outcome_of
+from pages.parts.competition.view import when
+from pages.parts.layout import row
 from pages.parts.report import points, show_report
+from pages.state.certificate import Outcome, to_html
 from pages.state.config_diff import config_diff
 from pages.state.recap import Step, recap
 from pages.state.text import count
@@ -31,10 +34,11 @@ def draw_attempts(found: Round, who: Participant, mine: list[Submission]) -> Non
         )
     names = {each.id: submission_name(number, each) for number, each in enumerate(mine, start=1)}
     ids = list(names)
+    # A new submission or grade makes new boxes: an old one would keep its choice, and the label it had.
+    state = f"{len(ids)}_{len(graded)}"
     report_tab, diff_tab, recap_tab = st.tabs(["Report", "What changed", "Recap"])
     with report_tab:
-        # A new submission or grade makes a new box: an old one would keep its choice, and the label it had.
-        key = f"competition_shown_report_{len(ids)}_{len(graded)}"
+        key = f"competition_shown_report_{state}"
         chosen = st.selectbox("Submission", ids[::-1], format_func=names.__getitem__, key=key)
         provenance = shared.store().submissions.provenance(chosen)
         if provenance.report:
@@ -42,28 +46,32 @@ def draw_attempts(found: Round, who: Participant, mine: list[Submission]) -> Non
         with st.expander("The code that was submitted", icon=":material/code:"):
             st.code(provenance.code, language="python", line_numbers=True)
     with diff_tab:
-        draw_diff(ids, names)
+        draw_diff(ids, names, state)
     with recap_tab:
         draw_recap(found, who, graded)
 
 
 def submission_name(number: int, submission: Submission) -> str:
-    return f"{number}: {outcome(submission)}, {when(submission.created_ms)}"
+    return f"{number}: {outcome_of(submission)}, {when(submission.created_ms)}"
 
 
-def draw_diff(ids: list[int], names: dict[int, str]) -> None:
-    """The configurations of two submissions, line by line."""
+def draw_diff(ids: list[int], names: dict[int, str], state: str) -> None:
+    """The configurations of two submissions, line by line. state: changes when a name may have changed."""
     if len(ids) < 2:
         st.caption("With your second submission you see here what you changed and what it brought.")
         return
     left, right = st.columns(2)
     with left:
         before = st.selectbox(
-            "From", ids, index=len(ids) - 2, format_func=names.__getitem__, key="competition_diff_from"
+            "From",
+            ids,
+            index=len(ids) - 2,
+            format_func=names.__getitem__,
+            key=f"competition_diff_from_{state}",
         )
     with right:
         after = st.selectbox(
-            "To", ids, index=len(ids) - 1, format_func=names.__getitem__, key="competition_diff_to"
+            "To", ids, index=len(ids) - 1, format_func=names.__getitem__, key=f"competition_diff_to_{state}"
         )
     submissions = shared.store().submissions
     diff = config_diff(submissions.provenance(before).config, submissions.provenance(after).config)
@@ -90,13 +98,38 @@ def draw_recap(found: Round, who: Participant, graded: list[Submission]) -> None
     standing = next((line for line in standings if line.participant_id == who.id), None)
     max_score = find_challenge(found.challenge).max_score
     text = recap(who.nickname, found.title, max_score, steps, place, len(board), standing)
-    st.download_button(
-        "Keep it (Markdown)",
-        text,
-        f"recap-{found.uid[:8]}.md",
-        "text/markdown",
-        icon=":material/download:",
-        key="competition_recap",
-    )
+    with row(vertical_alignment="center"):
+        st.download_button(
+            "Keep it (Markdown)",
+            text,
+            f"recap-{found.uid[:8]}.md",
+            "text/markdown",
+            icon=":material/download:",
+            key="competition_recap",
+        )
+        draw_certificate(found, who)
     with st.container(border=True):
         st.markdown(text)
+
+
+def draw_certificate(found: Round, who: Participant) -> None:
+    """My certificate, once it is settled what ranks: the final where there is one, else the board."""
+    latest = shared.latest_final(found)
+    if latest is None and found.frozen_ms is None:
+        outcome = Outcome(shared.public_board(found))
+    elif latest is not None and latest[0].released_ms is not None:
+        outcome = Outcome((), latest[0], latest[2])
+    else:
+        st.caption("Your certificate comes when the host shows the result.", width="content")
+        return
+    mine = shared.all_certificates(found, [who], outcome).get(who.id)
+    if mine is not None:
+        st.download_button(
+            "Certificate, to print",
+            to_html(mine),
+            f"certificate-{found.uid[:8]}.html",
+            "text/html",
+            icon=":material/workspace_premium:",
+            key="competition_certificate",
+            help="A page of its own: open it and print it, or print it into a PDF.",
+        )

@@ -33,6 +33,7 @@ from pages.parts.competition.view import (
     state_badge,
 )
 from pages.parts.layout import row
+from pages.state.certificate import Outcome, to_zip
 from pages.state.text import as_plain
 
 LIVE_S = 3
@@ -213,6 +214,7 @@ def draw_files(found: Round) -> None:
             help="A line per person and a column per check, for a learning platform.",
             disabled=why_unplayable(found) is not None,
         )
+        draw_certificates(found, stem)
         st.download_button(
             "Everything (JSON)",
             lambda: to_json(store, found.id),
@@ -242,6 +244,33 @@ def draw_files(found: Round) -> None:
     )
     if st.session_state.get("host_deleting") == found.id:
         confirm_delete(found)
+
+
+def draw_certificates(found: Round, stem: str) -> None:
+    """One printable page for everybody with a place: in the newest final that is done, else on the board."""
+
+    def pack() -> bytes:
+        store = shared.store()
+        done = next((each for each in store.finals.of_round(found.id) if each.state == "done"), None)
+        outcome = (
+            Outcome(store.boards.board(found.id))
+            if done is None
+            else Outcome((), done, store.final_boards.standings(done.id))
+        )
+        people = store.participants.of_round(found.id)
+        return to_zip(list(shared.all_certificates(found, people, outcome).values()))
+
+    is_over = found.state(now_ms()) == "closed"
+    st.download_button(
+        "Certificates (ZIP)",
+        pack,
+        f"{stem}-certificates.zip",
+        "application/zip",
+        icon=":material/workspace_premium:",
+        key="host_certificates",
+        help="A page to print for each entry." if is_over else "When the round is closed.",
+        disabled=not is_over or why_unplayable(found) is not None,
+    )
 
 
 def confirm_delete(found: Round) -> None:
