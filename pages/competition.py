@@ -7,7 +7,6 @@ import streamlit as st
 from grader import challenge as find_challenge
 from grader.competition import (
     CompetitionError,
-    NotFound,
     Participant,
     Round,
     StoreError,
@@ -16,11 +15,14 @@ from grader.competition import (
     why_unplayable,
 )
 from grader.competition.limits import PICKS
+from pages.parts import sign_in
 from pages.parts.competition import backend as shared
+from pages.parts.competition.account_entrance import draw_account_entrance
 from pages.parts.competition.budget_line import draw_budget_line
 from pages.parts.competition.entrance import draw_code, draw_entrance
 from pages.parts.competition.final_view import about_final, draw_progress, final_table
 from pages.parts.competition.mine import draw_attempts, submission_name
+from pages.parts.competition.seat import draw_who, my_seat
 from pages.parts.competition.view import (
     KIND_NAMES,
     board_table,
@@ -41,11 +43,6 @@ session = init_session()
 LIVE_S, WAITING_S = 4, 1
 SPENT_HELP = "On my submissions, as far as the prices of their models were known."
 ANSWER_KEPT = "Your attempt is kept in this browser session: send it again."
-
-
-def seats() -> dict[str, int]:
-    """Round uid -> participant id: who this browser is in each round; kept with its session."""
-    return session.seats
 
 
 def submit(who: Participant, attempt: Attempt) -> None:
@@ -298,28 +295,6 @@ def draw_boards(found: Round, mine: int | None) -> None:
     )
 
 
-def my_seat(found: Round) -> Participant | None:
-    """Who this browser session is in the round; None when it has not joined, or was deleted with it."""
-    participant_id = seats().get(found.uid)
-    if participant_id is None:
-        return None
-    try:
-        who = shared.store().participants.get(participant_id)
-    except NotFound:  # the round was restored: its people have other numbers now, and their codes
-        who = None
-    if who is None or who.round_id != found.id:
-        del seats()[found.uid]
-        return None
-    return who
-
-
-def draw_who(found: Round, who: Participant) -> None:
-    """Who this browser is, and who else is in the team."""
-    team = shared.store().participants.members(found.id).get(who.id, []) if found.team_size > 1 else []
-    others = f" With you: {', '.join(as_plain(name) for name in team)}." if team else ""
-    st.markdown(f"You are **{as_plain(who.nickname)}**.{others}")
-
-
 def draw_round(found: Round) -> None:
     """Everything of one round."""
     why = why_unplayable(found)
@@ -332,16 +307,20 @@ def draw_round(found: Round) -> None:
         return
     draw_rules(found)
     problem = st.session_state.pop("competition_problem", None)
+    seat = my_seat(session, found)
     if problem is not None:
-        show_competition_problem(problem, kept=ANSWER_KEPT if my_seat(found) else "")
+        show_competition_problem(problem, kept=ANSWER_KEPT if seat else "")
     draw_code(found)
-    who = my_seat(found)
+    who = seat.participant if seat else None
     mine: list[Submission] = []
-    if who is None:
-        draw_entrance(found, seats())
+    if seat is None or who is None:
+        if sign_in.is_configured():
+            draw_account_entrance(session, found)
+        else:
+            draw_entrance(found, session)
     else:
         mine = shared.store().submissions.of_participant(who.id)
-        draw_who(found, who)
+        draw_who(session, found, seat)
         draw_budget_line(session)
         is_waiting = any(not each.is_graded for each in mine)
         live = st.fragment(draw_standing, run_every=WAITING_S if is_waiting else LIVE_S)
@@ -374,6 +353,10 @@ def wait_for_round() -> None:
 with page_body():
     page_title("Competition")
     st.caption("Submit what your agents wrote. The best score leads; of equal ones, the earlier.")
+    if sign_in.is_configured():
+        sign_in.arrive(session)
+        sign_in.own_seats(session)
+        sign_in.draw_signed_in(session, "competition")
     try:
         rounds = [each for each in shared.rounds() if is_shown(each)]
         if rounds:

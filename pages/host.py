@@ -1,4 +1,4 @@
-"""Run a round: create, open, close, watch, correct, save. Behind HOST_PASSWORD."""
+"""Run a round: create, open, close, watch, save. Behind HOST_PASSWORD, or a sign-in and HOST_EMAILS."""
 
 import hashlib
 import secrets
@@ -15,6 +15,7 @@ from grader.competition import (
     sources,
     why_unplayable,
 )
+from pages.parts import sign_in
 from pages.parts.competition import backend as shared
 from pages.parts.competition.projector import draw_projector
 from pages.parts.competition.view import show_competition_problem
@@ -33,6 +34,7 @@ from pages.parts.host.preview import draw_preview
 from pages.parts.host.servers import draw_servers
 from pages.parts.layout import page_body, page_title, row
 from pages.parts.session import init_session
+from pages.parts.settings import host_emails
 from pages.state.text import as_plain, capitalised
 
 session = init_session()
@@ -74,11 +76,36 @@ def enter(password: str) -> None:
 
 
 def leave() -> None:
+    """Close the page; whoever is in by their account leaves by signing out."""
     st.session_state.pop(OPENED, None)
+    if sign_in.is_host():
+        sign_in.sign_out(session, "host")
+
+
+def draw_account_gate() -> None:
+    """The way in for hosts who are known by their address."""
+    if sign_in.account() is None:
+        st.caption("Hosts sign in with their account.")
+        sign_in.draw_sign_in(session, "host")
+        return
+    sign_in.draw_signed_in(session, "host")
+    if sign_in.is_unverified_host():
+        st.warning(
+            "This account's address is on the list of hosts, but its provider does not say that it has "
+            "verified it (the claim email_verified). Use HOST_PASSWORD, or a provider that says so.",
+            title="The address is not verified",
+            icon=":material/lock:",
+        )
+    else:
+        st.warning("This account is not on the list of hosts.", icon=":material/lock:")
 
 
 def draw_gate(password: str | None) -> None:
     """What stands here for everybody who is not the host."""
+    if sign_in.is_configured() and host_emails():
+        draw_account_gate()
+        if not password:
+            return
     if not password:
         st.info(
             "This page opens with a password that is not set yet. Put a line such as "
@@ -218,7 +245,8 @@ def draw_desk() -> None:
 
 
 password = shared.host_password()
-is_in = bool(password) and st.session_state.get(OPENED) == digest(password or "")
+sign_in.arrive(session)
+is_in = sign_in.is_host() or (bool(password) and st.session_state.get(OPENED) == digest(password or ""))
 with page_body(is_wide=is_in and st.session_state.get("host_view") == "projector"):
     if not is_in:
         page_title("Host")

@@ -10,6 +10,7 @@ from pages.parts.session import forget_everything, init_session, sessions
 from pages.parts.settings import OWN_KEY
 from pages.parts.setup import setup_line
 from pages.parts.setup_drawing import draw_setup
+from pages.parts.sign_in import return_to_page
 from pages.parts.tour import begin_tour
 from pages.state.text import as_plain, count, size
 from wse_backend import machine
@@ -45,6 +46,7 @@ WAYS = (
 )
 
 session = init_session()
+return_to_page(session)
 
 
 def start_tour() -> None:

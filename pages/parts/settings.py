@@ -22,6 +22,24 @@ def secret(name: str) -> str | None:
     return os.environ.get(name) or None
 
 
+def host_emails() -> frozenset[str]:
+    """HOST_EMAILS: the addresses of those who may open the Host page by signing in; a list, or commas.
+
+    Plain letters lose their case.
+    """
+    found: object = os.environ.get("HOST_EMAILS", "")
+    if secrets_problem() is None and "HOST_EMAILS" in st.secrets:
+        found = st.secrets["HOST_EMAILS"]
+    listed = found.split(",") if isinstance(found, str) else found if isinstance(found, list) else []
+    return frozenset(email_key(str(each)) for each in listed if str(each).strip())
+
+
+def email_key(email: str) -> str:
+    """An address as it is compared. Only plain letters lose their case: the sign of the kelvin is no k."""
+    email = email.strip()
+    return email.lower() if email.isascii() else email
+
+
 def listed_servers() -> list[Any]:
     """The `[[servers]]` of the secrets: model servers beside those that a key or an address switches on."""
     if secrets_problem() is None and "servers" in st.secrets:

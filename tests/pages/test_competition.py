@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from grader.competition.codes import ALPHABET
@@ -232,3 +233,56 @@ def test_an_unreachable_database_is_said_on_both_pages(monkeypatch: pytest.Monke
         assert "database did not answer" in browser.text
         assert "Try again" in [button.label for button in browser.at.button]
         assert "not-a-secret" not in browser.text
+
+
+def test_what_is_handed_in_after_the_end_is_refused_and_told_by_how_much() -> None:
+    """The page was drawn while the round was open; the click comes after its end."""
+    made = open_round()
+    ada = join("Ada").write().open("competition")
+    assert not ada.at.button(key="competition_submit").disabled
+    store().rounds.close(made.id)
+    ada.click("competition_submit")
+    assert "this round is over; the submission came" in ada.text.lower()
+    assert "after its end" in ada.text
+    assert store().submissions.of_round(made.id) == []
+
+
+def test_times_of_day_are_the_readers_and_the_countdown_is_the_servers() -> None:
+    made = open_round()
+    store().rounds.extend(made.id, 600)
+    closes = pd.Timestamp(store().rounds.get(made.id).closes_ms, unit="ms", tz="UTC")
+    for zone in ("Asia/Kathmandu", "America/St_Johns"):
+        browser = Browser("competition")
+        browser.at.context["timezone"] = zone
+        assert f"open until {closes.tz_convert(zone):%H:%M:%S}" in browser.look_again().text
+    minutes, _, seconds = metrics(join("Ada"))["Time left"].partition(":")
+    assert 500 <= 60 * int(minutes) + int(seconds) <= 600
+
+
+def test_a_recap_and_a_certificate_come_when_the_result_is_public() -> None:
+    made = open_round()
+    ada = join("Ada").write().open("competition").click("competition_submit")
+    wait_for_grades()
+    assert "competition_certificate" not in downloads(ada.look_again())
+    store().rounds.close(made.id)
+    assert {"competition_recap", "competition_certificate"} <= downloads(ada.look_again())
+    final = store().finals.start(made.id, 1)  # from now on the final ranks
+    assert "competition_certificate" not in downloads(ada.look_again())
+    assert "Your certificate comes when the host shows the result" in ada.text
+    store().finals.cancel(final.id)
+
+
+def downloads(browser: Browser) -> set[str | None]:
+    return {button.key for button in browser.at.get("download_button")}
+
+
+def test_who_joined_a_team_with_a_nickname_leaves_it_again() -> None:
+    made = open_round(team_size=2)
+    code = join("Blue").at.code[0].value
+    bob = Browser("competition")
+    for part, value in (("name", "Blue"), ("code", code), ("mine", " Bob ")):
+        bob.at.text_input(key=f"competition_team_{part}").set_value(value)
+    submit_form(bob, "Join the team")
+    bob.click("competition_leave")
+    assert store().participants.members(made.id) == {}
+    assert "Come back from another browser" in bob.text

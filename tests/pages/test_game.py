@@ -39,7 +39,8 @@ def test_a_budget_is_shown_before_a_run_and_holds_at_submission() -> None:
     ada = join("Ada")
     assert "at most 1 calls" in ada.text
     ada.write()
-    assert "would refuse this setup: 2 calls where 1 are allowed" in ada.text
+    for page in ("challenge", "agents"):
+        assert "would refuse this setup: 2 calls where 1 are allowed" in ada.open(page).text
     ada.open("competition").click("competition_submit")
     assert "over the round's budget: 2 calls where 1 are allowed" in ada.text
     assert store().submissions.of_round(made.id) == []
@@ -84,7 +85,7 @@ def test_a_second_person_joins_a_team_and_submits_for_it() -> None:
     for part, value in (("name", "Blue"), ("code", code), ("mine", "Bob")):
         bob.at.text_input(key=f"competition_team_{part}").set_value(value)
     submit_form(bob, "Join the team")
-    assert "You are **Blue**. With you: Bob." in bob.text
+    assert "You are Bob, of **Blue**." in bob.text
     bob.write().open("competition").click("competition_submit")
     assert [each.participant_id for each in store().submissions.of_round(made.id)] == [1]
 
