@@ -20,7 +20,7 @@ from pages.parts.wafer.view import View
 from pages.state.wafer_machines import EXAMPLE_CALLS, replay_bars
 from pages.state.wafer_setting import Setting
 from wse_backend.errors import DoesNotFit
-from wse_backend.wafer.placed import placed_timing
+from wse_backend.wafer.placed import layer_intervals, placed_timing
 from wse_backend.wafer.placement import Placement
 from wse_backend.wafer.shapes import PRESETS
 from wse_backend.wafer.spec import WSE2, WSE3
@@ -50,7 +50,8 @@ def draws(setting: Setting, placement: Placement) -> dict[str, Draw]:
 
     def layers(phase: str) -> Chart:
         timing, view = placed_timing(placement, phase, context), View(setting, placement)
-        return wafer_layers.cause_chart(timing, placement, view.intervals.token_s)
+        sure = layer_intervals(placement, phase, context)
+        return wafer_layers.cause_chart(timing, placement, view.intervals.token_s, sure)
 
     fixed: dict[str, Draw] = {
         "floorplan": lambda: wafer_floorplan.floorplan_chart(placement, 0, defects, "layer"),

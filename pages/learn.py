@@ -10,6 +10,7 @@ from pages.parts.layout import page_body, page_title, row
 from pages.parts.learn_model import draw_attention, draw_next_token, draw_routing, loaded_engine
 from pages.parts.session import init_session
 from pages.parts.setup_drawing import draw_setup
+from pages.parts.wafer.chart import duration_between, error_bars
 from pages.state import ideas
 from pages.state.measured import measured_models, phase_total
 from pages.state.text import as_plain
@@ -207,12 +208,22 @@ def draw_first_token() -> None:
     )
     times = ideas.first_token_curve()
     figure = go.Figure()
-    figure.add_scatter(x=list(ideas.PROMPTS), y=times, mode="lines+markers", name="Llama 3 8B on a WSE-3")
+    figure.add_scatter(
+        x=list(ideas.PROMPTS),
+        y=[one.value for one in times],
+        error_y=error_bars(times),
+        mode="lines+markers",
+        name="Llama 3 8B on a WSE-3",
+    )
     figure.update_xaxes(title="Tokens of the prompt")
     figure.update_yaxes(title="Milliseconds", rangemode="tozero")
     figure.update_layout(height=300)
     show(figure, "first", "Time to first token over the length of the prompt on a wafer")
-    st.caption(f"Computed here, {GIVEN}. Your own runs' times stand on Chat, under What this run took.")
+    longest = duration_between(times[-1].scaled(1e-3))
+    st.caption(
+        f"Computed here, {GIVEN}: {longest} for {ideas.PROMPTS[-1]:,} tokens, an extrapolation: no WSE-3 was "
+        "measured. Your own runs' times stand on Chat, under What this run took."
+    )
 
 
 def draw_wafer() -> None:
@@ -233,7 +244,10 @@ def draw_wafer() -> None:
         "µs",
     )
     show(figure, "wafer", "Microseconds of one token by cause on a wafer")
-    st.caption(f"Computed here, {GIVEN}.")
+    st.caption(
+        f"Computed here, {GIVEN}: {duration_between(ideas.token_interval())} in all, an extrapolation: no "
+        "WSE-3 was measured."
+    )
     st.page_link("pages/wafer.py", label="To the Wafer page", icon=":material/memory:")
 
 

@@ -53,7 +53,7 @@ with page_body():
             if name == "Evidence":
                 sections.show_evidence()
             elif setting is None:
-                st.caption("Choose another model above.")
+                st.caption("There is nothing to draw until the setting above is possible.")
             elif name == "Your run":
                 show_run(run, setting, view)
             elif view is None:

@@ -8,7 +8,8 @@ import numpy as np
 
 from wse_backend.wafer.shapes import BYTES_PER_VALUE, PRESETS, ModelShape
 from wse_backend.wafer.spec import WSE3
-from wse_backend.wafer.timing import decode, prefill
+from wse_backend.wafer.timing import decode, decode_seconds, prefill_seconds
+from wse_backend.wafer.timing.interval import Interval, interval, plus
 
 CONTEXTS = (512, 1024, 2048, 4096, 8192, 16_384, 32_768)
 PROMPTS = (128, 512, 1024, 2048, 4096)
@@ -57,13 +58,20 @@ def cache_curves() -> dict[str, list[float]]:
     }
 
 
-def first_token_curve(model: str = "llama3-8b") -> list[float]:
+def first_token_curve(model: str = "llama3-8b") -> list[Interval]:
     """Milliseconds until the first token over PROMPTS on a WSE-3: prefill, then one decode step; modelled."""
+    step = token_interval(model)
+    return [plus(_read(PRESETS[model], tokens), step).scaled(1e3) for tokens in PROMPTS]
+
+
+def _read(shape: ModelShape, tokens: int) -> Interval:
+    return interval(lambda c: prefill_seconds(shape, WSE3, 600, tokens, constants=c), "prefill")
+
+
+def token_interval(model: str = "llama3-8b") -> Interval:
+    """Seconds of one output token behind 4,096 on a WSE-3, LM head included; modelled."""
     shape = PRESETS[model]
-    step_s = decode(shape, WSE3, grid=(420, 420), context=4096).seconds
-    return [
-        1000 * (prefill(shape, WSE3, grid=(600, 600), tokens=tokens).seconds + step_s) for tokens in PROMPTS
-    ]
+    return interval(lambda c: decode_seconds(shape, WSE3, 420, 4096, constants=c), "decode")
 
 
 def decode_causes(model: str = "llama3-8b") -> dict[str, float]:

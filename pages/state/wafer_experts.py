@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import numpy as np
 
 from pages.state.wafer_setting import DRAWN_TOKENS, Setting
-from wse_backend.wafer.economics import PipelineIntervals, pipeline, pipeline_intervals
-from wse_backend.wafer.placed import placed_timing
+from wse_backend.wafer.economics import PipelineIntervals, pipeline_intervals
+from wse_backend.wafer.placed import operation_intervals, placed_timing
 from wse_backend.wafer.placement import Placement, Region
 from wse_backend.wafer.routing import EXPERT_PLACEMENTS, RouterTrace, Routing
+from wse_backend.wafer.timing.interval import Interval, plus
 from wse_backend.wafer.timing.result import sum_causes
 
 ALL_TO_ALL = "all-to-all"
@@ -18,12 +20,16 @@ ALL_TO_ALL = "all-to-all"
 
 @dataclass(frozen=True)
 class PlacedExperts:
-    """One placement. ffn_causes, traffic_s: of one layer with experts, by phase ("decode", "prefill")."""
+    """One placement. ffn_causes, ffn_s, traffic_s: of one layer with experts, by phase ("decode", "prefill").
+
+    ffn_s, traffic_s: how sure; no traffic where experts are spread.
+    """
 
     wafers: int
     intervals: PipelineIntervals
     ffn_causes: dict[str, dict[str, float]]
-    traffic_s: dict[str, float]
+    ffn_s: dict[str, Interval]
+    traffic_s: dict[str, Interval]
 
 
 def compare_placements(setting: Setting) -> dict[str, PlacedExperts]:
@@ -33,14 +39,17 @@ def compare_placements(setting: Setting) -> dict[str, PlacedExperts]:
 
 def _placed(setting: Setting) -> PlacedExperts:
     placement, run = setting.placement(), setting.run()
-    causes, traffic = {}, {}
+    number = layer_of_experts(placement).layers[-1]
+    causes, whole, traffic = {}, {}, {}
     for phase, tokens in (("decode", setting.context), ("prefill", setting.prompt_tokens)):
         timing = placed_timing(placement, phase, tokens, run=run)
-        layer = timing.layers[layer_of_experts(placement).layers[-1]]
-        ops = [op for op in layer.ops if op.group == "ffn"]
+        ops = [op for op in timing.layers[number].ops if op.group == "ffn"]
+        sure = operation_intervals(placement, phase, tokens, number, run=run)
         causes[phase] = sum_causes(ops)
-        traffic[phase] = sum(op.seconds for op in ops if op.name == ALL_TO_ALL)
-    return PlacedExperts(placement.wafers, pipeline_intervals(placement, run), causes, traffic)
+        whole[phase] = reduce(plus, [sure[name] for name in dict.fromkeys(op.name for op in ops)])
+        if ALL_TO_ALL in sure:
+            traffic[phase] = sure[ALL_TO_ALL]
+    return PlacedExperts(placement.wafers, pipeline_intervals(placement, run), causes, whole, traffic)
 
 
 def layer_of_experts(placement: Placement) -> Region:
@@ -50,24 +59,28 @@ def layer_of_experts(placement: Placement) -> Region:
 
 
 def expert_loads(setting: Setting) -> tuple[np.ndarray, str]:
-    """Tokens of a prompt that each expert of one layer gets, and whether the trace is measured or drawn."""
+    """Tokens of a prompt that each expert of one layer gets, and whether the trace is measured or drawn.
+
+    They add up to the prompt's tokens times the experts of each; a trace of another length is scaled.
+    """
     trace = setting.trace
     if trace is None:
         tokens = max(1, min(setting.prompt_tokens, DRAWN_TOKENS))
         trace = RouterTrace.drawn(setting.model, tokens, setting.skew, setting.seed)
-    loads = trace.loads(0) * setting.prompt_tokens / len(trace.experts)
-    return np.round(loads).astype(np.int64), trace.kind
+    until = np.cumsum(trace.loads(0)) * setting.prompt_tokens / len(trace.experts)
+    return np.diff(np.round(until).astype(np.int64), prepend=0), trace.kind
 
 
-def speeds_over_imbalance(setting: Setting, imbalances: np.ndarray) -> dict[str, np.ndarray]:
+def speeds_over_imbalance(setting: Setting, imbalances: np.ndarray) -> dict[str, list[Interval]]:
     """Prompt tokens/s of both placements over the busiest expert's share of the mean."""
     curves = {}
     for name in EXPERT_PLACEMENTS:
         found = replace(setting, experts=name, wafers=None, mapping="layer", side=None)
         placement, run = found.placement(), found.run()
-        seconds = [
-            pipeline(placement, run=replace(run, prefill_routing=Routing(name, float(imbalance)))).prefill_s
-            for imbalance in imbalances
-        ]
-        curves[name] = setting.prompt_tokens / np.array(seconds)
+        runs = [replace(run, prefill_routing=Routing(name, float(imbalance))) for imbalance in imbalances]
+        if name == "spread":  # the same for every imbalance: nobody waits
+            runs = runs[:1]
+        speeds = [pipeline_intervals(placement, one).prefill_s.rate for one in runs]
+        curves[name] = [speed.scaled(setting.prompt_tokens) for speed in speeds]
+    curves["spread"] = curves["spread"] * len(imbalances)
     return curves

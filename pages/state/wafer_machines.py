@@ -34,16 +34,16 @@ Graph = Sequence[tuple[ModelShape, Sequence[Call]]]
 class Bar:
     """A machine and the run's seconds on it; None where the model does not fit, then `note` says why.
 
-    interval: of modelled seconds.
+    interval, prefill, decode: of modelled seconds, in all and by phase.
     """
 
     machine: str
     seconds: float | None
-    prefill_s: float
-    decode_s: float
     note: str
     kind: str
     interval: Interval | None = None
+    prefill: Interval | None = None
+    decode: Interval | None = None
 
 
 def calls_of(records: Sequence[CallRecord]) -> dict[str, list[Call]]:
@@ -110,12 +110,11 @@ def _replayed(calls: tuple[Call, ...], shape: ModelShape, machine: Machine, prog
 def _bar(label: str, parts: Sequence[Replay]) -> Bar:
     refused = next((part for part in parts if part.seconds is None), None)
     if refused is not None:
-        return Bar(label, None, 0.0, 0.0, refused.refusal, refused.kind)
-    prefill_s = sum(before for part in parts for before, _ in part.layers_s)
-    decode_s = sum(after for part in parts for _, after in part.layers_s)
-    sure = [part.interval for part in parts if part.interval]
-    whole = reduce(plus, sure) if sure else None
-    return Bar(label, prefill_s + decode_s, prefill_s, decode_s, parts[0].note, parts[0].kind, whole)
+        return Bar(label, None, refused.refusal, refused.kind)
+    phases = [part.phases for part in parts if part.phases]
+    read, written = (reduce(plus, [pair[phase] for pair in phases]) for phase in (0, 1))
+    whole = plus(read, written)
+    return Bar(label, whole.value, parts[0].note, parts[0].kind, whole, read, written)
 
 
 def table_rows(bars: Sequence[Bar]) -> list[dict[str, Any]]:
@@ -123,8 +122,8 @@ def table_rows(bars: Sequence[Bar]) -> list[dict[str, Any]]:
     return [
         {
             "machine": bar.machine.replace("<br>", " "),
-            "prefill_s": bar.prefill_s if bar.seconds and bar.kind == "modelled" else None,
-            "decode_s": bar.decode_s if bar.seconds and bar.kind == "modelled" else None,
+            "prefill": bar.prefill,
+            "decode": bar.decode,
             "total_s": bar.seconds,
             "low_s": bar.interval.low if bar.interval else None,
             "high_s": bar.interval.high if bar.interval else None,

@@ -32,6 +32,8 @@ class Compared:
     def reading(self) -> str:
         """What the difference may mean."""
         found, published = self.plain, self.speed.tokens_per_s
+        if found is None and self.speed.provider == WAFER_PROVIDER:
+            return "its shape is not known here: no prediction"
         if found is None:
             return "another machine: no prediction"
         if found.low <= published <= found.high:
@@ -85,6 +87,8 @@ def service_rows() -> list[dict[str, Any]]:
             "low": row.plain.low if row.plain else None,
             "high": row.plain.high if row.plain else None,
             "drafted": row.drafted.value if row.drafted else None,
+            "drafted_low": row.drafted.low if row.drafted else None,
+            "drafted_high": row.drafted.high if row.drafted else None,
             "reading": row.reading,
             "how": row.speed.how or "not published",
             "source": row.speed.source,

@@ -68,8 +68,9 @@ class Setting:
     trace: RouterTrace | None = None
 
     def with_model(self, model: ModelShape, context: int | None = None) -> Setting:
-        """The same hardware for another model, as few wafers as hold it."""
-        return replace(self, model=model, wafers=None, context=context or self.context)
+        """The same hardware for another model, as few wafers as hold it; a trace stays with its own model."""
+        trace = self.trace if model == self.model else None
+        return replace(self, model=model, wafers=None, context=context or self.context, trace=trace)
 
     def placement(self) -> Placement:
         """Raises DoesNotFit, GridTooLarge, InvalidParams."""

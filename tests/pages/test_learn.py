@@ -54,7 +54,7 @@ def test_a_low_temperature_makes_the_likeliest_token_certain() -> None:
 
 
 def test_more_prompt_takes_longer_to_the_first_token() -> None:
-    times = ideas.first_token_curve()
+    times = [one.value for one in ideas.first_token_curve()]
     assert times == sorted(times)
     assert len(times) == len(ideas.PROMPTS)
 

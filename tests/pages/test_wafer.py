@@ -41,7 +41,7 @@ def test_without_a_run_the_page_says_where_to_start_and_shows_the_modelled_half(
     app.open("wafer")
     assert "There is no run yet" in app.text
     assert charts(app) == [
-        "Norms, Q, K, V projections, Attention, Output projection, Feed-forward",
+        "Norms, Q, K, V projections, Attention, Output projection, Feed-forward, Refits on fewer rows",
         "Modelled",
     ]
 
@@ -50,9 +50,9 @@ def test_without_a_run_the_page_says_where_to_start_and_shows_the_modelled_half(
     ("tab", "series"),
     [
         ("Floorplan", "Weights, KV cache, Buffers"),
-        ("Latency", "Compute, Hops, Routing stages, Fixed overhead"),
+        ("Latency", "Compute, Hops, Routing stages, Fixed overhead, Refits on fewer rows"),
         ("Scaling", "Refits on fewer rows, Modelled"),
-        ("Algorithms", "SUMMA, Cannon, MeshGEMM"),
+        ("Algorithms", ", ".join([*["Refits on fewer rows"] * 3, "SUMMA, Cannon, MeshGEMM"])),
         ("Users and cost", "Refits on fewer rows, Refits on fewer rows, One user, All users"),
         ("Evidence", "Decode, Prefill, GEMV"),
     ],
@@ -110,6 +110,7 @@ def test_a_router_trace_of_another_model_is_refused_with_its_numbers(
     app.at.file_uploader(key="wafer_trace").upload("trace.json", json.dumps(trace).encode())
     app.run()
     assert said in app.at.error[0].value.replace("\\", "")
+    assert app.at.error[0].value.endswith("or choose the model that it was recorded with.")
 
 
 def test_a_router_trace_of_the_model_takes_the_place_of_the_drawn_one(app: App) -> None:
@@ -142,7 +143,7 @@ def test_a_model_too_large_for_the_wafers_says_how_many_would_do(app: App) -> No
 @pytest.mark.parametrize(
     ("controls", "said"),
     [
-        ({"context": 0}, "Context is 0; allowed: 1 to"),
+        ({"context": 0}, "Context is 0; allowed: a whole number from 1 to"),
         ({"mapping": "shared", "side": 950}, "A grid of 950 x 950 PEs does not lie on WSE-3"),
         ({"prompt": 0}, "Prompt_tokens is 0"),
     ],
@@ -163,9 +164,9 @@ def test_a_setting_out_of_range_is_refused_with_its_numbers(
     ("inputs", "n_charts", "said"),
     [
         ({"usd": 0.0, "kw": 0.0}, 4, "One user alone pays 0 USD"),
-        ({"kw": 0.0}, 4, "0.0 of energy"),
-        ({"price": 0.0}, 3, "allowed: more than 0"),
-        ({"years": 0.0}, 3, "allowed: more than 0"),
+        ({"kw": 0.0}, 4, "0.0 USD (0.0 to 0.0) of energy"),
+        ({"price": 0.0}, 3, "allowed: a number above 0"),
+        ({"years": 0.0}, 3, "allowed: a number above 0"),
     ],
     ids=["free machines", "free energy", "no price", "no years"],
 )
@@ -272,8 +273,8 @@ def test_a_run_on_real_weights_is_measured_here_and_modelled_there(app: App) -> 
     assert app.session.turns[0].answer.strip() != ""
     figures = [json.loads(chart.proto.spec) for chart in app.open("wafer").at.get("plotly_chart")]
     assert len(figures) == 3
-    for figure in figures[:2]:
-        assert [len(trace["x"]) for trace in figure["data"]] == [30] * 5  # SmolLM2-135M has 30 layers
+    for figure, series in zip(figures[:2], (5, 6), strict=True):  # the modelled one has whiskers as well
+        assert [len(trace["x"]) for trace in figure["data"]] == [30] * series  # SmolLM2-135M has 30 layers
     axes = [figure["layout"]["yaxis"]["title"]["text"] for figure in figures[:2]]
     assert axes == ["Milliseconds per transformer layer", "Microseconds per transformer layer"]
     machines = [name for trace in figures[2]["data"] for name in trace["y"] if trace.get("name")]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +21,12 @@ from pages.parts.wafer.chart import FIGURE_LIMIT_BYTES, KIND_COLORS, MARKS, Char
 from pages.parts.wafer.charts import of_tab, plugins, watch
 from pages.parts.wafer.charts.grid import grid_chart
 from pages.parts.wafer.view import View
+from pages.state.wafer_experts import expert_loads
 from pages.state.wafer_machines import EXAMPLE_CALLS, calls_of, replay_bars
 from pages.state.wafer_setting import Setting, preset_for
 from wse_backend.wafer.economics import Pipeline, Prices, break_even, pipeline
-from wse_backend.wafer.placed import placed_timing
+from wse_backend.wafer.placed import layer_intervals, operation_intervals, placed_timing
+from wse_backend.wafer.routing import RouterTrace
 from wse_backend.wafer.shapes import PRESETS
 from wse_backend.wafer.spec import WSE2, WSE3
 
@@ -44,10 +48,15 @@ def view_of(setting: Setting) -> View:
     return View(setting, setting.placement())
 
 
-def all_charts(setting: Setting) -> Iterator[Chart]:
-    """Every chart of the page that needs no run."""
+@cache
+def all_charts(setting: Setting) -> tuple[Chart, ...]:
+    """Every chart of the page that needs no run; drawn once for all tests."""
+    return tuple(_drawn(setting))
+
+
+def _drawn(setting: Setting) -> Iterator[Chart]:
     view = view_of(setting)
-    placement, sure = view.placement, view.intervals.token_s
+    placement = view.placement
     defects = setting.defects(1)[0]
     for name in wafer_floorplan.VIEWS:
         yield wafer_floorplan.floorplan_chart(placement, 0, defects, name)
@@ -55,9 +64,13 @@ def all_charts(setting: Setting) -> Iterator[Chart]:
     yield wafer_floorplan.yield_chart(setting)
     for phase in wafer_layers.PHASE_NAMES:
         timing = placed_timing(placement, phase, setting.context, run=view.run)
-        yield wafer_layers.cause_chart(timing, placement, sure)
-        yield wafer_layers.operations_chart(timing)
-        yield wafer_layers.modelled_chart(timing, placement, sure)
+        layers = layer_intervals(placement, phase, setting.context, run=view.run)
+        slowest = wafer_layers.slowest_layer(timing)
+        within = operation_intervals(placement, phase, setting.context, slowest, run=view.run)
+        sure = view.intervals.token_s if phase == "decode" else view.intervals.prefill_s
+        yield wafer_layers.cause_chart(timing, placement, sure, layers)
+        yield wafer_layers.operations_chart(timing, within, layers[slowest])
+        yield wafer_layers.modelled_chart(timing, placement, sure, layers)
     for plugin in plugins():
         if plugin.is_shown(view):
             yield from plugin.draw(view)
@@ -78,6 +91,60 @@ def test_every_chart_is_small_captioned_marked_and_has_units(setting: Setting) -
         assert set(chart.marks) <= set(MARKS), chart.title
         assert chart.figure.layout.xaxis.title.text, chart.title
         assert "nan" not in chart.caption, chart.title
+
+
+BARE_NUMBER = re.compile(r"(?<!measured )(?<![\d.,])\d[\d,.]* (?:tokens/s|µs|ms|s|J|times)(?![\w²]| \()")
+
+
+@pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
+def test_every_modelled_number_of_a_caption_says_how_sure_it_is(setting: Setting) -> None:
+    """Speeds, durations, energies and ratios; a trace's mean and a slowed-down clock are no fit's."""
+    for chart in all_charts(setting):
+        said = re.sub(r"times the mean|times (slower|faster)|\(23 kW.*", "", chart.caption)
+        assert BARE_NUMBER.findall(said) == [], (chart.title, chart.caption)
+
+
+@pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
+def test_every_modelled_series_has_a_band_or_whiskers(setting: Setting) -> None:
+    """Times, speeds, costs and energies; the map, the yield and traces are no timing."""
+    untimed = ("Wafer 1", "SRAM", "Yield", "Watch it run", "experts of transformer layer", "How unevenly")
+    for chart in all_charts(setting):
+        if "modelled" not in chart.marks or any(word in chart.title for word in untimed):
+            continue
+        if chart.title in ("How far the model is off, row by row", "Where the cache lies"):
+            continue  # errors against measurements, and capacities: no refit changes a number of bytes
+        named = {trace.name for trace in chart.figure.data}
+        bars = [trace for trace in chart.figure.data if trace.error_x.array or trace.error_y.array]
+        assert "Refits on fewer rows" in named or bars, chart.title
+
+
+def test_whiskers_of_layers_and_operations_are_those_of_the_refits() -> None:
+    """The layer's interval holds its own seconds, and its operations' add up to about it."""
+    setting = SETTINGS["a mixture of experts on WSE-2"]
+    placement, run = setting.placement(), setting.run()
+    for phase in wafer_layers.PHASE_NAMES:
+        timing = placed_timing(placement, phase, setting.context, run=run)
+        layers = layer_intervals(placement, phase, setting.context, run=run)
+        for layer, sure in zip(timing.layers, layers, strict=True):
+            assert sure.value == pytest.approx(layer.seconds)
+            assert sure.low < layer.seconds < sure.high
+        within = operation_intervals(placement, phase, setting.context, 0, run=run)
+        assert sum(one.value for one in within.values()) == pytest.approx(layers[0].value)
+
+
+def test_loads_of_a_scaled_trace_lose_no_token() -> None:
+    model = PRESETS["qwen3-235b-a22b"]
+    for prompt in (1, 7, 1000, 4096):
+        loads, _ = expert_loads(Setting(model, WSE3, prompt_tokens=prompt, skew=1.0))
+        assert loads.sum() == prompt * model.n_experts_active
+        assert loads.min() >= 0
+
+
+def test_a_trace_stays_with_the_model_it_was_recorded_with() -> None:
+    trace = RouterTrace.drawn(PRESETS["gpt-oss-120b"], 8)
+    setting = Setting(PRESETS["gpt-oss-120b"], WSE3, trace=trace)
+    assert setting.with_model(PRESETS["gpt-oss-120b"], 99).trace is trace
+    assert setting.with_model(PRESETS["qwen3-235b-a22b"]).run().prefill_routing is not None
 
 
 def test_the_map_marks_as_many_defects_as_were_drawn() -> None:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from wse_backend.errors import InvalidParams, NoUsableWafer
+from wse_backend.errors import NoUsableWafer
+from wse_backend.wafer.checks import SEED_LIMIT, real, whole
 from wse_backend.wafer.spec import WaferSpec
 
 MM2_PER_CM2 = 100.0
@@ -64,8 +65,8 @@ class WaferYield:
 
 
 def draw(spec: WaferSpec, density_per_cm2: float, seed: int = 0) -> DefectMap:
-    """Draw the defects of one wafer. Raises InvalidParams (density out of range)."""
-    rng = np.random.default_rng(seed)
+    """Draw the defects of one wafer. Raises InvalidParams (density or seed out of range)."""
+    rng = np.random.default_rng(whole("seed", seed, 0, SEED_LIMIT))
     n = int(rng.poisson(_mean_defects(spec, density_per_cm2)))
     width = spec.columns + spec.spare_columns
     return DefectMap(spec, rng.integers(0, width, n), rng.integers(0, spec.rows, n))
@@ -78,6 +79,7 @@ def draw_usable(
 
     Raises InvalidParams (density out of range), NoUsableWafer.
     """
+    whole("wafers", wafers, 1, DRAWS_LIMIT)
     found: list[DefectMap] = []
     for attempt in range(attempts * wafers):
         candidate = draw(spec, density_per_cm2, seed + attempt)
@@ -90,9 +92,8 @@ def draw_usable(
 
 def yield_of(spec: WaferSpec, density_per_cm2: float, drawn: int = 1000, seed: int = 0) -> WaferYield:
     """Draw `drawn` wafers and count the usable ones. Raises InvalidParams (density, number of draws)."""
-    if not 1 <= drawn <= DRAWS_LIMIT:
-        raise InvalidParams("drawn", drawn, f"1 to {DRAWS_LIMIT}")
-    rng = np.random.default_rng(seed)
+    whole("drawn", drawn, 1, DRAWS_LIMIT)
+    rng = np.random.default_rng(whole("seed", seed, 0, SEED_LIMIT))
     per_row = rng.poisson(_mean_defects(spec, density_per_cm2) / spec.rows, (drawn, spec.rows))
     worst = per_row.max(axis=1)
     usable, clean = np.mean(worst <= spec.spare_columns), np.mean(worst == 0)
@@ -119,6 +120,4 @@ def expected_yield(
 
 
 def _mean_defects(spec: WaferSpec, density_per_cm2: float) -> float:
-    if not 0 <= density_per_cm2 <= DENSITY_LIMIT:
-        raise InvalidParams("defect density per cm2", density_per_cm2, f"0 to {DENSITY_LIMIT:g}")
-    return density_per_cm2 * spec.area_mm2 / MM2_PER_CM2
+    return real("defect density per cm2", density_per_cm2, 0, DENSITY_LIMIT) * spec.area_mm2 / MM2_PER_CM2

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from wse_backend.errors import InvalidParams
 from wse_backend.wafer import gpu
+from wse_backend.wafer.checks import STREAMS_LIMIT, TOKENS_LIMIT, real, whole
 from wse_backend.wafer.gpu import GpuSpec
 from wse_backend.wafer.placement import Placement, Region
 from wse_backend.wafer.routing import EVEN, Routing
@@ -100,7 +100,7 @@ def pipeline(
     """
     run = run or Run(context, prompt_tokens)
     stages, prompts = _timed_regions(placement, run, constants)
-    held = placement.max_context // (run.context or placement.context)
+    held = placement.held(run.context or placement.context)
     read = tuple(float(prompt) for prompt in prompts)
     return Pipeline(tuple(float(stage) for stage in stages), sum(read), held, read)
 
@@ -135,9 +135,9 @@ def _timed_regions(placement: Placement, run: Run, constants: Constants) -> tupl
     """Decode and prefill seconds of every region, in order; arrays where the constants are."""
     context = placement.context if run.context is None else run.context
     prompt = placement.context if run.prompt_tokens is None else run.prompt_tokens
-    for name, value in (("context", context), ("prompt_tokens", prompt), ("batch", run.batch)):
-        if value < 1:
-            raise InvalidParams(name, value, "at least 1")
+    context = whole("context", context, 1, TOKENS_LIMIT)
+    prompt = whole("prompt_tokens", prompt, 1, TOKENS_LIMIT)
+    whole("batch", run.batch, 1, STREAMS_LIMIT)
     spec, model, regions = placement.spec, placement.model, placement.layer_regions
     times: dict[tuple[tuple[int, int], ModelShape], tuple[Count, Count]] = {}
     hop_s = constants.hop / spec.clock_hz
@@ -220,11 +220,9 @@ def cost_per_million(
     """
     inputs = {"capital_usd": capital_usd, "power_w": power_w, "energy_usd_per_kwh": energy_usd_per_kwh}
     for name, value in inputs.items():
-        if not value >= 0:
-            raise InvalidParams(name, value, "at least 0")
+        real(name, value, 0)
     for name, value in {"years": years, "tokens_per_second": tokens_per_second}.items():
-        if not value > 0:
-            raise InvalidParams(name, value, "more than 0")
+        real(name, value, 0, above=True)
     millions = tokens_per_second * years * SECONDS_PER_YEAR / 1e6
     kwh = power_w / 1000 * years * SECONDS_PER_YEAR / 3600
     return TokenCost(capital_usd / millions, kwh * energy_usd_per_kwh / millions)
@@ -235,8 +233,7 @@ def break_even_streams(cost: TokenCost, price_usd_per_million: float) -> float:
 
     Raises InvalidParams (price not above 0).
     """
-    if not price_usd_per_million > 0:
-        raise InvalidParams("price_usd_per_million", price_usd_per_million, "more than 0")
+    real("price_usd_per_million", price_usd_per_million, 0, above=True)
     return cost.total_usd / price_usd_per_million
 
 
@@ -296,28 +293,29 @@ class Energy:
 
     machine: str
     power_w: float
-    alone_j: float
-    busy_j: float
+    alone_j: Interval
+    busy_j: Interval
     streams: int
 
 
-def wafer_energy(placement: Placement, found: Pipeline) -> Energy:
-    """Published system power over modelled tokens/s; busy: as many streams as the pipeline and the SRAM "
-    "hold."""
+def wafer_energy(placement: Placement, found: Pipeline, sure: PipelineIntervals) -> Energy:
+    """Published system power over modelled tokens/s; busy: as many streams as the pipeline and the SRAM
+    hold."""
     spec = placement.spec
     power_w = placement.wafers * spec.system_power_w
     streams = max(1, min(found.full_at, found.held))
     name = f"{placement.wafers} x {spec.system}" if placement.wafers > 1 else f"One {spec.system}"
-    busy = power_w / float(found.throughput(streams))
-    return Energy(name, power_w, power_w * found.token_s, busy, streams)
+    low, high = sure.per_user(streams)
+    busy_s = Interval(*(1 / float(speed) / streams for speed in (found.per_user(streams), high, low)))
+    return Energy(name, power_w, sure.token_s.scaled(power_w), busy_s.scaled(power_w), streams)
 
 
 def gpu_energy(model: ModelShape, spec: GpuSpec, gpus: int, context: int) -> Energy:
-    """The same for GPUs: the published power of their share of a host; busy: as many streams as memory "
-    "holds."""
+    """The same for GPUs: the published power of their share of a host; busy: as many streams as memory
+    holds."""
     held = gpu.held_streams(model, spec, gpus, context)
     power_w = gpus * spec.host_power_w
     alone_s = gpu.decode_seconds(model, spec, gpus, context)
     busy_s = gpu.decode_seconds(model, spec, gpus, context, held) / held
     name = f"{gpus} x {spec.name}" if gpus > 1 else spec.name
-    return Energy(name, power_w, power_w * alone_s, power_w * busy_s, held)
+    return Energy(name, power_w, gpu.unsure(power_w * alone_s), gpu.unsure(power_w * busy_s), held)

@@ -11,8 +11,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from wse_backend.errors import InvalidParams
+from wse_backend.wafer.checks import STREAMS_LIMIT, TOKENS_LIMIT, whole
 from wse_backend.wafer.shapes import BYTES_PER_VALUE, ModelShape, as_shape
+from wse_backend.wafer.timing.interval import Interval
 
 
 @dataclass(frozen=True)
@@ -82,20 +83,21 @@ B200 = GpuSpec("B200", 180e9, 8e12, 2250e12, 1000.0, 900e9, 14_300.0 / 8)
 MI300X = GpuSpec("MI300X", 192e9, 5.3e12, 1307e12, 750.0, 448e9, 10_200.0 / 8)
 GPUS = (A100, H100, H200, B200, MI300X)
 TENSOR_PARALLEL = (1, 2, 4, 8, 16)
+GPUS_LIMIT = 1_000_000
 
 
 def needed_gpus(shape: ModelShape | str, spec: GpuSpec, context: int = 4096, streams: int = 1) -> int:
     """The smallest number of GPUs whose memory holds weights and cache (90 % of it usable)."""
-    model = as_shape(shape)
-    needed = model.params * BYTES_PER_VALUE + streams * context * model.kv_bytes_per_token
+    model = _checked(shape, 1, context, streams)
+    needed = model.params * BYTES_PER_VALUE + streams * model.cache_bytes(context)
     return max(1, math.ceil(needed / (0.9 * spec.memory_bytes)))
 
 
 def held_streams(shape: ModelShape | str, spec: GpuSpec, gpus: int, context: int) -> int:
     """Streams of `context` tokens whose cache fits beside the weights; at least 1."""
-    model = as_shape(shape)
+    model = _checked(shape, gpus, context, 1)
     free = 0.9 * gpus * spec.memory_bytes - model.params * BYTES_PER_VALUE
-    return max(1, int(free // (context * model.kv_bytes_per_token)))
+    return max(1, int(free // model.cache_bytes(context)))
 
 
 def decode_seconds(
@@ -112,7 +114,7 @@ def decode_seconds(
         layers = sum(n for kind, n in model.kinds if kind.n_experts)
         experts = 3 * model.dim * model.hidden_dim * model.n_experts_active * layers
         weights += round(experts * (distinct - 1))
-    moved = weights * BYTES_PER_VALUE + streams * context * model.kv_bytes_per_token
+    moved = weights * BYTES_PER_VALUE + streams * model.cache_bytes(context)
     memory_s = moved / (gpus * spec.memory_bytes_per_s * DECODE_EFFICIENCY)
     compute_s = 2 * streams * model.active_params / (gpus * spec.peak_flops * PREFILL_EFFICIENCY)
     return max(memory_s, compute_s) + (model.n_layers * SYNC_S_PER_LAYER if gpus > 1 else 0.0)
@@ -122,9 +124,10 @@ def prefill_seconds(
     shape: ModelShape | str, spec: GpuSpec, gpus: int = 1, tokens: int = 4096, cached: int = 0
 ) -> float:
     """Seconds of the prefill of `tokens` tokens behind `cached` ones. Modelled."""
-    model = _checked(shape, gpus, max(tokens, 1), 1)
+    tokens, cached = whole("tokens", tokens, 1, TOKENS_LIMIT), whole("cached", cached, 0, TOKENS_LIMIT)
+    model = _checked(shape, gpus, 1, 1)
     in_layers = model.active_params - model.head_params
-    attention = 2 * model.n_layers * model.q_dim * tokens * (cached + tokens / 2)
+    attention = 2 * sum(n * kind.q_dim * _scores(kind, tokens, cached) for kind, n in model.kinds)
     flops = 2 * (in_layers * tokens + attention + model.head_params)
     compute_s = flops / (gpus * spec.peak_flops * PREFILL_EFFICIENCY)
     read_s = model.active_params * BYTES_PER_VALUE / (gpus * spec.memory_bytes_per_s * DECODE_EFFICIENCY)
@@ -133,8 +136,21 @@ def prefill_seconds(
     return max(compute_s, read_s) + sync_s
 
 
+def unsure(value: float) -> Interval:
+    """A GPU's modelled time, or one over it, give or take the worst error of the measured rows."""
+    return Interval(value, value * (1 - ROW_ERROR), value * (1 + ROW_ERROR))
+
+
+def _scores(kind: ModelShape, tokens: int, cached: int) -> float:
+    """Keys that `tokens` queries see together, behind `cached` ones; a window is full from some query on."""
+    growing = tokens
+    if kind.window:
+        growing = min(tokens, max(kind.window - cached, 0))
+    return growing * (cached + growing / 2) + (tokens - growing) * kind.window
+
+
 def _checked(shape: ModelShape | str, gpus: int, context: int, streams: int) -> ModelShape:
-    for name, value in (("gpus", gpus), ("context", context), ("streams", streams)):
-        if value < 1:
-            raise InvalidParams(name, value, "at least 1")
+    whole("gpus", gpus, 1, GPUS_LIMIT)
+    whole("context", context, 1, TOKENS_LIMIT)
+    whole("streams", streams, 1, STREAMS_LIMIT)
     return as_shape(shape)

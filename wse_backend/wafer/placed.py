@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from wse_backend.wafer.economics import Run, pipeline
 from wse_backend.wafer.placement import Placement
+from wse_backend.wafer.shapes import ModelShape
 from wse_backend.wafer.timing import LayerTiming, OpTiming, PhaseTiming, decode, prefill
+from wse_backend.wafer.timing.counts import decode_counts, prefill_counts
+from wse_backend.wafer.timing.interval import STACKED, Interval, between
+from wse_backend.wafer.timing.ops import Count, Mesh
+from wse_backend.wafer.timing.phases import cycles_of, is_wide
 
 
 @dataclass(frozen=True)
@@ -39,8 +46,8 @@ class PlacedTiming:
 
 
 def placed_timing(placement: Placement, phase: str, tokens: int, *, run: Run | None = None) -> PlacedTiming:
-    """Time one phase on a placement; run: the program and the routing. Raises InvalidParams (tokens "
-    "below 1)."""
+    """Time one phase on a placement; run: the program and the routing. Raises InvalidParams (tokens
+    below 1)."""
     run = run or Run()
     timings: dict[tuple[int, int], PhaseTiming] = {}
     layers: list[LayerTiming] = []
@@ -60,3 +67,50 @@ def placed_timing(placement: Placement, phase: str, tokens: int, *, run: Run | N
         whole_s = pipeline(placement, run=replace(run, prompt_tokens=tokens)).prefill_s
     handed_s = whole_s - sum(layer.seconds for layer in layers) - sum(op.seconds for op in head)
     return PlacedTiming(phase, tokens, tuple(layers), head, max(handed_s, 0.0))
+
+
+def layer_intervals(
+    placement: Placement, phase: str, tokens: int, *, run: Run | None = None
+) -> tuple[Interval, ...]:
+    """How sure the seconds of every layer of `placed_timing` are, in order."""
+    found: dict[tuple[tuple[int, int], ModelShape], Interval] = {}
+    sure = []
+    for region in placement.layer_regions:
+        for layer in region.layers:
+            key = (region.grid, placement.model.kind_of(layer))
+            if key not in found:
+                ops = _stacked(placement, key, phase, tokens, run or Run())
+                found[key] = between(sum(ops.values(), np.zeros(())), phase)
+            sure.append(found[key])
+    return tuple(sure)
+
+
+def operation_intervals(
+    placement: Placement, phase: str, tokens: int, layer: int, *, run: Run | None = None
+) -> dict[str, Interval]:
+    """How sure the seconds of one layer's operations are, by name, those of one name together."""
+    grid = next(region.grid for region in placement.layer_regions if layer in region.layers)
+    ops = _stacked(placement, (grid, placement.model.kind_of(layer)), phase, tokens, run or Run())
+    return {name: between(seconds, phase) for name, seconds in ops.items()}
+
+
+def _stacked(
+    placement: Placement,
+    where: tuple[tuple[int, int], ModelShape],
+    phase: str,
+    tokens: int,
+    run: Run,
+) -> dict[str, Count]:
+    """Seconds of a layer's operations with every refit; where: the grid and the kind of layer."""
+    (grid, kind), spec = where, placement.spec
+    mesh = Mesh.of(spec, *grid)
+    if phase == "decode":
+        ops = decode_counts(kind, mesh, tokens, routing=run.routing)
+    else:
+        routing = run.prefill_routing or run.routing
+        ops = prefill_counts(kind, mesh, tokens, wide_kv=is_wide(run.program), routing=routing)
+    found: dict[str, Count] = {}
+    for op in ops:
+        seconds = np.asarray(cycles_of(op, spec, STACKED)) / spec.clock_hz
+        found[op.name] = found.get(op.name, np.zeros(())) + seconds
+    return found

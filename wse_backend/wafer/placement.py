@@ -15,13 +15,15 @@ Modelled. The capacities of the reference (137,548 tokens with kv="shift", 382 w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
 
 from wse_backend.errors import DoesNotFit, InvalidParams
+from wse_backend.wafer.checks import TOKENS_LIMIT, whole
 from wse_backend.wafer.defects import DefectMap
 from wse_backend.wafer.routing import Routing
 from wse_backend.wafer.shapes import BYTES_PER_VALUE, ModelShape, as_shape
@@ -33,11 +35,11 @@ from wse_backend.wafer.sram import (
     cache_bytes_per_slot,
     layer_weight_bytes,
 )
-from wse_backend.wafer.timing.experts import check_blocks
+from wse_backend.wafer.timing.experts import block_sides, check_blocks
 
 MAPPINGS = ("layer", "stage", "shared")
 KV_LAYOUTS = ("shift", "concat")
-CONTEXT_LIMIT = 100_000_000
+CONTEXT_LIMIT = TOKENS_LIMIT
 WAFERS_LIMIT = 1024
 
 __all__ = ["KV_LAYOUTS", "MAPPINGS", "DoesNotFit", "Placement", "Region", "place"]
@@ -77,7 +79,8 @@ class Region:
 
 @dataclass(frozen=True)
 class Placement:
-    """A model laid out on `wafers` wafers. max_context: tokens of one sequence that the SRAM holds.
+    """A model laid out on `wafers` wafers. max_context: tokens of one sequence that the SRAM holds, at most
+    CONTEXT_LIMIT.
 
     bytes_per_pe: SRAM taken on the fullest PE at `context` tokens. experts: how they are laid out
     (routing.py).
@@ -102,6 +105,10 @@ class Placement:
     def layer_regions(self) -> tuple[Region, ...]:
         """The regions that hold layers, in the order in which a token passes them."""
         return tuple(region for region in self.regions if region.kind == "layers")
+
+    def held(self, context: int) -> int:
+        """Sequences of `context` tokens whose keys and values the SRAM holds at once."""
+        return min(_tokens_held(self, region, context) for region in self.layer_regions) // context
 
 
 def place(
@@ -128,8 +135,8 @@ def place(
     """
     model = as_shape(shape)
     request = _request(model, spec, context, grid, kv, mapping, experts)
-    if wafers is not None and not 1 <= wafers <= WAFERS_LIMIT:
-        raise InvalidParams("wafers", wafers, f"1 to {WAFERS_LIMIT}")
+    if wafers is not None:
+        wafers = whole("wafers", wafers, 1, WAFERS_LIMIT)
     for index, found in enumerate(defects):
         if not found.is_usable:
             raise InvalidParams(f"defects of wafer {index}", int(found.per_row.max()), _spares(spec))
@@ -167,8 +174,7 @@ def _request(
     mapping: str | None,
     experts: str,
 ) -> _Request:
-    if isinstance(context, bool) or not 1 <= context <= CONTEXT_LIMIT:
-        raise InvalidParams("context", context, f"1 to {CONTEXT_LIMIT:,} tokens")
+    context = whole("context", context, 1, CONTEXT_LIMIT)
     if kv not in KV_LAYOUTS:
         raise InvalidParams("kv", kv, ", ".join(KV_LAYOUTS))
     if mapping is None:
@@ -183,7 +189,7 @@ def _request(
         raise InvalidParams("grid", None, 'columns and rows with mapping "stage"')
     columns, rows = grid or (spec.columns, spec.rows)
     check_blocks(model, columns, rows, Routing(experts))
-    return _Request(model, spec, int(context), grid, kv, mapping, experts)
+    return _Request(model, spec, context, grid, kv, mapping, experts)
 
 
 def _spares(spec: WaferSpec) -> str:
@@ -209,18 +215,18 @@ def _layout(request: _Request, used: int, wafers: int) -> Placement:
     regions: list[Region] = []
     for wafer, layers in enumerate(_shares(model, used)):
         regions += _one_wafer(request, wafer, layers, wafer == 0, wafer == used - 1)
-    longest = min(_capacity(request, region) for region in regions if region.kind == "layers")
-    return Placement(
+    found = Placement(
         model,
         request.spec,
         request.mapping,
         request.kv,
         wafers,
         request.context,
-        longest,
+        0,
         tuple(regions),
         request.experts,
     )
+    return replace(found, max_context=min(_capacity(found, region) for region in found.layer_regions))
 
 
 def _shares(model: ModelShape, used: int) -> list[tuple[int, ...]]:
@@ -271,25 +277,22 @@ def _fair_rectangles(
     Areas go with the layers' bytes, and what SRAM is left is shared out evenly. Where some layers would get
     no PE at all, all get as many.
     """
-    model, n = request.model, len(layers)
-    cached = request.context * model.cache_dim
-    sizes = [BYTES_PER_VALUE * (model.kind_of(layer).layer_params + cached) for layer in layers]
-    room = request.spec.columns * height * request.spec.sram_bytes_per_pe
-    shared = [size + max(room - sum(sizes), 0) // n for size in sizes]
+    kinds = [request.model.kind_of(layer) for layer in layers]
 
     def fullest(rectangles: list[tuple[int, int, int, int]]) -> int:
-        kinds = {
-            (wide, high, model.kind_of(layer)): layer
-            for layer, (_, _, wide, high) in zip(layers, rectangles, strict=True)
+        alike = {
+            (wide, high, kind): layer
+            for layer, kind, (_, _, wide, high) in zip(layers, kinds, rectangles, strict=True)
         }
         return max(
             _region(request, 0, (layer,), (0, 0, wide, high), (wide, high)).bytes_per_pe
-            for (wide, high, _), layer in kinds.items()
+            for (wide, high, _), layer in alike.items()
         )
 
+    n = len(layers)
     counts = range(1, min(n, height, 2 * round(n**0.5) + 1) + 1)
     best: list[tuple[int, int, int, int]] = []
-    for areas in (shared, sizes, [1] * n):
+    for areas in _area_choices(request, height, kinds):
         cuts = [bands(request.spec.columns, height, areas, count) for count in counts]
         whole = [cut for cut in cuts if all(wide and high for _, _, wide, high in cut)]
         found = min(whole, key=fullest, default=[])
@@ -297,6 +300,26 @@ def _fair_rectangles(
             return found
         best = min([cut for cut in (best, found) if cut], key=fullest, default=[])
     return best
+
+
+def _area_choices(request: _Request, height: int, kinds: Sequence[ModelShape]) -> list[tuple[int, ...]]:
+    """Areas of layers of `kinds` to try, the best first.
+
+    Layers with a window are also tried as if they saw all: regions that are alike waste less on tiles.
+    """
+    n, room = len(kinds), request.spec.columns * height * request.spec.sram_bytes_per_pe
+    choices: list[tuple[int, ...]] = []
+    for seen in (
+        [kind.seen(request.context) for kind in kinds],
+        [request.context] * n,
+    ):
+        sizes = [
+            BYTES_PER_VALUE * (kind.layer_params + tokens * kind.cache_dim)
+            for kind, tokens in zip(kinds, seen, strict=True)
+        ]
+        spare = max(room - sum(sizes), 0) // n
+        choices += [tuple(size + spare for size in sizes), tuple(sizes)]
+    return list(dict.fromkeys([*choices, (1,) * n]))
 
 
 def _strip_rows(spec: WaferSpec, table_bytes: int) -> int:
@@ -318,9 +341,8 @@ def _region(
     rectangle: tuple[int, int, int, int],
     grid: tuple[int, int],
 ) -> Region:
-    model = request.model
-    slots = -(-request.context // grid[1]) if request.kv == "shift" else request.context
-    kinds = {model.kind_of(layer) for layer in layers}
+    kinds = Counter(request.model.kind_of(layer) for layer in layers)
+    slots = {kind: _slots(request.kv, kind.seen(request.context), grid) for kind in kinds}
     of_kind = {kind: layer_weight_bytes(kind, grid, request.experts) for kind in kinds}
     return Region(
         wafer,
@@ -328,20 +350,50 @@ def _region(
         layers,
         *rectangle,
         grid,
-        weight_bytes=sum(of_kind[model.kind_of(layer)] for layer in layers),
-        kv_bytes=len(layers) * slots * cache_bytes_per_slot(model, grid),
-        buffer_bytes=max(buffer_bytes(kind, grid) for kind in kinds) + slots * SCORE_BYTES,
+        weight_bytes=sum(n * of_kind[kind] for kind, n in kinds.items()),
+        kv_bytes=sum(n * slots[kind] * cache_bytes_per_slot(kind, grid) for kind, n in kinds.items()),
+        buffer_bytes=max(buffer_bytes(kind, grid) for kind in kinds) + max(slots.values()) * SCORE_BYTES,
     )
 
 
-def _capacity(request: _Request, region: Region) -> int:
-    """Tokens that the region has SRAM for: of all its rows with "shift", of the last one with "concat"."""
-    model, grid = request.model, region.grid
-    buffers = max(buffer_bytes(model.kind_of(layer), grid) for layer in region.layers)
-    free = request.spec.sram_bytes_per_pe - region.weight_bytes - buffers
-    per_slot = len(region.layers) * cache_bytes_per_slot(model, grid) + SCORE_BYTES
-    slots = max(0, free // per_slot)
-    return slots * grid[1] if request.kv == "shift" else slots
+def _slots(kv: str, tokens: int, grid: tuple[int, int]) -> int:
+    """Tokens in the fullest PE: of all rows with "shift", of the last one with "concat"."""
+    return -(-tokens // grid[1]) if kv == "shift" else tokens
+
+
+def _free_bytes(placement: Placement, region: Region, kinds: Iterable[ModelShape]) -> int:
+    """SRAM of the critical PE beside weights and the buffers that do not grow with the context."""
+    buffers = max(buffer_bytes(kind, region.grid) for kind in kinds)
+    return max(0, placement.spec.sram_bytes_per_pe - region.weight_bytes - buffers)
+
+
+def _capacity(placement: Placement, region: Region) -> int:
+    """Tokens of one sequence that the region has SRAM for; windows that are full take no more."""
+    kinds = Counter(placement.model.kind_of(layer) for layer in region.layers)
+    free, rows = _free_bytes(placement, region, kinds), region.grid[1] if placement.kv == "shift" else 1
+    window = max(kind.window for kind in kinds)
+    growing = SCORE_BYTES + sum(n * cache_bytes_per_slot(kind, region.grid) for kind, n in kinds.items())
+    slots = free // growing
+    if window and slots >= (full := _slots(placement.kv, window, region.grid)):
+        whole = {kind: n for kind, n in kinds.items() if not kind.window}
+        if not whole:
+            return CONTEXT_LIMIT
+        per_slot = sum(n * cache_bytes_per_slot(kind, region.grid) for kind, n in whole.items())
+        in_windows = full * (growing - per_slot - SCORE_BYTES)
+        slots = (free - in_windows) // (per_slot + SCORE_BYTES)
+    return min(slots * rows, CONTEXT_LIMIT)
+
+
+def _tokens_held(placement: Placement, region: Region, context: int) -> int:
+    """Tokens of sequences of `context` that the region has SRAM for; in windows only a share of each."""
+    kinds = Counter(placement.model.kind_of(layer) for layer in region.layers)
+    free, rows = _free_bytes(placement, region, kinds), region.grid[1] if placement.kv == "shift" else 1
+    shares = sum(
+        n * kind.seen(context) / context * cache_bytes_per_slot(kind, region.grid)
+        for kind, n in kinds.items()
+    )
+    scores = SCORE_BYTES * max(kind.seen(context) for kind in kinds) / context
+    return int(free // (shares + scores)) * rows
 
 
 def _missing_bytes(placement: Placement) -> int:
@@ -352,7 +404,17 @@ def _missing_bytes(placement: Placement) -> int:
         missing += max(0, sum(region.pes for region in here) - spec.pes) * spec.sram_bytes_per_pe
         for region in here:
             missing += max(0, region.bytes_per_pe - spec.sram_bytes_per_pe) * region.pes
+            missing += _blocks_short(placement, region) * spec.sram_bytes_per_pe
     return missing
+
+
+def _blocks_short(placement: Placement, region: Region) -> int:
+    """PEs that a region lacks for a block of every expert of its layers."""
+    n_experts = max((placement.model.kind_of(layer).n_experts for layer in region.layers), default=0)
+    if placement.experts != "blocks" or not n_experts:
+        return 0
+    sides = block_sides(n_experts, np.asarray(region.grid[0]), np.asarray(region.grid[1]))
+    return 0 if all(sides) else max(1, n_experts - region.pes)
 
 
 def with_context(placement: Placement, context: int) -> Placement:

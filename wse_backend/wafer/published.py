@@ -33,6 +33,8 @@ class ServiceSpeed:
 
 _LAUNCH = "Cerebras launch blog; Artificial Analysis"
 _DOCS = "Cerebras model pages, as listed in May 2026"
+_TODAY = "Cerebras model pages, as listed in October 2026"
+_COMPARED = "Artificial Analysis, quoted by S. Koritala (alatirok.com)"
 _LUPESKO = "Artificial Analysis, quoted by H. Lupesko"
 _SPEC = "16-bit weights, speculative decoding"
 
@@ -56,13 +58,13 @@ SERVICE_SPEEDS = (
     ServiceSpeed(
         "Cerebras",
         "llama-4-maverick",
-        2500,
+        2522,
         "2025-05",
         "Artificial Analysis, by Cerebras",
         "llama-4-maverick",
     ),
-    ServiceSpeed("Cerebras", "gpt-oss-120b", 3000, "2026-05", _DOCS, "gpt-oss-120b"),
-    ServiceSpeed("Cerebras", "gpt-oss-120b", 1844, "2026", "Artificial Analysis, low effort", "gpt-oss-120b"),
+    ServiceSpeed("Cerebras", "gpt-oss-120b", 3000, "2026-10", _TODAY, "gpt-oss-120b"),
+    ServiceSpeed("Cerebras", "gpt-oss-120b", 1706, "2026-05", _COMPARED, "gpt-oss-120b"),
     ServiceSpeed("Cerebras", "qwen3-235b-a22b", 1400, "2026-05", _DOCS, "qwen3-235b-a22b"),
     ServiceSpeed("Cerebras", "glm-4.7", 1000, "2026-05", _DOCS, "glm-4.7"),
     ServiceSpeed(
@@ -77,7 +79,9 @@ SERVICE_SPEEDS = (
         "llama-4-maverick",
         "8-bit weights, speculative decoding (EAGLE-3)",
     ),
-    ServiceSpeed("SambaNova", "gpt-oss-120b", 738, "2026", "Artificial Analysis, low effort", "gpt-oss-120b"),
+    ServiceSpeed("Cerebras", "qwen-3.8-27b", 1850, "2026-10", _TODAY),
+    ServiceSpeed("SambaNova", "gpt-oss-120b", 693, "2026-05", _COMPARED, "gpt-oss-120b"),
+    ServiceSpeed("Fireworks, GPUs", "gpt-oss-120b", 683, "2026-05", _COMPARED, "gpt-oss-120b"),
     ServiceSpeed("Groq", "llama3.1-70b", 284, "2024-08", "Groq blog, quoted on Hacker News", "llama3.1-70b"),
     ServiceSpeed("Amazon Bedrock", "llama3.3-70b", 32, "2025-02", _LUPESKO, "llama3.3-70b"),
     ServiceSpeed("GPU chat services", "gpt-class", 100, "2025-02", "J. Wang, Oxide and Friends"),

@@ -14,14 +14,13 @@ import numpy as np
 
 from wse_backend.errors import DoesNotFit, InvalidParams
 from wse_backend.wafer import gpu
+from wse_backend.wafer.checks import TOKENS_LIMIT, whole
 from wse_backend.wafer.gpu import GpuSpec
-from wse_backend.wafer.placement import place
+from wse_backend.wafer.placement import WAFERS_LIMIT, place
 from wse_backend.wafer.shapes import BYTES_PER_VALUE, ModelShape, as_shape
 from wse_backend.wafer.spec import WaferSpec
 from wse_backend.wafer.timing.interval import Interval, interval, plus
 from wse_backend.wafer.timing.phases import decode_seconds, prefill_seconds, replacement_seconds
-
-TOKENS_LIMIT = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -39,8 +38,7 @@ class Call:
     def __post_init__(self) -> None:
         least = {"layer": 0, "prompt_tokens": 1, "cached_tokens": 0, "completion_tokens": 0}
         for name, low in least.items():
-            if not low <= getattr(self, name) <= TOKENS_LIMIT:
-                raise InvalidParams(name, getattr(self, name), f"{low} to {TOKENS_LIMIT:,}")
+            whole(name, getattr(self, name), low, TOKENS_LIMIT)
         if self.cached_tokens > self.prompt_tokens:
             allowed = f"at most prompt_tokens = {self.prompt_tokens}"
             raise InvalidParams("cached_tokens", self.cached_tokens, allowed)
@@ -63,7 +61,8 @@ class Replay:
     """A replayed run. seconds: None when the model does not fit; `refusal` says why, with the numbers.
 
     layers_s: (prefill, decode) of each layer of the call graph. note: how the machine was used. interval: of
-    the seconds, from refits on a wafer, from the worst error of the measured rows on GPUs.
+    the seconds, phases: of prefill and decode; from refits on a wafer, from the worst error of the measured
+    rows on GPUs.
     """
 
     machine: str
@@ -73,6 +72,7 @@ class Replay:
     note: str
     refusal: str = ""
     interval: Interval | None = None
+    phases: tuple[Interval, Interval] | None = None
     kind: str = "modelled"
 
 
@@ -97,8 +97,8 @@ def replay(
     model, graph = as_shape(shape), sorted(calls, key=lambda call: call.layer)
     if not graph:
         raise InvalidParams("calls", 0, "at least one call")
-    if machine.count < 1:
-        raise InvalidParams("machines", machine.count, "at least 1")
+    most = WAFERS_LIMIT if isinstance(machine.spec, WaferSpec) else gpu.GPUS_LIMIT
+    whole("machines", machine.count, 1, most)
     longest = max(call.prompt_tokens + call.completion_tokens for call in graph)
     try:
         timed = _timed_machine(model, machine, longest, program)
@@ -109,16 +109,18 @@ def replay(
         at_once = [call for call in graph if call.layer == layer]
         layers.append((_prefill_s(at_once, timed), _decode_s(at_once, timed)))
     total = sum(prefilled + decoded for prefilled, decoded in layers)
-    sure = _interval(graph, timed, layers)
-    return Replay(machine.name, model.name, total, tuple(layers), timed.note, interval=sure)
+    phases = _intervals(graph, timed, layers)
+    sure = plus(*phases)
+    return Replay(machine.name, model.name, total, tuple(layers), timed.note, interval=sure, phases=phases)
 
 
-def _interval(graph: Sequence[Call], timed: _Timed, layers: Sequence[tuple[float, float]]) -> Interval:
-    """The replay's seconds, both phases as unsure as at the graph's mean prompt and context."""
-    spreads = timed.spread(graph)
-    totals = [sum(layer[phase] for layer in layers) for phase in (0, 1)]
-    parts = [one.scaled(total / one.value) for one, total in zip(spreads, totals, strict=True)]
-    return plus(*parts)
+def _intervals(
+    graph: Sequence[Call], timed: _Timed, layers: Sequence[tuple[float, float]]
+) -> tuple[Interval, Interval]:
+    """The replay's seconds of prefill and of decode, as unsure as at the graph's mean prompt and context."""
+    read, written = timed.spread(graph)
+    reading, writing = (sum(layer[phase] for layer in layers) for phase in (0, 1))
+    return read.scaled(reading / read.value), written.scaled(writing / written.value)
 
 
 def _prefill_s(calls: Sequence[Call], timed: _Timed) -> float:
@@ -155,7 +157,7 @@ def _wafers(model: ModelShape, spec: WaferSpec, count: int, longest: int, progra
     of n streams takes as long as one stream or as n times the slowest region, whichever is longer.
     """
     place(model, spec, longest, count)  # raises DoesNotFit with the numbers
-    held = (model.params * BYTES_PER_VALUE + longest * model.kv_bytes_per_token) / count
+    held = (model.params * BYTES_PER_VALUE + model.cache_bytes(longest)) / count
     smallest = min(int(np.ceil(np.sqrt(held / spec.sram_bytes_per_pe / 0.95))), spec.largest_square)
     sides = np.arange(smallest, spec.largest_square + 1)
     prefill_side = int(sides[np.argmin(prefill_seconds(model, spec, sides, 2048, program=program))])
@@ -197,7 +199,11 @@ def _decode_regions(model: ModelShape, spec: WaferSpec, wafers: int, context: in
     layers = -(-model.n_layers // stages)
     in_layers = sum(n * kind.layer_params for kind, n in model.kinds)
     weights = in_layers / model.n_layers * BYTES_PER_VALUE / sides**2
-    cache = np.ceil(context / sides) * np.ceil(model.cache_dim / 2 / sides) * 2 * BYTES_PER_VALUE
+    cached = sum(
+        n * np.ceil(kind.seen(context) / sides) * np.ceil(kind.cache_dim / 2 / sides)
+        for kind, n in model.kinds
+    )
+    cache = cached / model.n_layers * 2 * BYTES_PER_VALUE
     fits = layers * (weights + cache) <= 0.95 * spec.sram_bytes_per_pe
     seconds = np.where(fits, decode_seconds(model, spec, sides, context), np.inf)
     best = int(np.argmin(seconds))
@@ -210,7 +216,7 @@ def _decode_regions(model: ModelShape, spec: WaferSpec, wafers: int, context: in
 def _gpus(model: ModelShape, spec: GpuSpec, count: int, longest: int) -> _Timed:
     needed = gpu.needed_gpus(model, spec, longest)
     if needed > count:
-        held = model.params * BYTES_PER_VALUE + longest * model.kv_bytes_per_token
+        held = model.params * BYTES_PER_VALUE + model.cache_bytes(longest)
         missing = int(held - 0.9 * count * spec.memory_bytes)
         raise DoesNotFit(model.name, spec.name, count, missing, needed)
 
@@ -223,8 +229,7 @@ def _gpus(model: ModelShape, spec: GpuSpec, count: int, longest: int) -> _Timed:
 
     def spread(calls: Sequence[Call]) -> tuple[Interval, Interval]:
         del calls
-        unsure = Interval(1.0, 1 - gpu.ROW_ERROR, 1 + gpu.ROW_ERROR)
-        return unsure, unsure
+        return gpu.unsure(1.0), gpu.unsure(1.0)
 
     note = "memory-bandwidth roofline at the measured efficiency"
     return _Timed(prefill_one, decode_step, 0.0, note, spread)

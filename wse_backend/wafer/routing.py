@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from wse_backend.errors import InvalidParams
-from wse_backend.wafer.shapes import ModelShape
+from wse_backend.wafer.checks import SEED_LIMIT, TOKENS_LIMIT, real, whole
+from wse_backend.wafer.shapes import N_EXPERTS_LIMIT, ModelShape
 
 EXPERT_PLACEMENTS = ("spread", "blocks")
 TRACE_TOKENS_LIMIT = 100_000
@@ -38,8 +39,7 @@ class Routing:
     def __post_init__(self) -> None:
         if self.placement not in EXPERT_PLACEMENTS:
             raise InvalidParams("expert placement", self.placement, ", ".join(EXPERT_PLACEMENTS))
-        if not self.imbalance >= 1:
-            raise InvalidParams("imbalance", self.imbalance, "at least 1, the mean")
+        real("imbalance", self.imbalance, 1)
 
 
 EVEN = Routing()
@@ -58,16 +58,21 @@ class RouterTrace:
 
     def __post_init__(self) -> None:
         shape = self.experts.shape
-        if self.experts.ndim != 3 or 0 in shape:
-            raise InvalidParams("router trace", shape, "an array of tokens x layers x experts per token")
+        whole("experts of the router trace", self.n_experts, 1, N_EXPERTS_LIMIT)
+        if self.experts.ndim != 3 or 0 in shape or not np.issubdtype(self.experts.dtype, np.integer):
+            kind = f"{self.experts.dtype} of shape {shape}"
+            raise InvalidParams("router trace", kind, "whole numbers, tokens x layers x experts per token")
         if shape[0] > TRACE_TOKENS_LIMIT:
             raise InvalidParams("tokens of the router trace", shape[0], f"at most {TRACE_TOKENS_LIMIT:,}")
         low, high = int(self.experts.min()), int(self.experts.max())
         if low < 0 or high >= self.n_experts:
             found = low if low < 0 else high
             raise InvalidParams("expert in the router trace", found, f"0 to {self.n_experts - 1}")
-        if shape[2] > 1 and (np.diff(np.sort(self.experts, axis=2), axis=2) == 0).any():
-            raise InvalidParams("router trace", "an expert twice for one token", "distinct experts")
+        twice = np.argwhere(np.diff(np.sort(self.experts, axis=2), axis=2) == 0)
+        if len(twice):
+            token, layer = twice[0, :2]
+            repeated = f"{self.experts[token, layer].tolist()} for token {token} in layer {layer}"
+            raise InvalidParams("experts in the router trace", repeated, "each at most once for a token")
 
     @classmethod
     def drawn(cls, model: ModelShape, tokens: int, skew: float = 0.0, seed: int = 0) -> RouterTrace:
@@ -78,11 +83,9 @@ class RouterTrace:
         """
         if not model.n_experts:
             raise InvalidParams("model", model.name, "a mixture of experts")
-        if not 1 <= tokens <= TRACE_TOKENS_LIMIT:
-            raise InvalidParams("tokens of the router trace", tokens, f"1 to {TRACE_TOKENS_LIMIT:,}")
-        if not 0 <= skew <= SKEW_LIMIT:
-            raise InvalidParams("skew", skew, f"0 to {SKEW_LIMIT:g}")
-        rng = np.random.default_rng(seed)
+        whole("tokens of the router trace", tokens, 1, TRACE_TOKENS_LIMIT)
+        real("skew", skew, 0, SKEW_LIMIT)
+        rng = np.random.default_rng(whole("seed", seed, 0, SEED_LIMIT))
         ranks = np.argsort(rng.random((DRAWN_LAYERS, model.n_experts)), axis=1)
         logits = -skew * np.log(ranks + 1.0)
         keys = logits + rng.gumbel(size=(tokens, DRAWN_LAYERS, model.n_experts))
@@ -131,6 +134,7 @@ class RouterTrace:
         A trace that is shorter than `tokens` is taken whole.
         """
         total, layers, per_token = self.experts.shape
+        tokens = whole("tokens", tokens, 1, TOKENS_LIMIT)
         window = max(1, min(tokens, total))
         n_windows = total // window
         mean = window * per_token / self.n_experts

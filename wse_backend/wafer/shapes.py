@@ -12,10 +12,20 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from wse_backend.errors import InvalidParams
+from wse_backend.wafer.checks import whole
+from wse_backend.weights.architectures import ARCHITECTURES
 from wse_backend.weights.header import read_header
-from wse_backend.weights.sizes import Fields, read_sizes
+from wse_backend.weights.sizes import (
+    DIM_LIMIT,
+    N_CTX_LIMIT,
+    N_LAYERS_LIMIT,
+    Fields,
+    read_sizes,
+)
 
-WIDTH_LIMIT = 1 << 20
+WIDTH_LIMIT = DIM_LIMIT
+N_EXPERTS_LIMIT = 1 << 24
+PARAMS_LIMIT = 10**17  # a hundred thousand times the largest model there is; its bytes fit into 64 bits
 BYTES_PER_VALUE = 2  # fp16 on the wafer and in the GPUs' reference runs
 
 
@@ -30,6 +40,9 @@ class ModelShape:
     q_rank, kv_rank, rope_dim, v_head_dim: of multi-head latent attention (DeepSeek-V2, arXiv 2405.04434),
     where a token leaves kv_rank + rope_dim values in the cache; head_dim is then a query head's, rope_dim
     included.
+    window: cached tokens that a layer with a sliding window sees, the newest included; 0 where all layers see
+    all. global_every: of so many layers the last one sees all of them; 0: none does. global_n_kv_heads,
+    global_head_dim: of those layers where they differ, 0 where they do not.
     Raises InvalidParams when a count is out of range.
     """
 
@@ -53,29 +66,37 @@ class ModelShape:
     kv_rank: int = 0
     rope_dim: int = 0
     v_head_dim: int = 0
+    window: int = 0
+    global_every: int = 0
+    global_n_kv_heads: int = 0
+    global_head_dim: int = 0
 
     def __post_init__(self) -> None:
-        counts = ("n_layers", "dim", "n_heads", "n_kv_heads", "head_dim", "hidden_dim", "vocab_size", "n_ctx")
-        for field in counts:
-            _check_count(f"{self.name}: {field}", getattr(self, field), 1)
-        for field in ("n_experts", "n_experts_active", "shared_hidden_dim", "n_dense_layers", "kv_rank"):
-            _check_count(f"{self.name}: {field}", getattr(self, field), 0)
-        _check_count(f"{self.name}: expert_every", self.expert_every, 1)
+        for field, (least, most) in LIMITS.items():
+            whole(f"{self.name}: {field}", getattr(self, field), least, most)
         if self.kv_rank:
             for field in ("q_rank", "rope_dim", "v_head_dim"):
-                _check_count(f"{self.name}: {field}", getattr(self, field), 1)
+                whole(f"{self.name}: {field}", getattr(self, field), 1, WIDTH_LIMIT)
         if self.n_dense_layers or self.expert_every > 1:
-            _check_count(f"{self.name}: dense_hidden_dim", self.dense_hidden_dim, 1)
-        if self.n_heads % self.n_kv_heads:
-            raise InvalidParams("n_kv_heads", self.n_kv_heads, f"a divisor of n_heads = {self.n_heads}")
+            whole(f"{self.name}: dense_hidden_dim", self.dense_hidden_dim, 1, WIDTH_LIMIT)
+        for field in ("n_kv_heads", "global_n_kv_heads"):
+            if self.n_heads % (getattr(self, field) or 1):
+                allowed = f"a divisor of n_heads = {self.n_heads}"
+                raise InvalidParams(field, getattr(self, field), allowed)
         if self.n_experts and not 1 <= self.n_experts_active <= self.n_experts:
             allowed = f"1 to n_experts = {self.n_experts}"
             raise InvalidParams("n_experts_active", self.n_experts_active, allowed)
+        if self.params > PARAMS_LIMIT:
+            raise InvalidParams(f"weights of {self.name}", self.params, f"at most {PARAMS_LIMIT:,}")
 
     def kind_of(self, layer: int) -> ModelShape:
-        """The shape that layer number `layer` (from 0) has: this one, or the one with a dense FFN."""
+        """The shape that layer number `layer` (from 0) has: with experts or a dense FFN, a window or none."""
         has_experts = layer >= self.n_dense_layers and (layer + 1) % self.expert_every == 0
-        return self if not self.n_experts or has_experts else self._dense_kind
+        is_global = self.global_every > 0 and (layer + 1) % self.global_every == 0
+        kind = self if not self.n_experts or has_experts else self._dense_kind
+        if not self.window or not self.global_every:
+            return kind
+        return kind._global_kind if is_global else kind._local_kind
 
     @cached_property
     def kinds(self) -> tuple[tuple[ModelShape, int], ...]:
@@ -97,6 +118,22 @@ class ModelShape:
             n_dense_layers=0,
             expert_every=1,
         )
+
+    @cached_property
+    def _global_kind(self) -> ModelShape:
+        return replace(
+            self,
+            n_kv_heads=self.global_n_kv_heads or self.n_kv_heads,
+            head_dim=self.global_head_dim or self.head_dim,
+            window=0,
+            global_every=0,
+            global_n_kv_heads=0,
+            global_head_dim=0,
+        )
+
+    @cached_property
+    def _local_kind(self) -> ModelShape:
+        return replace(self, global_every=0, global_n_kv_heads=0, global_head_dim=0)
 
     @property
     def q_dim(self) -> int:
@@ -162,7 +199,16 @@ class ModelShape:
     @property
     def kv_bytes_per_token(self) -> int:
         """Bytes of keys and values that one token leaves behind, all layers."""
-        return self.n_layers * self.cache_dim * BYTES_PER_VALUE
+        return sum(n * kind.cache_dim for kind, n in self.kinds) * BYTES_PER_VALUE
+
+    def seen(self, context: int) -> int:
+        """Cached tokens that a layer of this kind reads of `context`: no more than its window."""
+        return min(context, self.window) if self.window else context
+
+    def cache_bytes(self, context: int) -> int:
+        """Bytes of the keys and values that `context` tokens keep, all layers; what left a window is gone."""
+        values = sum(n * kind.cache_dim * kind.seen(context) for kind, n in self.kinds)
+        return values * BYTES_PER_VALUE
 
     @classmethod
     def from_gguf(cls, source: str | os.PathLike[str] | Mapping[str, object]) -> ModelShape:
@@ -182,9 +228,28 @@ class ModelShape:
         return _from_hparams(source)
 
 
-def _check_count(name: str, value: object, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise InvalidParams(name, value, f"a whole number of at least {least}")
+# Far beyond any model there is.
+LIMITS: Mapping[str, tuple[int, int]] = {
+    "n_layers": (1, N_LAYERS_LIMIT),
+    "dim": (1, WIDTH_LIMIT),
+    "n_heads": (1, WIDTH_LIMIT),
+    "n_kv_heads": (1, WIDTH_LIMIT),
+    "head_dim": (1, WIDTH_LIMIT),
+    "hidden_dim": (1, WIDTH_LIMIT),
+    "vocab_size": (1, N_CTX_LIMIT),
+    "n_ctx": (1, N_CTX_LIMIT),
+    "n_experts": (0, N_EXPERTS_LIMIT),
+    "n_experts_active": (0, N_EXPERTS_LIMIT),
+    "shared_hidden_dim": (0, WIDTH_LIMIT),
+    "n_dense_layers": (0, N_LAYERS_LIMIT),
+    "expert_every": (1, N_LAYERS_LIMIT),
+    "kv_rank": (0, WIDTH_LIMIT),
+    "window": (0, N_CTX_LIMIT),
+    "global_every": (0, N_LAYERS_LIMIT),
+    "global_n_kv_heads": (0, WIDTH_LIMIT),
+    "global_head_dim": (0, WIDTH_LIMIT),
+}
+"""Least and most of every count of ModelShape."""
 
 
 def _from_hparams(found: Mapping[str, object]) -> ModelShape:
@@ -217,7 +282,22 @@ def _from_header(metadata: Mapping[str, object], path: str, is_tied: bool, rows:
         n_experts_active=sizes.n_experts_active,
         shared_hidden_dim=sizes.shared_hidden_dim,
     )
-    return _with_latents(_with_dense_layers(_with_shared(shape, fields), fields, sizes.hidden_dim), fields)
+    shape = _with_latents(_with_dense_layers(_with_shared(shape, fields), fields, sizes.hidden_dim), fields)
+    return _with_windows(shape, fields)
+
+
+def _with_windows(shape: ModelShape, fields: Fields) -> ModelShape:
+    """The layers with a sliding window, where the engine runs the file with one.
+
+    Which layers see all is the architecture's, not the file's. Of an architecture that is not known here all
+    layers are taken to see all: many headers name a window that nothing uses.
+    """
+    known = ARCHITECTURES.get(fields.architecture)
+    every = known.full_attention_every if known else None
+    if every is None:
+        return shape
+    window = fields.integer("attention.sliding_window", N_CTX_LIMIT, default=0, least=0)
+    return replace(shape, window=window, global_every=every if window else 0)
 
 
 def _with_shared(shape: ModelShape, fields: Fields) -> ModelShape:
@@ -319,6 +399,11 @@ def _tied(shape: ModelShape) -> ModelShape:
     return replace(shape, is_tied=True)
 
 
+def _windowed(shape: ModelShape, window: int, every: int) -> ModelShape:
+    """window: tokens that all layers but each `every`-th see."""
+    return replace(shape, window=window, global_every=every)
+
+
 _LLAMA_70B = (80, 8192, (64, 8, 128), 28672, 128256, 131072)
 
 PRESETS: dict[str, ModelShape] = {
@@ -334,26 +419,42 @@ PRESETS: dict[str, ModelShape] = {
         _dense(
             "llama3.1-405b", 126, 16384, (128, 8, 128), 53248, 128256, 131072
         ),  # meta-llama/Llama-3.1-405B
-        # meta-llama/Llama-4-Scout-17B-16E: top-1 of 16 experts beside a shared expert, in every layer
-        _experts(
-            "llama-4-scout", 48, 5120, (40, 8, 128), 202048, 10485760, Experts(16, 1, 8192, shared=8192)
+        # meta-llama/Llama-4-Scout-17B-16E: top-1 of 16 experts beside a shared expert, in every layer. Three
+        # of four layers attend inside chunks of 8,192 tokens: no further than a window of so many.
+        _windowed(
+            _experts(
+                "llama-4-scout", 48, 5120, (40, 8, 128), 202048, 10485760, Experts(16, 1, 8192, shared=8192)
+            ),
+            8192,
+            4,
         ),
-        # meta-llama/Llama-4-Maverick-17B-128E: the same, in every second layer; the others are dense
-        _experts(
-            "llama-4-maverick",
-            48,
-            5120,
-            (40, 8, 128),
-            202048,
-            1048576,
-            Experts(128, 1, 8192, shared=8192, every=2, dense=16384),
+        # meta-llama/Llama-4-Maverick-17B-128E: the same, experts in every second layer; the others are dense
+        _windowed(
+            _experts(
+                "llama-4-maverick",
+                48,
+                5120,
+                (40, 8, 128),
+                202048,
+                1048576,
+                Experts(128, 1, 8192, shared=8192, every=2, dense=16384),
+            ),
+            8192,
+            4,
         ),
-        # google/gemma-4-31B-it: its sliding windows and wider global heads are not modelled (full attention)
-        _tied(_dense("gemma-4-31b", 60, 5376, (32, 16, 256), 21504, 262144, 262144)),
+        # google/gemma-4-31B-it: every sixth layer sees all, with 4 key-value heads of 512 (its keys are its
+        # values; they are counted apart here, 0.4 % of all weights)
+        replace(
+            _windowed(_tied(_dense("gemma-4-31b", 60, 5376, (32, 16, 256), 21504, 262144, 262144)), 1024, 6),
+            global_n_kv_heads=4,
+            global_head_dim=512,
+        ),
         _dense("qwen3-32b", 64, 5120, (64, 8, 128), 25600, 151936, 40960),  # Qwen/Qwen3-32B
         _dense("deepseek-r1-distill-llama-70b", *_LLAMA_70B),  # deepseek-ai/DeepSeek-R1-Distill-Llama-70B
-        # openai/gpt-oss-120b: top-4 of 128 experts (its sliding windows are not modelled: full attention)
-        _experts("gpt-oss-120b", 36, 2880, (64, 8, 64), 201088, 131072, Experts(128, 4, 2880)),
+        # openai/gpt-oss-120b: top-4 of 128 experts; every second layer sees 128 tokens
+        _windowed(
+            _experts("gpt-oss-120b", 36, 2880, (64, 8, 64), 201088, 131072, Experts(128, 4, 2880)), 128, 2
+        ),
         # Qwen/Qwen3-235B-A22B-Instruct-2507: top-8 of 128 experts in every layer
         _experts("qwen3-235b-a22b", 94, 4096, (64, 4, 128), 151936, 262144, Experts(128, 8, 1536)),
         # zai-org/GLM-4.7 (GLM-4.5 and 4.6 have the same layers): three dense layers, then top-8 of 160

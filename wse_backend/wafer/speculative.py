@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from wse_backend.errors import InvalidParams
+from wse_backend.wafer.checks import real, whole
 from wse_backend.wafer.economics import Run, pipeline_intervals
 from wse_backend.wafer.placement import Placement
 from wse_backend.wafer.timing.interval import Interval, plus
@@ -32,10 +32,8 @@ class Speculation:
 
     def __post_init__(self) -> None:
         for name in ("acceptance", "draft_share"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InvalidParams(name, getattr(self, name), "0 to 1")
-        if isinstance(self.drafted, bool) or not 0 <= self.drafted <= DRAFTED_LIMIT:
-            raise InvalidParams("drafted", self.drafted, f"0 to {DRAFTED_LIMIT} tokens")
+            real(name, getattr(self, name), 0, 1)
+        whole("drafted", self.drafted, 0, DRAFTED_LIMIT)
 
     @property
     def kept(self) -> float:
@@ -56,9 +54,9 @@ class Speculated:
     way: str
 
     @property
-    def gain(self) -> float:
+    def gain(self) -> Interval:
         """How many times as fast drafts make it; below 1 they cost more than they give."""
-        return self.plain_s.value / self.drafted_s.value
+        return self.plain_s.over(self.drafted_s)
 
 
 def speculate(placement: Placement, speculation: Speculation, run: Run | None = None) -> Speculated:
@@ -84,8 +82,10 @@ def needed_acceptance(
 ) -> float | None:
     """The acceptance at which the model would be as fast as `tokens_per_s`.
 
-    0 where it is that fast without drafts, None where no acceptance is enough.
+    0 where it is that fast without drafts, None where no acceptance is enough. Raises InvalidParams (a speed
+    that is none).
     """
+    real("tokens_per_s", tokens_per_s, 0, above=True)
     found = speculate(placement, replace(speculation, acceptance=1.0), run)
     if tokens_per_s * found.plain_s.value <= 1:
         return 0.0

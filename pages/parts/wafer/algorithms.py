@@ -8,7 +8,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from pages.parts.charts import with_legend_below
-from pages.parts.wafer.chart import log_axis
+from pages.parts.wafer.chart import add_band, log_axis
+from wse_backend.wafer.timing.interval import STACKED, bounds
 
 SIDES = np.arange(60, 1001, 5)
 ALGORITHM_NAMES = {
@@ -21,11 +22,18 @@ ALGORITHM_NAMES = {
 }
 
 
+STACKED_COLUMNS = type(STACKED)(*(value[:, None] for value in STACKED.__dict__.values()))
+"""Every refit's constants, to broadcast over an axis of grids: values come out as (1 + refits, grids)."""
+
+
 def algorithm_figure(
-    sides: np.ndarray, curves: Mapping[str, np.ndarray], y_title: str, unit: str
+    sides: np.ndarray, stacked: Mapping[str, np.ndarray], phase: str, y_title: str, unit: str
 ) -> go.Figure:
-    """One curve for each algorithm over the grid's side."""
+    """One curve for each algorithm over the grid's side; stacked: its values with STACKED_COLUMNS."""
     figure = go.Figure()
+    for number, values in enumerate(stacked.values()):
+        add_band(figure, sides, *bounds(values, phase), is_named=number == 0)
+    curves = {name: values[0] for name, values in stacked.items()}
     for name, curve in curves.items():
         figure.add_scatter(
             x=sides,

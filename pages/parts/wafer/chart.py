@@ -141,6 +141,43 @@ def duration_between(found: Interval) -> str:
     return f"{value} {unit} ({low} to {high})"
 
 
+def times_between(found: Interval) -> str:
+    """ "3.2 times (3.0 to 3.4)": how many times one modelled number is another."""
+    digits = 0 if found.value >= 10 else 1
+    return f"{found.value:,.{digits}f} times ({found.low:,.{digits}f} to {found.high:,.{digits}f})"
+
+
+def joules_between(found: Interval) -> str:
+    """ "9.1 J (8.8 to 10.1)"."""
+    return f"{found.value:.3g} J ({found.low:.3g} to {found.high:.3g})"
+
+
+def error_bars(sure: Sequence[Interval], factor: float = 1.0) -> dict[str, object]:
+    """What refits say as a trace's error_x or error_y; factor: into the axis' unit."""
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [round((one.high - one.value) * factor, 6) for one in sure],
+        "arrayminus": [round((one.value - one.low) * factor, 6) for one in sure],
+        "thickness": 1.5,
+        "width": 3,
+    }
+
+
+def add_whiskers(figure: go.Figure, at: Sequence[object], sure: Sequence[Interval], factor: float) -> None:
+    """How sure stacked bars are, as whiskers at their ends; at: their places on the category axis."""
+    is_lying = any(trace.orientation == "h" for trace in figure.data if trace.type == "bar")
+    ends = [round(one.value * factor, 6) for one in sure]
+    along, across, bars = ("x", "y", "error_x") if is_lying else ("y", "x", "error_y")
+    figure.add_scatter(
+        **{along: ends, across: list(at), bars: error_bars(sure, factor) | {"color": NEUTRAL}},
+        name="Refits on fewer rows",
+        mode="markers",
+        marker={"size": 1, "color": NEUTRAL},
+        hoverinfo="skip",
+    )
+
+
 def extrapolated(model: ModelShape, spec: WaferSpec, tokens: int, wafers: int = 1) -> str:
     """ " An extrapolation: no WSE-3 was measured." or nothing."""
     reasons = extrapolations(model, spec, tokens, wafers)

@@ -8,7 +8,14 @@ import numpy as np
 import plotly.graph_objects as go
 
 from pages.parts.charts import GROUP_NAMES, layer_bars, tick_step, with_legend_below
-from pages.parts.wafer.chart import Chart, duration, duration_between, rate_between
+from pages.parts.wafer.chart import (
+    Chart,
+    add_whiskers,
+    duration,
+    duration_between,
+    rate_between,
+    times_between,
+)
 from pages.state.measured import PhaseTotal
 from pages.state.text import capitalised
 from wse_backend.wafer.placed import PlacedTiming
@@ -39,8 +46,10 @@ def unit_of(seconds: Sequence[float]) -> tuple[str, float]:
     return ("µs", 1e6) if max(seconds, default=0) < 2e-3 else ("ms", 1e3)
 
 
-def cause_chart(timing: PlacedTiming, placement: Placement, sure: Interval) -> Chart:
-    """One bar per transformer layer, stacked by cause; sure: the whole phase, from refits."""
+def cause_chart(
+    timing: PlacedTiming, placement: Placement, sure: Interval, layers: Sequence[Interval]
+) -> Chart:
+    """One bar per transformer layer, stacked by cause; sure, layers: the phase's seconds, each layer's."""
     unit, factor = unit_of([layer.seconds for layer in timing.layers])
     figure = go.Figure()
     causes = [layer.causes for layer in timing.layers]
@@ -51,9 +60,10 @@ def cause_chart(timing: PlacedTiming, placement: Placement, sure: Interval) -> C
             name=CAUSE_NAMES[cause],
             hovertemplate=f"%{{y:.3g}} {unit}",
         )
+    add_whiskers(figure, [layer.index for layer in timing.layers], layers, factor)
     figure.update_layout(barmode="stack", bargap=0.15, height=340, hovermode="x unified")
     figure.update_xaxes(title="Transformer layer", dtick=tick_step(len(causes)), showgrid=False)
-    figure.update_yaxes(title=f"{_unit_title(unit)} per transformer layer", rangemode="tozero")
+    figure.update_yaxes(title=f"{unit_title(unit)} per transformer layer", rangemode="tozero")
     grid = placement.layer_regions[0].grid
     return Chart(
         f"{PHASE_NAMES[timing.phase]}: time per transformer layer, by cause",
@@ -66,11 +76,12 @@ def cause_chart(timing: PlacedTiming, placement: Placement, sure: Interval) -> C
 
 
 def _phase_story(timing: PlacedTiming, sure: Interval) -> str:
-    """What the phase takes in all."""
-    n = len(timing.layers)
-    parts = f"{duration(timing.layers_s)} in {n} transformer layers, {duration(timing.head_s)} in the LM head"
-    if timing.handed_s > timing.seconds / 1000:
-        parts += f", {duration(timing.handed_s)} from region to region"
+    """What the phase takes in all, and which share of it where."""
+    n, whole = len(timing.layers), timing.seconds
+    parts = f"{timing.layers_s / whole:.1%} of it in {n} transformer layers, {timing.head_s / whole:.1%} in "
+    parts += "the LM head"
+    if timing.handed_s > whole / 1000:
+        parts += f", {timing.handed_s / whole:.1%} from region to region"
     if timing.phase == "decode":
         return (
             f"One token behind {timing.tokens:,} others takes {duration_between(sure)}, {parts}: "
@@ -103,9 +114,14 @@ def _cause_story(timing: PlacedTiming) -> str:
     )
 
 
-def operations_chart(timing: PlacedTiming) -> Chart:
-    """The slowest layer's operations in order, stacked by cause: of a mixture, one with experts."""
-    layer = max(timing.layers, key=lambda found: found.seconds)
+def slowest_layer(timing: PlacedTiming) -> int:
+    """The layer whose operations are shown: of a mixture, one with experts."""
+    return max(timing.layers, key=lambda found: found.seconds).index
+
+
+def operations_chart(timing: PlacedTiming, sure: Mapping[str, Interval], whole: Interval) -> Chart:
+    """The slowest layer's operations in order, stacked by cause; sure, whole: their seconds, the layer's."""
+    layer = timing.layers[slowest_layer(timing)]
     names = list(dict.fromkeys(op.name for op in layer.ops))
     by_name = {name: sum_causes(op for op in layer.ops if op.name == name) for name in names}
     totals = {name: sum(causes.values()) for name, causes in by_name.items()}
@@ -119,14 +135,16 @@ def operations_chart(timing: PlacedTiming) -> Chart:
             orientation="h",
             hovertemplate=f"%{{x:.3g}} {unit}",
         )
+    places = [OPERATION_NAMES.get(name, name.capitalize()) for name in names]
+    add_whiskers(figure, places, [sure[name] for name in names], factor)
     figure.update_layout(barmode="stack", bargap=0.2, height=110 + 24 * len(names), hovermode="y unified")
-    figure.update_xaxes(title=_unit_title(unit), rangemode="tozero")
+    figure.update_xaxes(title=unit_title(unit), rangemode="tozero")
     figure.update_yaxes(autorange="reversed", showgrid=False)
     slowest = max(names, key=totals.__getitem__)
     return Chart(
         f"Inside transformer layer {layer.index}: its operations in order",
         with_legend_below(figure),
-        f"Of {duration(layer.seconds)} a transformer layer, {duration(totals[slowest])} go into "
+        f"Of {duration_between(whole)} a transformer layer, {duration_between(sure[slowest])} go into "
         f"“{OPERATION_NAMES.get(slowest, slowest)}”, more than into any other of its {len(names)} "
         "operations.",
         f"Horizontal stacked bars of {unit} for the {len(names)} operations of one transformer layer",
@@ -151,13 +169,16 @@ def measured_chart(total: PhaseTotal) -> Chart:
     )
 
 
-def modelled_chart(timing: PlacedTiming, placement: Placement, sure: Interval) -> Chart:
+def modelled_chart(
+    timing: PlacedTiming, placement: Placement, sure: Interval, layers: Sequence[Interval]
+) -> Chart:
     """Wafer microseconds per layer for the same model shape, by the same operation groups."""
     unit, factor = unit_of([layer.seconds for layer in timing.layers])
     groups = [layer.groups for layer in timing.layers]
     table = np.array([[found.get(group, 0.0) * factor for group in GROUPS] for found in groups])
-    figure = layer_bars(table, GROUPS, y_title=f"{_unit_title(unit)} per transformer layer")
+    figure = layer_bars(table, GROUPS, y_title=f"{unit_title(unit)} per transformer layer")
     figure.update_traces(hovertemplate=f"%{{y:.3g}} {unit}")
+    add_whiskers(figure, [layer.index for layer in timing.layers], layers, factor)
     what = "one token" if timing.phase == "decode" else f"a prompt of {timing.tokens:,} tokens"
     name = placement.spec.name
     machine = f"{placement.wafers} x {name}" if placement.wafers > 1 else f"one {name}"
@@ -170,10 +191,10 @@ def modelled_chart(timing: PlacedTiming, placement: Placement, sure: Interval) -
     )
 
 
-def comparison_story(total: PhaseTotal, timing: PlacedTiming) -> str:
-    """The two charts in a sentence: how far apart, and what each side waits for."""
+def comparison_story(total: PhaseTotal, timing: PlacedTiming, sure: Interval) -> str:
+    """The two charts in a sentence: how far apart, and what each side waits for; sure: the modelled pass."""
     modelled_tokens = total.tokens_per_pass if total.phase == "decode" else 1.0  # the model's step writes one
-    ratio = total.pass_ms / 1e3 / modelled_tokens / timing.seconds
+    faster = sure.rate.scaled(total.pass_ms / 1e3 / modelled_tokens)
     here = total.layers_ms_per_pass.sum(axis=0)
     there = {group: sum(layer.groups.get(group, 0.0) for layer in timing.layers) for group in GROUPS}
     most_here = GROUP_NAMES[GROUPS[int(here.argmax())]].lower()
@@ -182,10 +203,11 @@ def comparison_story(total: PhaseTotal, timing: PlacedTiming) -> str:
     differ = f"here most goes into {most_here}, there into {most_there}"
     share = " A step here serves every busy agent at once; so would the wafer, each in another region."
     return (
-        f"Transformer layer by transformer layer the wafer is about {ratio:,.{0 if ratio >= 10 else 1}f} "
-        f"times as fast: note the units; {same or differ}.{share if total.phase == 'decode' else ''}"
+        f"Transformer layer by transformer layer the wafer is about {times_between(faster)} "
+        f"as fast: note the units; {same or differ}.{share if total.phase == 'decode' else ''}"
     )
 
 
-def _unit_title(unit: str) -> str:
+def unit_title(unit: str) -> str:
+    """The unit in full, for an axis."""
     return {"µs": "Microseconds", "ms": "Milliseconds"}[unit]

@@ -7,7 +7,15 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from pages.parts.charts import with_legend_below
-from pages.parts.wafer.chart import KIND_COLORS, TEXT, Chart, duration, duration_between, log_axis
+from pages.parts.wafer.chart import (
+    KIND_COLORS,
+    TEXT,
+    Chart,
+    duration,
+    duration_between,
+    log_axis,
+    times_between,
+)
 from pages.state.wafer_machines import Bar
 
 SECONDS = "{:,.10g} s".format
@@ -30,7 +38,7 @@ def machines_chart(bars: Sequence[Bar], what: str) -> Chart:
         ticksuffix=" ",
     )
     figure.update_layout(height=110 + 40 * len(bars), showlegend=True)
-    spoken = "; ".join(f"{bar.machine} {duration(bar.seconds)}" for bar in timed if bar.seconds)
+    spoken = "; ".join(f"{bar.machine} {_time(bar)}" for bar in timed)
     return Chart(
         "One point per machine",
         with_legend_below(figure),
@@ -108,20 +116,21 @@ def _story(bars: Sequence[Bar]) -> str:
         return "It fits on none of these wafers; the table says what is missing."
     wafer = wafers[0]
     gpu = min(gpus, key=lambda bar: bar.seconds or 0.0)
-    wafer_s, gpu_s = wafer.seconds or 1.0, gpu.seconds or 1.0
-    taken = duration_between(wafer.interval) if wafer.interval else duration(wafer_s)
-    both = f"It takes {taken} on {_the(wafer)} and {duration(gpu_s)} on {_the(gpu)}"
-    far = " No WSE-3 was measured: an extrapolation."
-    if gpu_s > wafer_s:
+    if not (
+        wafer.interval and wafer.prefill and wafer.decode and gpu.interval and gpu.prefill and gpu.decode
+    ):
+        return ""
+    both = f"It takes {_time(wafer)} on {_the(wafer)} and {_time(gpu)} on {_the(gpu)}"
+    far = " An extrapolation: neither a WSE-3 nor a GPU newer than the A100 was measured."
+    reading = f"{duration_between(wafer.prefill)} against {duration_between(gpu.prefill)}"
+    writing = f"{duration_between(wafer.decode)} against {duration_between(gpu.decode)}"
+    if gpu.interval.value > wafer.interval.value:
         return (
-            f"{both}, {gpu_s / wafer_s:,.1f} times as long: writing alone is {duration(wafer.decode_s)} "
-            f"against {duration(gpu.decode_s)}, because every token makes a GPU read all weights again.{far}"
+            f"{both}, {times_between(gpu.interval.over(wafer.interval))} as long: writing alone is "
+            f"{writing}, because every token makes a GPU read all weights again.{far}"
         )
-    parts = (
-        f"reading takes {duration(wafer.prefill_s)} against {duration(gpu.prefill_s)}, writing "
-        f"{duration(wafer.decode_s)} against {duration(gpu.decode_s)}"
-    )
-    if wafer.decode_s < 0.5 * gpu.decode_s:
+    parts = f"reading takes {reading}, writing {writing}"
+    if wafer.decode.value < 0.5 * gpu.decode.value:
         return f"{both}: {parts}. So few prompt tokens do not fill a wafer, and that decides this run.{far}"
     return (
         "This model is too small to need a wafer: it leaves most of one idle, and a GPU reads it in no "

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from pages.parts.run_report import show_calls, show_totals
-from pages.parts.wafer.chart import duration, show_chart
+from pages.parts.wafer.chart import duration, duration_between, show_chart
 from pages.parts.wafer.choice import shape_of
 from pages.parts.wafer.layers import comparison_story, measured_chart, modelled_chart
 from pages.parts.wafer.machines import machines_chart
@@ -21,17 +23,17 @@ from pages.state.turn import Turn
 from pages.state.wafer_run import longest_call, tokens_of
 from pages.state.wafer_setting import Setting, unique
 from wse_backend.wafer.economics import pipeline_intervals
-from wse_backend.wafer.placed import PlacedTiming, placed_timing
+from wse_backend.wafer.placed import PlacedTiming, layer_intervals, placed_timing
 from wse_backend.wafer.placement import Placement
 from wse_backend.wafer.shapes import BYTES_PER_VALUE, PRESETS
 from wse_backend.wafer.timing.interval import Interval
 
 COLUMNS = {
     "machine": st.column_config.TextColumn("Machine"),
-    "prefill_s": st.column_config.NumberColumn("Prefill (s)", format="%.4g"),
-    "decode_s": st.column_config.NumberColumn("Decode (s)", format="%.4g"),
+    "prefill": st.column_config.TextColumn("Prefill", help="In brackets: refits on fewer measured rows"),
+    "decode": st.column_config.TextColumn("Decode"),
     "total_s": st.column_config.NumberColumn("Whole run (s)", format="%.4g"),
-    "low_s": st.column_config.NumberColumn("from", format="%.4g", help="Refits on fewer measured rows"),
+    "low_s": st.column_config.NumberColumn("from", format="%.4g"),
     "high_s": st.column_config.NumberColumn("to", format="%.4g"),
     "kind": st.column_config.TextColumn("Kind", width="small"),
     "note": st.column_config.TextColumn("How, or why not", width="large"),
@@ -97,22 +99,31 @@ def _show_side_by_side(run: Turn, setting: Setting) -> None:
         timed = replace(there.run(), context=tokens, prompt_tokens=tokens)
         found = pipeline_intervals(placement, timed)
         sure = found.token_s if phase == "decode" else found.prefill_s
-        _draw_pair(total, timing, placement, sure)
+        layers = layer_intervals(placement, phase, tokens, run=there.run())
+        _draw_pair(total, timing, placement, sure, layers)
 
 
-def _draw_pair(total: PhaseTotal, timing: PlacedTiming, placement: Placement, sure: Interval) -> None:
+def _draw_pair(
+    total: PhaseTotal,
+    timing: PlacedTiming,
+    placement: Placement,
+    sure: Interval,
+    layers: Sequence[Interval],
+) -> None:
     with st.grid(2, min_column_width=380):
         with st.container():
             show_chart(measured_chart(total), f"wafer_here_{total.phase}")
         with st.container():
-            show_chart(modelled_chart(timing, placement, sure), f"wafer_there_{total.phase}")
-    st.caption(comparison_story(total, timing))
+            show_chart(modelled_chart(timing, placement, sure, layers), f"wafer_there_{total.phase}")
+    st.caption(comparison_story(total, timing, sure))
 
 
 def _show_modelled_alone(view: View) -> None:
     with guarded():
         timing = placed_timing(view.placement, "decode", view.setting.context, run=view.run)
-        show_chart(modelled_chart(timing, view.placement, view.intervals.token_s), "wafer_there_alone")
+        layers = layer_intervals(view.placement, "decode", view.setting.context, run=view.run)
+        chart = modelled_chart(timing, view.placement, view.intervals.token_s, layers)
+        show_chart(chart, "wafer_there_alone")
 
 
 @st.fragment
@@ -161,7 +172,7 @@ def _show_machines(run: Turn | None, setting: Setting) -> None:
         show_chart(machines_chart(bars, _what(run, graph, n_calls) + unknown), "wafer_machines")
         with st.expander("The numbers, and how each machine was used", icon=":material/table:"):
             st.dataframe(
-                pd.DataFrame(machines.table_rows(bars)),
+                pd.DataFrame([_spoken(row) for row in machines.table_rows(bars)]),
                 hide_index=True,
                 column_config=COLUMNS,
                 placeholder="–",
@@ -174,11 +185,18 @@ def _show_machines(run: Turn | None, setting: Setting) -> None:
             )
 
 
+def _spoken(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of the table with its intervals in words."""
+    return {
+        name: duration_between(value) if isinstance(value, Interval) else value for name, value in row.items()
+    }
+
+
 def _measured_bar(run: Turn, models: str) -> machines.Bar:
     """The run as it was; models: named where the other bars are another model's."""
     here = bool(measured_models(run.records))
     label = ("This machine" if here else "The cloud, as it was") + (f",<br>{models}" if models else "")
-    return machines.Bar(label, run.total_s, 0.0, 0.0, "wall-clock time of your run", "measured")
+    return machines.Bar(label, run.total_s, "wall-clock time of your run", "measured")
 
 
 def _what(run: Turn | None, graph: machines.Graph, n_calls: int) -> str:

@@ -11,7 +11,7 @@ import streamlit as st
 from pages.parts.wafer import floorplan as wafer_floorplan
 from pages.parts.wafer.chart import duration_between, extrapolated, kib, rate_between, show_chart
 from pages.parts.wafer.charts import Plugin, of_tab, plugins
-from pages.parts.wafer.layers import PHASE_NAMES, cause_chart, operations_chart
+from pages.parts.wafer.layers import PHASE_NAMES, cause_chart, operations_chart, slowest_layer
 from pages.parts.wafer.view import View
 from pages.state import wafer_evidence as rows
 from pages.state.text import as_plain, capitalised, count
@@ -19,7 +19,7 @@ from pages.state.wafer_services import published_for, service_rows
 from pages.state.wafer_setting import Setting, parameters
 from wse_backend.errors import BrokenGGUF, DoesNotFit, GridTooLarge, InvalidParams, NoUsableWafer, WseError
 from wse_backend.wafer.defects import DefectMap
-from wse_backend.wafer.placed import placed_timing
+from wse_backend.wafer.placed import layer_intervals, operation_intervals, placed_timing
 from wse_backend.wafer.placement import Placement
 from wse_backend.wafer.shapes import PRESETS
 
@@ -59,6 +59,11 @@ def next_step(error: WseError) -> tuple[str, str]:
             return (
                 "This file is not a model",
                 "Choose another model, or replace the file in the model folder.",
+            )
+        case InvalidParams() if "router trace" in error.field:
+            return "This router trace is not one of this model", (
+                "Take it out under “Mapping, grid, cache and defects”, or choose the model that it was "
+                "recorded with."
             )
         case InvalidParams():
             return "This setting is out of range", "Change it in the controls above."
@@ -235,8 +240,11 @@ def show_layers(view: View) -> None:
     with guarded():
         timing = placed_timing(placement, phase, tokens, run=view.run)
         sure = view.intervals.token_s if phase == "decode" else view.intervals.prefill_s
-        show_chart(cause_chart(timing, placement, sure), "wafer_causes")
-        show_chart(operations_chart(timing), "wafer_operations")
+        layers = layer_intervals(placement, phase, tokens, run=view.run)
+        show_chart(cause_chart(timing, placement, sure, layers), "wafer_causes")
+        slowest = slowest_layer(timing)
+        within = operation_intervals(placement, phase, tokens, slowest, run=view.run)
+        show_chart(operations_chart(timing, within, layers[slowest]), "wafer_operations")
 
 
 def choose_phase(key: str) -> str:
@@ -363,6 +371,8 @@ def _show_services() -> None:
             "low": number("from", format="%,.0f"),
             "high": number("to", format="%,.0f"),
             "drafted": number("With drafts", format="%,.0f", help="Modelled, 70 % of 4 drafts kept"),
+            "drafted_low": number("from ", format="%,.0f"),
+            "drafted_high": number("to ", format="%,.0f"),
             "reading": st.column_config.TextColumn("Reading", width="large"),
             "how": st.column_config.TextColumn("Precision, drafts", width="medium"),
             "source": st.column_config.TextColumn("Source", width="medium"),

@@ -14,6 +14,7 @@ from wse_backend.wafer.economics import (
     cost_per_million,
     gpu_energy,
     pipeline,
+    pipeline_intervals,
     wafer_energy,
 )
 from wse_backend.wafer.gpu import H100
@@ -108,16 +109,17 @@ def test_curve_of_users_is_monotonic() -> None:
 
 @pytest.mark.parametrize("change", [{"context": 0}, {"prompt_tokens": 0}], ids=str)
 def test_empty_context_is_refused(change: dict[str, int]) -> None:
-    with pytest.raises(InvalidParams, match="is 0; allowed: at least 1"):
+    with pytest.raises(InvalidParams, match="is 0; allowed: a whole number from 1"):
         pipeline(place("smollm2-135m", WSE2), **change)
 
 
 def test_energy_of_a_token_is_power_over_speed() -> None:
     placed = place("llama3.1-8b", WSE3)
     found = pipeline(placed)
-    energy = wafer_energy(placed, found)
-    assert energy.alone_j == pytest.approx(23_000 * found.token_s)
-    assert energy.busy_j == pytest.approx(23_000 * found.slowest_s, rel=0.02)
+    energy = wafer_energy(placed, found, pipeline_intervals(placed))
+    assert energy.alone_j.value == pytest.approx(23_000 * found.token_s)
+    assert energy.busy_j.value == pytest.approx(23_000 * found.slowest_s, rel=0.02)
+    assert 0 < energy.busy_j.low < energy.busy_j.value < energy.busy_j.high
     assert energy.streams <= found.held
 
 
@@ -126,5 +128,5 @@ def test_energy_of_gpus_counts_their_share_of_the_host() -> None:
     found = gpu_energy(shape, H100, 8, 4096)
     # DGX H100: 10.2 kW at most for eight GPUs
     assert found.power_w == pytest.approx(10_200)
-    assert found.alone_j == pytest.approx(10_200 * gpu.decode_seconds(shape, H100, 8, 4096))
-    assert found.busy_j < found.alone_j / 10
+    assert found.alone_j.value == pytest.approx(10_200 * gpu.decode_seconds(shape, H100, 8, 4096))
+    assert found.busy_j.value < found.alone_j.value / 10

@@ -75,7 +75,7 @@ def test_prefix_costs_only_its_attention() -> None:
 
 @pytest.mark.parametrize("change", [{"gpus": 0}, {"context": 0}, {"streams": 0}], ids=str)
 def test_bad_input_is_refused(change: dict[str, int]) -> None:
-    with pytest.raises(InvalidParams, match="is 0; allowed: at least 1"):
+    with pytest.raises(InvalidParams, match="is 0; allowed: a whole number from 1"):
         decode_seconds("llama3-8b", A100, **change)
 
 

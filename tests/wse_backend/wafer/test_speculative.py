@@ -35,9 +35,9 @@ def test_on_one_grid_drafts_go_together() -> None:
 
 def test_drafts_that_are_never_kept_only_cost() -> None:
     found = speculate(place("llama3-8b", WSE3), Speculation(0.0, 4, 0.1))
-    assert found.gain < 1
+    assert found.gain.value < 1
     nothing = speculate(place("llama3-8b", WSE3), Speculation(0.5, 0, 0.5))
-    assert nothing.gain == pytest.approx(1)
+    assert nothing.gain.value == pytest.approx(1)
 
 
 def test_needed_acceptance_gives_the_speed_it_was_asked_for() -> None:
@@ -64,5 +64,5 @@ def test_more_acceptance_never_keeps_less(low: float, high: float, drafted: int)
 )
 def test_settings_out_of_range_are_refused_with_the_numbers(change: dict[str, float]) -> None:
     (name, value) = next(iter(change.items()))
-    with pytest.raises(InvalidParams, match=f"{name} is {value}; allowed: 0 to"):
+    with pytest.raises(InvalidParams, match=rf"{name} is {value}; allowed: .*0 to"):
         Speculation(**change)  # type: ignore[arg-type]

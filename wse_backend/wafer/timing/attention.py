@@ -3,6 +3,10 @@
 Latent attention (DeepSeek-V2, arXiv 2405.04434) projects a token to q_rank and kv_rank + rope_dim values
 first; only the latter are cached. Decode absorbs the keys' and values' up-projections into the queries and
 into the output, so that it attends over the cached latents; prefill decompresses keys and values instead.
+
+A layer with a sliding window reads the newest `window` cached tokens at most. In prefill a row of PEs, which
+holds a run of the prompt's tokens, needs that run's keys and the window before it: a band, not a square. The
+products keep their P steps; tiles are thinner. Nobody has measured a window on a wafer.
 """
 
 from __future__ import annotations
@@ -17,7 +21,8 @@ def decode_attention(
     shape: ModelShape, mesh: Mesh, context: Whole, b: Count, *, wide_kv: bool
 ) -> list[OpCount]:
     """Projections, attention over `context` cached tokens, output projection; for `b` sequences."""
-    rows, columns, cached = mesh.rows, mesh.columns, mesh.y(context)
+    rows, columns = mesh.rows, mesh.columns
+    cached = mesh.y(np.minimum(context, shape.window) if shape.window else context)
     if shape.kv_rank:
         asked = mesh.x(shape.n_heads * (shape.kv_rank + shape.rope_dim))
         found = mesh.x(shape.n_heads * shape.kv_rank)
@@ -40,9 +45,15 @@ def decode_attention(
 def prefill_attention(
     shape: ModelShape, mesh: Mesh, length: Whole, past: Whole, *, wide_kv: bool
 ) -> list[OpCount]:
-    """The same for a prompt of `length` tokens behind `past` cached ones; the full square of scores."""
+    """The same for a prompt of `length` tokens behind `past` cached ones; the full square of scores.
+
+    With a window the band of them that the row of PEs with the most tokens needs.
+    """
     one = np.ones(())
-    left, keys = mesh.y(length), mesh.x(length + past)
+    left, seen = mesh.y(length), length + past
+    if shape.window:
+        seen = np.minimum(seen, shape.window + left.astype(np.int64))
+    keys = mesh.x(seen)
     dim, q, output = mesh.x(shape.dim), mesh.x(shape.q_dim), mesh.x(shape.output_dim)
     if shape.kv_rank:
         project, rotated = _latent_prefill(shape, mesh, left), q + mesh.x(shape.rope_dim)
@@ -55,7 +66,7 @@ def prefill_attention(
         local("rope", "qkv", left * rotated),
         gemm(mesh, "scores", "attention", left, shape.q_dim, (keys,), one),
         reduction("softmax", "attention", mesh.columns, 2, left * keys + 2 * left),
-        gemm(mesh, "context", "attention", left, length + past, (output,), one),
+        gemm(mesh, "context", "attention", left, seen, (output,), one),
         gemm(mesh, "output", "output", left, shape.output_dim, (dim,), one),
     ]
 

@@ -126,8 +126,8 @@ def _beside_shared(experts: list[OpCount], shared: list[OpCount], shape: ModelSh
 
 
 def _with_traffic(experts: list[OpCount]) -> list[OpCount]:
-    """Both ways of the all-to-all as one operation before the products, so that both placements read "
-    "alike."""
+    """Both ways of the all-to-all as one operation before the products, so that both placements read
+    alike."""
     ways = [op for op in experts if op.name == "all-to-all"]
     rest = [op for op in experts if op.name != "all-to-all"]
     return [chained("all-to-all", "ffn", ways), *rest] if ways else rest

@@ -46,6 +46,10 @@ class Interval:
         """One over it: seconds become passes per second, the ends change places."""
         return Interval(1 / self.value, 1 / self.high, 1 / self.low)
 
+    def over(self, other: Interval) -> Interval:
+        """How many times the other it is; their errors are taken to be against each other."""
+        return Interval(self.value / other.value, self.low / other.high, self.high / other.low)
+
 
 def plus(first: Interval, second: Interval) -> Interval:
     """Two times one after another; their errors are taken to go together."""
@@ -80,6 +84,8 @@ def extrapolations(model: ModelShape, spec: WaferSpec, tokens: int, wafers: int 
         found.append(f"no {spec.name} was measured")
     if model.n_experts:
         found.append("no mixture of experts was measured")
+    if any(kind.window for kind, _ in model.kinds):
+        found.append("no sliding window was measured")
     if not few <= tokens <= many:
         found.append(f"{tokens:,} tokens are far from the measured 4,096")
     if wafers > 1:

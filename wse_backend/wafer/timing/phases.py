@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wse_backend.errors import InvalidParams
+from wse_backend.wafer.checks import STREAMS_LIMIT, TOKENS_LIMIT, whole
 from wse_backend.wafer.routing import EVEN, Routing
 from wse_backend.wafer.shapes import BYTES_PER_VALUE, ModelShape, as_shape
 from wse_backend.wafer.spec import WaferSpec
@@ -23,7 +24,6 @@ from wse_backend.wafer.timing.fitted import FITTED
 from wse_backend.wafer.timing.ops import Count, Mesh, OpCount
 from wse_backend.wafer.timing.result import LayerTiming, OpTiming, PhaseTiming
 
-TOKENS_LIMIT = 100_000_000
 WORD_BYTES = 4
 
 # What a prefill computes K and V for. "reference": the measured program, as wide as Q. "grouped": what a
@@ -48,7 +48,7 @@ def decode(
     (context or batch below 1, no such preset, more experts than the grid has blocks for) and GridTooLarge.
     """
     model, (columns, rows) = as_shape(shape), spec.check_grid(grid)
-    context, batch = _checked("context", context), _checked("batch", batch)
+    context, batch = whole("context", context, 1, TOKENS_LIMIT), whole("batch", batch, 1, STREAMS_LIMIT)
     mesh = Mesh.of(spec, columns, rows)
     check_blocks(model, columns, rows, routing)
     layers = _layers(
@@ -74,7 +74,7 @@ def prefill(
     program: one of PROGRAMS. The LM head runs for the last token only. Raises as `decode`.
     """
     model, (columns, rows) = as_shape(shape), spec.check_grid(grid)
-    tokens, cached = _checked("tokens", tokens), _checked("cached", cached, least=0)
+    tokens, cached = whole("tokens", tokens, 1, TOKENS_LIMIT), whole("cached", cached, 0, TOKENS_LIMIT)
     mesh = Mesh.of(spec, columns, rows)
     check_blocks(model, columns, rows, routing)
     wide_kv = is_wide(program)
@@ -95,7 +95,7 @@ def gemv(
 
     The operation is in `extra`. Raises as `decode`.
     """
-    m, n = _checked("m", m), _checked("n", n)
+    m, n = whole("m", m, 1, TOKENS_LIMIT), whole("n", n, 1, TOKENS_LIMIT)
     if grid is None:
         sides = np.arange(1, spec.largest_square + 1)
         cycles = cycles_of(gemv_counts(m, n, Mesh.of(spec, sides, sides)), spec, constants)
@@ -130,7 +130,7 @@ def generate(
     first new token. tokens_per_second counts new tokens over all seconds. Raises as `decode`.
     """
     model = as_shape(shape)
-    new_tokens = _checked("new_tokens", new_tokens)
+    new_tokens = whole("new_tokens", new_tokens, 1, TOKENS_LIMIT)
     first = prefill(
         model, spec, prefill_grid, prompt_tokens, program=program, routing=routing, constants=constants
     )
@@ -223,7 +223,7 @@ def best_side(shape: ModelShape | str, spec: WaferSpec, phase: str, tokens: int 
     if phase not in ("decode", "prefill"):
         raise InvalidParams("phase", phase, "decode, prefill")
     seconds_of = decode_seconds if phase == "decode" else prefill_seconds
-    return int(sides[np.argmin(seconds_of(model, spec, sides, _checked("tokens", tokens)))])
+    return int(sides[np.argmin(seconds_of(model, spec, sides, whole("tokens", tokens, 1, TOKENS_LIMIT)))])
 
 
 def replacement_seconds(
@@ -235,7 +235,7 @@ def replacement_seconds(
     """
     if before == after:
         return 0.0
-    moved = shape.params * BYTES_PER_VALUE + context * shape.kv_bytes_per_token
+    moved = shape.params * BYTES_PER_VALUE + shape.cache_bytes(context)
     cut = min(before[1], after[1]) * spec.link_bytes_per_cycle * spec.clock_hz
     return moved / 2 / cut
 
@@ -282,13 +282,3 @@ def _layers(
     """Every layer, each kind of which is timed once."""
     timed = {kind: _timed(ops_of(kind), spec, constants) for kind, _ in shape.kinds}
     return tuple(LayerTiming(index, timed[shape.kind_of(index)]) for index in range(shape.n_layers))
-
-
-def _checked(name: str, value: int, least: int = 1) -> int:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | np.integer)
-        or not least <= value <= TOKENS_LIMIT
-    ):
-        raise InvalidParams(name, value, f"a whole number from {least} to {TOKENS_LIMIT:,}")
-    return int(value)

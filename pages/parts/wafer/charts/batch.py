@@ -10,9 +10,10 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pages.parts.charts import with_legend_below
-from pages.parts.wafer.chart import Chart, add_band, log_axis, rate, rate_between
+from pages.parts.wafer.chart import Chart, add_band, log_axis, rate_between, times_between
 from pages.parts.wafer.view import View
 from wse_backend.wafer import gpu
+from wse_backend.wafer.timing.interval import Interval
 
 TAB, NAME, ORDER = "Scaling", "GPUs and batch", 40
 STREAMS = 256
@@ -48,32 +49,33 @@ def draw(view: View, gpus: int = 8) -> tuple[Chart, ...]:
         seconds = [gpu.decode_seconds(setting.model, spec, gpus, setting.context, int(n)) for n in streams]
         curves[f"{gpus} x {spec.name}" if gpus > 1 else spec.name] = 1 / np.array(seconds)
     left_out = f" Too small: {', '.join(too_small)}." if too_small else ""
-    alone = {name: float(speed[0]) for name, speed in curves.items()}
-    last = list(curves)[-1]
-    ratio = alone[view.machine] / alone[last]
-    beside = (
-        f", on {last} {rate(alone[last])} give or take {100 * gpu.ROW_ERROR:.0f} %, {ratio:,.1f} times less"
-        if last != view.machine
-        else ""
-    )
-    crowd = f"{rate(float(curves[view.machine][-1]))} and {rate(float(curves[last][-1]))}"
+    last, here = list(curves)[-1], view.intervals.token_s.rate
+    ends = {name: gpu.unsure(float(curves[last][end])) for name, end in (("alone", 0), ("crowded", -1))}
+    together_here = Interval(float(curves[view.machine][-1]), float(low[-1]), float(high[-1]))
+    crowd = rate_between(together_here)
+    beside = ""
+    if last != view.machine:
+        beside = f", {times_between(here.over(ends['alone']))} the {rate_between(ends['alone'])} of {last}"
+        crowd += f" and {rate_between(ends['crowded'])}"
     per_user = Chart(
         "Speed that one user sees",
         _figure(streams, curves, "Tokens/s of one user (logarithmic)", (low, high)),
-        f"Alone on {view.on_machine} one user has {rate_between(view.intervals.token_s.rate)}{beside}; "
-        f"among {streams[-1]} users {crowd}. Users share a pipeline of {len(placement.layer_regions)} "
-        f"regions on the wafer, a batch on a GPU.{left_out}",
+        f"Alone on {view.on_machine} one user has {rate_between(here)}{beside}; among {streams[-1]} users "
+        f"{crowd}. Users share a pipeline of {len(placement.layer_regions)} regions on the wafer, a batch on "
+        f"a GPU. GPUs have the A100's measured shares of their own figures, {100 * gpu.ROW_ERROR:.0f} % to "
+        f"either side.{left_out}",
         "Curves of one user's tokens per second over the number of users, wafer and GPUs",
     )
     totals = {name: speed * streams for name, speed in curves.items()}
-    gains = {name: float(total[-1] / total[0]) for name, total in totals.items()}
+    gain = together_here.scaled(float(streams[-1])).over(here)
+    on_gpus = ends["crowded"].scaled(float(streams[-1])).over(ends["alone"])
+    gained = f" and {times_between(on_gpus)} on {last}" if last != view.machine else ""
     together = Chart(
         "Tokens/s of all together",
         _figure(streams, totals, "Tokens/s of all together (logarithmic)", (low * streams, high * streams)),
-        f"{streams[-1]} users at once get {gains[view.machine]:.1f} times the tokens/s of one on "
-        f"{view.machine} and {gains[last]:,.0f} times on {last}: a GPU needs company to be worth its memory "
-        f"reads, a wafer is fast alone and full with {view.pipeline.full_at}; its SRAM holds the cache of "
-        f"{view.pipeline.held:,}.",
+        f"{streams[-1]} users at once get {times_between(gain)} the tokens/s of one on {view.on_machine}"
+        f"{gained}: a GPU needs company to be worth its memory reads, a wafer is fast alone and full with "
+        f"{view.pipeline.full_at}; its SRAM holds the cache of {view.pipeline.held:,}.",
         "Curves of all users' tokens per second over the number of users, wafer and GPUs",
     )
     return per_user, together
@@ -85,9 +87,11 @@ def _figure(
     title: str,
     band: tuple[np.ndarray, np.ndarray],
 ) -> go.Figure:
-    """One curve for each machine; band: of the wafer's."""
+    """One curve for each machine, the wafer's first; band: of the wafer's."""
     figure = go.Figure()
     add_band(figure, streams, *band)
+    for values in list(curves.values())[1:]:
+        add_band(figure, streams, values * (1 - gpu.ROW_ERROR), values * (1 + gpu.ROW_ERROR), is_named=False)
     for name, values in curves.items():
         figure.add_scatter(
             x=streams, y=np.round(values, 1), name=name, mode="lines", hovertemplate="%{y:,.0f} tokens/s"

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from pages.parts.charts import with_legend_below
-from pages.parts.wafer.chart import Chart, add_band, extrapolated, log_axis, mark_x, rate, rate_between
+from pages.parts.wafer.chart import Chart, add_band, extrapolated, log_axis, mark_x, rate_between
 from pages.parts.wafer.view import View
 from wse_backend.wafer import gpu
 from wse_backend.wafer.economics import pipeline_intervals
@@ -28,11 +28,15 @@ def draw(view: View) -> tuple[Chart, ...]:
     ]
     speed = [one.value for one in found]
     needed = gpu.needed_gpus(setting.model, gpu.H100, longest)
-    on_gpu = [1 / gpu.decode_seconds(setting.model, gpu.H100, needed, int(tokens)) for tokens in contexts]
+    on_gpu = np.array(
+        [1 / gpu.decode_seconds(setting.model, gpu.H100, needed, int(tokens)) for tokens in contexts]
+    )
     machine = gpu.H100.name if needed == 1 else f"{needed} x {gpu.H100.name}"
     figure = go.Figure()
     add_band(figure, contexts, np.array([one.low for one in found]), np.array([one.high for one in found]))
-    for name, values in ((view.machine, speed), (machine, on_gpu)):
+    few, many = (gpu.unsure(float(on_gpu[end])) for end in (0, -1))
+    add_band(figure, contexts, on_gpu * (1 - gpu.ROW_ERROR), on_gpu * (1 + gpu.ROW_ERROR), is_named=False)
+    for name, values in ((view.machine, np.array(speed)), (machine, on_gpu)):
         figure.add_scatter(
             x=contexts, y=np.round(values, 1), name=name, mode="lines", hovertemplate="%{y:,.0f} tokens/s"
         )
@@ -45,8 +49,8 @@ def draw(view: View) -> tuple[Chart, ...]:
         "Speed over the context",
         with_legend_below(figure),
         f"From {contexts[0]:,} to {longest:,} tokens, all that the SRAM holds, the wafer goes from "
-        f"{rate_between(found[0])} to {rate_between(found[-1])}; {machine} from {rate(on_gpu[0])} to "
-        f"{rate(on_gpu[-1])}.{far}",
+        f"{rate_between(found[0])} to {rate_between(found[-1])}; {machine} from {rate_between(few)} to "
+        f"{rate_between(many)}.{far}",
         f"Two curves of tokens per second over the context, {placement.spec.name} above and {machine}",
     )
     return (chart,)

@@ -10,9 +10,10 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pages.parts.charts import with_legend_below
-from pages.parts.wafer.chart import Chart, add_band, log_axis, mark_y
+from pages.parts.wafer.chart import Chart, add_band, extrapolated, log_axis, mark_y
 from pages.parts.wafer.view import View
 from wse_backend.wafer.economics import Prices, break_even, streams_axis
+from wse_backend.wafer.timing.interval import Interval
 
 TAB, ORDER = "Users and cost", 20
 DEFAULT = Prices(2.5e6, 23.0, 3.0, 0.20, 0.60)
@@ -55,27 +56,35 @@ def draw(view: View, prices: Prices = DEFAULT) -> tuple[Chart, ...]:
     low, high = min(usd for usd in drawn if usd > 0), max(drawn)
     log_axis(figure.update_yaxes, "USD per million tokens (logarithmic)", low / 2, high * 2)
     price = f"{prices.usd_per_million:g} USD"
+    full = _usd(found.full.total_usd, view.intervals.slowest_s, 2)
+    enough = found.streams / alone.value
+    streams_needed = f"{found.streams:,.0f} ({enough * alone.low:,.0f} to {enough * alone.high:,.0f}) streams"
     if not found.is_reached:
         paid = (
-            f"even a full pipeline ({found.full.total_usd:,.2f} USD) costs more than the price of {price}, "
+            f"even a full pipeline ({full}) costs more than the price of {price}, "
             "so the machines never pay at this price"
         )
     elif not found.has_room:
         paid = (
-            f"{found.streams:,.0f} streams would pay for the machines at {price} per million, but the SRAM "
+            f"{streams_needed} would pay for the machines at {price} per million, but the SRAM "
             f"holds the cache of only {pipeline.held:,}"
         )
     else:
-        paid = f"{found.streams:,.0f} streams pay for the machines at {price} per million"
+        paid = f"{streams_needed} pay for the machines at {price} per million"
+    far = extrapolated(placement.model, placement.spec, placement.context, placement.wafers)
     chart = Chart(
         "Cost over concurrent users",
         with_legend_below(figure),
-        f"One user alone pays {found.alone.total_usd:,.0f} USD "
-        f"({found.alone.total_usd * alone.low / alone.value:,.1f} to "
-        f"{found.alone.total_usd * alone.high / alone.value:,.1f}) per million tokens, "
-        f"{found.alone.capital_usd:,.0f} of capital, {found.alone.energy_usd:,.1f} of energy; {paid}. 23 kW "
-        "is the published power of one system; the prices are inputs, not facts; the machines are taken to "
-        "run without a pause.",
+        f"One user alone pays {_usd(found.alone.total_usd, alone, 0)} per million tokens, "
+        f"{_usd(found.alone.capital_usd, alone, 0)} of capital, {_usd(found.alone.energy_usd, alone, 1)} of "
+        f"energy; {paid}.{far} 23 kW is the published power of one system; the prices are inputs, not "
+        "facts; the machines are taken to run without a pause.",
         "Curves of USD per million tokens over concurrent streams, falling until the pipeline is full",
     )
     return (chart,)
+
+
+def _usd(usd: float, seconds: Interval, digits: int) -> str:
+    """A cost with its interval: it goes with the seconds of a token."""
+    low, high = (usd * end / seconds.value for end in (seconds.low, seconds.high))
+    return f"{usd:,.{digits}f} USD ({low:,.{digits}f} to {high:,.{digits}f})"

@@ -11,7 +11,15 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pages.parts.charts import with_legend_below
-from pages.parts.wafer.chart import KIND_COLORS, Chart, add_band, extrapolated, mark_x, rate_between
+from pages.parts.wafer.chart import (
+    KIND_COLORS,
+    Chart,
+    add_band,
+    extrapolated,
+    mark_x,
+    rate_between,
+    times_between,
+)
 from pages.parts.wafer.view import View
 from wse_backend.wafer.speculative import DRAFTED_LIMIT, Speculation, speculate
 
@@ -45,9 +53,12 @@ def draw(view: View, speculation: Speculation | None = None) -> tuple[Chart, ...
         line={"color": KIND_COLORS["modelled"]},
         hovertemplate="%{y:,.0f} tokens/s",
     )
+    plain = found.plain_s.rate
+    ends = np.array([0.0, 1.0])
+    add_band(figure, ends, np.full(2, plain.low), np.full(2, plain.high), is_named=False)
     figure.add_scatter(
-        x=[0, 1],
-        y=[round(1 / found.plain_s.value, 1)] * 2,
+        x=ends,
+        y=[round(plain.value, 1)] * 2,
         name="Without",
         mode="lines",
         line={"dash": "dash"},
@@ -67,7 +78,7 @@ def draw(view: View, speculation: Speculation | None = None) -> tuple[Chart, ...
         with_legend_below(figure),
         f"{speculation.drafted} drafted tokens, {speculation.acceptance:.0%} of them kept: "
         f"{rate_between(found.drafted_s.rate)} instead of {rate_between(found.plain_s.rate)}, "
-        f"{found.gain:.1f} times as fast; a pass keeps {speculation.kept:.1f} tokens, and {way}. "
+        f"{times_between(found.gain)} as fast; a pass keeps {speculation.kept:.1f} tokens, and {way}. "
         "Acceptances are taken to be independent (Leviathan et al., arXiv "
         f"2211.17192).{extrapolated(setting.model, setting.spec, setting.context, view.placement.wafers)}",
         "Curve of tokens per second over the share of drafted tokens that are kept, and a line without "

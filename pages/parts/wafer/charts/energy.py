@@ -5,11 +5,21 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from pages.parts.charts import with_legend_below
-from pages.parts.wafer.chart import KIND_COLORS, TEXT, Chart
+from pages.parts.wafer.chart import (
+    KIND_COLORS,
+    NEUTRAL,
+    TEXT,
+    Chart,
+    error_bars,
+    extrapolated,
+    joules_between,
+    times_between,
+)
 from pages.parts.wafer.view import View
 from wse_backend.wafer import gpu
 from wse_backend.wafer.economics import Energy, gpu_energy, wafer_energy
 from wse_backend.wafer.published import VENDORS_THIRD
+from wse_backend.wafer.timing.interval import Interval
 
 TAB, ORDER = "Users and cost", 30
 HOST_GPUS = 8  # a published system
@@ -18,7 +28,7 @@ HOST_GPUS = 8  # a published system
 def draw(view: View) -> tuple[Chart, ...]:
     """One chart for one user alone, one for machines that are full: a factor of a hundred lies between."""
     model, context = view.setting.model, view.setting.context
-    machines = [wafer_energy(view.placement, view.pipeline)]
+    machines = [wafer_energy(view.placement, view.pipeline, view.intervals)]
     for spec in gpu.GPUS:
         n = max(HOST_GPUS, gpu.needed_gpus(model, spec, context))
         machines.append(gpu_energy(model, spec, n, context))
@@ -33,8 +43,9 @@ def _chart(view: View, machines: list[Energy], is_busy: bool) -> Chart:
     figure = go.Figure()
     figure.add_bar(
         y=names,
-        x=[float(f"{value:.4g}") for value in joules],
-        text=[f"{value:.3g} J" for value in joules],
+        x=[float(f"{found.value:.4g}") for found in joules],
+        error_x=error_bars(joules) | {"color": NEUTRAL},
+        text=[joules_between(found) for found in joules],
         textposition="outside",
         textfont={"color": TEXT},
         cliponaxis=False,
@@ -45,7 +56,7 @@ def _chart(view: View, machines: list[Energy], is_busy: bool) -> Chart:
         hovertemplate="%{x:.3g} J a token",
     )
     figure.update_layout(height=110 + 42 * len(machines), bargap=0.35)
-    figure.update_xaxes(title="Joules per output token", range=[0, 1.2 * max(joules)])
+    figure.update_xaxes(title="Joules per output token", range=[0, 1.6 * max(found.high for found in joules)])
     figure.update_yaxes(autorange="reversed", showgrid=False, ticksuffix=" ")
     story = _story(view, machines, joules, is_busy)
     return Chart(
@@ -54,31 +65,31 @@ def _chart(view: View, machines: list[Energy], is_busy: bool) -> Chart:
         f"{story} Power is the published maximum of whole systems: 23 kW for a wafer, a host's share for "
         "GPUs.",
         "Bars of joules per output token: "
-        f"{', '.join(f'{f.machine} {v:.3g}' for f, v in zip(machines, joules, strict=True))}",
+        f"{', '.join(f'{f.machine} {v.value:.3g}' for f, v in zip(machines, joules, strict=True))}",
         ("modelled", "published"),
     )
 
 
-def _story(view: View, machines: list[Energy], joules: list[float], is_busy: bool) -> str:
+def _story(view: View, machines: list[Energy], joules: list[Interval], is_busy: bool) -> str:
     """The wafer beside the H100 and beside the best, and whether the vendor's third holds."""
     h100 = next(index for index, found in enumerate(machines) if "H100" in found.machine)
-    best = min(range(1, len(joules)), key=joules.__getitem__)
-    share = joules[0] / joules[h100]
-    sure = view.intervals.slowest_s if is_busy else view.intervals.token_s
-    low, high = (joules[0] * bound / sure.value for bound in (sure.low, sure.high))
-    wafer_j = f"{joules[0]:.3g} J ({low:.3g} to {high:.3g})"
+    best = min(range(1, len(joules)), key=lambda index: joules[index].value)
+    share = joules[0].over(joules[h100])
+    wafer_j = joules_between(joules[0])
     the_wafer = machines[0].machine.replace("One", "one")
-    holds = "holds" if share <= 1.15 * VENDORS_THIRD else "does not hold"
+    holds = "holds" if share.low <= VENDORS_THIRD else "does not hold"
+    far = extrapolated(view.setting.model, view.setting.spec, view.setting.context, view.placement.wafers)
     if is_busy:
         return (
             f"Full, with as many streams as memory holds, a token takes {wafer_j} on {the_wafer} "
-            f"and {joules[best]:.3g} J on {machines[best].machine}: {joules[0] / joules[best]:.1f} times as "
-            f"much. “A third of the power for the same work” {holds} here; GPUs make up for their memory "
-            "reads with company."
+            f"and {joules_between(joules[best])} on {machines[best].machine}: "
+            f"{times_between(joules[0].over(joules[best]))} as much. “A third of the power for the same "
+            f"work” {holds} here; GPUs make up for their memory reads with company.{far}"
         )
     return (
-        f"One user alone takes {wafer_j} a token on {the_wafer} and {joules[h100]:.3g} J on "
-        f"{machines[h100].machine}, {share:.2f} times as much. “A third of the power for the same "
+        f"One user alone takes {wafer_j} a token on {the_wafer} and {joules_between(joules[h100])} on "
+        f"{machines[h100].machine}: the wafer {share.value:.2f} times ({share.low:.2f} to {share.high:.2f}) "
+        f"as much. “A third of the power for the same "
         f"work”, said by the vendor of Llama 3.1 at launch (2024-08), {holds} for this model and one "
-        "user."
+        f"user.{far}"
     )

@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from pages.parts.charts import with_legend_below
-from pages.parts.wafer.chart import Chart, mark_x, rate
+from pages.parts.wafer.chart import Chart, add_band, extrapolated, mark_x, rate_between
 from pages.parts.wafer.view import View
 from pages.state.wafer_experts import speeds_over_imbalance
 from pages.state.wafer_setting import EXPERT_NAMES
@@ -25,10 +25,13 @@ def draw(view: View) -> tuple[Chart, ...]:
     imbalances = np.linspace(1, 4, 13)
     curves = speeds_over_imbalance(setting, imbalances)
     figure = go.Figure()
+    for number, speeds in enumerate(curves.values()):
+        low, high = (np.array([getattr(one, end) for one in speeds]) for end in ("low", "high"))
+        add_band(figure, imbalances, low, high, is_named=number == 0)
     for name, speeds in curves.items():
         figure.add_scatter(
             x=imbalances,
-            y=np.round(speeds, 1),
+            y=[round(one.value, 1) for one in speeds],
             name=EXPERT_NAMES[name],
             mode="lines",
             hovertemplate="%{y:,.0f} tokens/s",
@@ -38,15 +41,15 @@ def draw(view: View) -> tuple[Chart, ...]:
     figure.update_layout(height=320, hovermode="x unified")
     figure.update_xaxes(title="Tokens of the busiest expert, over the mean")
     figure.update_yaxes(title="Prompt tokens/s", rangemode="tozero")
-    blocks = curves["blocks"]
+    blocks, prompt = curves["blocks"], setting.prompt_tokens
     at = int(np.abs(imbalances - min(here, 4.0)).argmin())
     chart = Chart(
         "What imbalance costs a prompt",
         with_legend_below(figure),
-        f"A prompt of {setting.prompt_tokens:,} tokens on the fewest wafers: blocks fall from "
-        f"{rate(float(blocks[0]))} with even loads to {rate(float(blocks[at]))} at {imbalances[at]:.1f} "
-        f"times the mean, about this trace's, and {rate(float(blocks[-1]))} at 4; spread experts stay at "
-        f"{rate(float(curves['spread'][0]))}.",
+        f"A prompt of {prompt:,} tokens on the fewest wafers: blocks fall from "
+        f"{rate_between(blocks[0])} with even loads to {rate_between(blocks[at])} at {imbalances[at]:.1f} "
+        f"times the mean, about this trace's, and {rate_between(blocks[-1])} at 4; spread experts stay at "
+        f"{rate_between(curves['spread'][0])}.{extrapolated(setting.model, setting.spec, prompt)}",
         "Two curves of prompt tokens per second over the imbalance: blocks fall, spread experts stay",
     )
     return (chart,)

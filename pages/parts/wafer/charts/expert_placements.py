@@ -7,8 +7,8 @@ from dataclasses import replace
 import plotly.graph_objects as go
 
 from pages.parts.charts import with_legend_below
-from pages.parts.wafer.chart import Chart, duration, extrapolated, rate_between
-from pages.parts.wafer.layers import CAUSE_NAMES, unit_of
+from pages.parts.wafer.chart import Chart, add_whiskers, duration_between, extrapolated, rate_between
+from pages.parts.wafer.layers import CAUSE_NAMES, unit_of, unit_title
 from pages.parts.wafer.view import View
 from pages.state.wafer_experts import PlacedExperts, compare_placements
 from pages.state.wafer_setting import EXPERT_NAMES
@@ -42,8 +42,9 @@ def _chart(view: View, found: dict[str, PlacedExperts], phase: str) -> Chart:
             orientation="h",
             hovertemplate=f"%{{x:.3g}} {unit}",
         )
+    add_whiskers(figure, list(causes), [one.ffn_s[phase] for one in found.values()], factor)
     figure.update_layout(barmode="stack", height=230, bargap=0.35)
-    figure.update_xaxes(title=f"{unit} of one transformer layer's experts", rangemode="tozero")
+    figure.update_xaxes(title=f"{unit_title(unit)} of one transformer layer's experts", rangemode="tozero")
     figure.update_yaxes(showgrid=False, ticksuffix=" ")
     speeds = {
         name: one.intervals.token_s.rate
@@ -51,7 +52,7 @@ def _chart(view: View, found: dict[str, PlacedExperts], phase: str) -> Chart:
         else one.intervals.prefill_s.rate.scaled(setting.prompt_tokens)
         for name, one in found.items()
     }
-    traffic = duration(found["blocks"].traffic_s[phase]) if "blocks" in found else "nothing"
+    traffic = duration_between(found["blocks"].traffic_s[phase])
     whole = "; ".join(f"{EXPERT_NAMES[name].lower()} {rate_between(speed)}" for name, speed in speeds.items())
     why = {
         "decode": "One token keeps a few blocks busy and leaves the others idle, while spread experts use "
@@ -63,8 +64,8 @@ def _chart(view: View, found: dict[str, PlacedExperts], phase: str) -> Chart:
     return Chart(
         f"{PHASES[phase]}: experts spread, or a block each",
         with_legend_below(figure),
-        f"The whole model: {whole}. {why} The all-to-all takes {traffic} a layer there and back (hops by "
-        "distance, words over the busiest "
+        f"The whole model: {whole}. {why} The all-to-all takes {traffic} a transformer "
+        "layer there and back (hops by distance, words over the busiest "
         f"link).{extrapolated(setting.model, setting.spec, setting.context, most)}",
         f"Two stacked bars of {unit} by cause: experts spread over the region, and a block for each",
     )

@@ -6,12 +6,12 @@ import numpy as np
 import plotly.graph_objects as go
 
 from pages.parts.charts import with_legend_below
-from pages.parts.wafer.algorithms import SIDES
-from pages.parts.wafer.chart import Chart, duration_between, log_axis
+from pages.parts.wafer.algorithms import SIDES, STACKED_COLUMNS
+from pages.parts.wafer.chart import Chart, add_band, duration_between, log_axis
 from pages.parts.wafer.view import View
 from wse_backend.wafer.spec import WSE2
 from wse_backend.wafer.timing.baselines import gemm_seconds
-from wse_backend.wafer.timing.interval import interval
+from wse_backend.wafer.timing.interval import bounds, interval
 
 TAB, ORDER = "Algorithms", 35
 SIZES = (2048, 4096, 8192)
@@ -22,10 +22,16 @@ def draw(view: View) -> tuple[Chart, ...]:
     del view
     sides = SIDES[WSE2.largest_square >= SIDES]
     figure = go.Figure()
-    for size in SIZES:
+    stacked = [
+        1e3 * gemm_seconds("meshgemm", (size, size, size), sides, WSE2, constants=STACKED_COLUMNS)
+        for size in SIZES
+    ]
+    for number, values in enumerate(stacked):
+        add_band(figure, sides, *bounds(values, "prefill"), is_named=number == 0)
+    for size, values in zip(SIZES, stacked, strict=True):
         figure.add_scatter(
             x=sides,
-            y=np.round(gemm_seconds("meshgemm", (size, size, size), sides, WSE2) * 1e3, 4),
+            y=np.round(values[0], 4),
             name=f"{size:,} x {size:,}",
             mode="lines",
             hovertemplate="%{y:.3g} ms",

@@ -6,14 +6,14 @@ import numpy as np
 import plotly.graph_objects as go
 
 from pages.parts.charts import with_legend_below
-from pages.parts.wafer.algorithms import SIDES
-from pages.parts.wafer.chart import KIND_COLORS, Chart, duration_between, log_axis
+from pages.parts.wafer.algorithms import SIDES, STACKED_COLUMNS
+from pages.parts.wafer.chart import KIND_COLORS, Chart, add_band, duration_between, log_axis
 from pages.parts.wafer.view import View
 from wse_backend.wafer import gpu
 from wse_backend.wafer.spec import WSE2
 from wse_backend.wafer.timing import gemv
 from wse_backend.wafer.timing.fitted import RESIDUALS
-from wse_backend.wafer.timing.interval import interval
+from wse_backend.wafer.timing.interval import bounds, interval
 from wse_backend.wafer.timing.phases import gemv_seconds
 
 TAB, ORDER = "Algorithms", 30
@@ -28,9 +28,11 @@ def draw(view: View) -> tuple[Chart, ...]:
     best = gemv(m, n, WSE2).grid[0]
     sure = interval(lambda constants: gemv_seconds(m, n, WSE2, best, constants=constants), "decode")
     figure = go.Figure()
+    stacked = 1e6 * gemv_seconds(m, n, WSE2, sides, constants=STACKED_COLUMNS)
+    add_band(figure, sides, *bounds(stacked, "decode"))
     figure.add_scatter(
         x=sides,
-        y=np.round(gemv_seconds(m, n, WSE2, sides) * 1e6, 4),
+        y=np.round(stacked[0], 4),
         name="Modelled",
         mode="lines",
         line={"color": KIND_COLORS["modelled"]},
@@ -51,10 +53,10 @@ def draw(view: View) -> tuple[Chart, ...]:
     chart = Chart(
         "A product with a vector, on grids of every size",
         with_legend_below(figure),
-        f"A vector of {m:,} times a matrix of {m:,} x {n:,} on a WSE-2: best on {best} x {best} PEs with "
-        f"{duration_between(sure)}; measured 1.2 µs, on a grid that is not published. An A100 measured "
-        f"{gpus[1] * 1e3:.0f} µs, eight {gpus[8] * 1e3:.0f} µs (same source): they read the matrix from "
-        "memory.",
+        f"A vector of {m:,} and a matrix of {m:,} x {n:,} on a WSE-2: best on {best} x {best} PEs with "
+        f"{duration_between(sure)}; measured 1.2 µs, on a grid that is not published. On an A100 measured "
+        f"{gpus[1] * 1e3:.0f} µs, on eight measured {gpus[8] * 1e3:.0f} µs (same source): they read the "
+        "matrix from memory.",
         "Curve of microseconds over the grid's side with its lowest point near the measured diamond",
         ("modelled", "measured"),
     )

@@ -6,13 +6,13 @@ import numpy as np
 import plotly.graph_objects as go
 
 from pages.parts.charts import with_legend_below
+from pages.parts.wafer.algorithms import STACKED_COLUMNS
 from pages.parts.wafer.chart import (
     KIND_COLORS,
     Chart,
     add_band,
     extrapolated,
     mark_x,
-    rate,
     rate_between,
 )
 from pages.parts.wafer.view import View
@@ -20,7 +20,7 @@ from pages.state.wafer_setting import Setting
 from wse_backend.wafer.timing import decode_seconds, prefill_seconds
 from wse_backend.wafer.timing.constants import Residual
 from wse_backend.wafer.timing.fitted import RESIDUALS
-from wse_backend.wafer.timing.interval import STACKED, between, bounds
+from wse_backend.wafer.timing.interval import between, bounds
 
 TAB, NAME, ORDER = "Scaling", "Grid size", 10
 SIDE_STEP = 5
@@ -49,7 +49,7 @@ def grid_chart(setting: Setting, phase: str) -> Chart:
     figure.update_yaxes(title=what, rangemode="tozero")
     on = f"{sides[best]} x {sides[best]} PEs: {rate_between(between(speeds[:, best], phase))}"
     if phase == "decode" and best < len(sides) - 1:
-        last = rate(float(speeds[0][-1]))
+        last = rate_between(between(speeds[:, -1], phase))
         why = f"the whole wafer is slower ({last}), because every sum has to cross it"
     else:
         why = "arithmetic outweighs distance, so PEs pay" if phase == "prefill" else "all of it is at work"
@@ -94,11 +94,12 @@ def _figure(sides: np.ndarray, speeds: np.ndarray, rows: list[Residual], phase: 
 def _speeds(setting: Setting, phase: str, sides: np.ndarray) -> np.ndarray:
     """Tokens/s with the fitted constants and every refit, (1 + refits, sides)."""
     model, spec = setting.model, setting.spec
-    columns = type(STACKED)(*(value[:, None] for value in STACKED.__dict__.values()))
     if phase == "decode":
         routing = setting.routing(1)
-        return 1 / decode_seconds(model, spec, sides, setting.context, routing=routing, constants=columns)
+        return 1 / decode_seconds(
+            model, spec, sides, setting.context, routing=routing, constants=STACKED_COLUMNS
+        )
     tokens, routing = setting.prompt_tokens, setting.routing(setting.prompt_tokens)
     return tokens / prefill_seconds(
-        model, spec, sides, tokens, program=setting.program, routing=routing, constants=columns
+        model, spec, sides, tokens, program=setting.program, routing=routing, constants=STACKED_COLUMNS
     )

@@ -42,7 +42,8 @@ def draw(view: View) -> tuple[Chart, ...]:
         "llama3-8b on regions of 360 x 360 PEs: shifting every new token's keys and values on by a row "
         f"holds {shift['predicted']:,.0f} tokens (measured {shift['measured']:,.0f}), filling the last row "
         f"first {concat['predicted']:,.0f} (measured {concat['measured']:,.0f}): one row is full while 359 "
-        "are empty. Nothing is fitted to these rows.",
+        "are empty. Nothing is fitted to these rows; take modelled capacities as right within tens of "
+        "percent.",
         "Points of tokens held by two cache layouts, modelled beside measured, 360 times apart",
         ("modelled", "measured"),
     )

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from pages.parts.charts import with_legend_below
-from pages.parts.wafer.chart import BACKGROUND, KIND_COLORS, Chart
+from pages.parts.wafer.chart import BACKGROUND, KIND_COLORS, Chart, error_bars
 from pages.parts.wafer.view import View
 from pages.state.wafer_services import DRAFTS, Compared, compared
+from wse_backend.wafer.timing.interval import Interval
 
 TAB, ORDER = "Evidence", 30
+NONE = Interval(0.0, 0.0, 0.0)  # of a service whose point is not drawn
 
 
 def draw(view: View | None = None) -> tuple[Chart, ...]:
@@ -56,12 +58,7 @@ def _figure(rows: Sequence[Compared]) -> go.Figure:
         figure.add_scatter(
             y=labels,
             x=[round(one.value, 1) if one else None for one in found],
-            error_x={
-                "type": "data",
-                "symmetric": False,
-                "array": [round(one.high - one.value, 1) if one else None for one in found],
-                "arrayminus": [round(one.value - one.low, 1) if one else None for one in found],
-            },
+            error_x=error_bars([one or NONE for one in found]),
             name=name,
             mode="markers",
             marker={

@@ -5,7 +5,14 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from pages.parts.charts import with_legend_below
-from pages.parts.wafer.chart import Chart, duration_between, extrapolated, log_axis, rate_between
+from pages.parts.wafer.chart import (
+    Chart,
+    duration_between,
+    error_bars,
+    extrapolated,
+    log_axis,
+    rate_between,
+)
 from pages.parts.wafer.view import View
 from pages.state.wafer_setting import WaferPoint, wafers_points
 
@@ -27,12 +34,7 @@ def _speed_chart(view: View, points: list[WaferPoint]) -> Chart:
         figure.add_scatter(
             x=[point.wafers for point in points],
             y=[round(value.value, 1) for value in values],
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": [round(value.high - value.value, 1) for value in values],
-                "arrayminus": [round(value.value - value.low, 1) for value in values],
-            },
+            error_y=error_bars(values),
             name=name,
             mode="lines+markers",
             hovertemplate="%{y:,.0f} tokens/s",
@@ -59,6 +61,7 @@ def _first_token_chart(view: View, points: list[WaferPoint]) -> Chart:
     figure.add_scatter(
         x=[point.wafers for point in points],
         y=[round(point.prefill_s.value * factor, 4) for point in points],
+        error_y=error_bars([point.prefill_s for point in points], factor),
         name="Time to first token",
         mode="lines+markers",
         hovertemplate=f"%{{y:.3g}} {unit}",

@@ -67,12 +67,13 @@ def draw(view: View, phase: str = "decode", wafer: int = 0) -> tuple[Chart, ...]
         if phase == "decode"
         else f"The activations of a prompt of {view.setting.prompt_tokens:,} tokens"
     )
+    here = sure.scaled(whole_s / sure.value)
     first, last = steps[0].region.layers[0], steps[-1].region.layers[-1]
     chart = Chart(
         f"Watch it run: {NAMES[phase].lower()}",
         figure,
         f"{what} go through transformer layers {first} to {last} on wafer {wafer + 1} in "
-        f"{duration(whole_s)}, shown {_factor(factor)}; the way over all wafers takes "
+        f"{duration_between(here)}, shown {_factor(factor)}; the way over all wafers takes "
         f"{duration_between(sure)}. Press Play; drag the slider to stop anywhere. Behind a full pipeline "
         "every region would be lit, each by another stream.",
         f"Animated map of wafer {wafer + 1}: {len(steps)} regions light up one after another",
@@ -162,7 +163,7 @@ def _buttons() -> dict[str, Any]:
 def _slider(times: np.ndarray) -> dict[str, Any]:
     to = {"frame": {"duration": 0, "redraw": False}, "mode": "immediate"}
     return {
-        "currentvalue": {"prefix": "since it came onto the wafer: "},
+        "currentvalue": {"prefix": "since it came onto the wafer: about "},
         "pad": {"t": 52},
         "ticklen": 0,
         "font": {"color": TEXT},
