@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import streamlit as st
 
-from grader import challenges, extract_code, grade, read_and_grade, task_messages, task_request
+from grader import challenges, grade, task_messages, task_request
 from grader.errors import GraderError
 from grader.grading.challenge import Challenge
 from pages.parts.competition.budget_line import draw_budget_line
@@ -21,7 +21,6 @@ from pages.parts.tryout import draw_tryout
 from pages.state.attempts import Attempt
 from pages.state.comparison import code_diff, is_copy
 from pages.state.config_diff import config_diff
-from pages.state.provenance import seeded
 from pages.state.public_cases import PublicCases
 from pages.state.text import as_markdown, as_plain, capitalised, count
 from pages.state.turn import Turn
@@ -90,21 +89,6 @@ def draw_public_cases(challenge: Challenge) -> None:
         st.code(json.dumps(case.expected, indent=1), language="json", height=260)
 
 
-def judge(attempt: Attempt, challenge: Challenge) -> None:
-    """Take the code out of the answer and grade it; on the run's thread."""
-    attempt.turn.activity = "Grading"
-    try:
-        graded = read_and_grade(attempt.turn.answer, challenge)
-    except GraderError as exc:
-        attempt.code = extract_code(attempt.turn.answer, challenge.function_name).code
-        attempt.reason = f"The grader itself failed: {exc}"
-        return
-    found = graded.extraction
-    attempt.code, attempt.reason = found.code, found.reason
-    if found.found:
-        attempt.report = graded.report.to_dict()
-
-
 def make_attempt(challenge: Challenge) -> None:
     """Start the agents on the challenge; what they wrote is graded when they are done."""
     if session.running:
@@ -117,9 +101,9 @@ def make_attempt(challenge: Challenge) -> None:
     begin(
         session,
         turn,
-        lambda: seeded(attempt, session.draft.to_config(), messages),
+        lambda: attempt.seeded(session.draft.to_config(), messages),
         messages,
-        after=lambda: judge(attempt, challenge),
+        after=lambda: attempt.grade(challenge),
         checker=PublicCases(challenge.name),
     )
 

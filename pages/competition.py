@@ -36,7 +36,6 @@ from pages.parts.report import points
 from pages.parts.session import init_session
 from pages.state.attempts import Attempt
 from pages.state.model_choice import dollars
-from pages.state.provenance import generation
 from pages.state.text import as_plain, capitalised, count
 
 session = init_session()
@@ -48,7 +47,7 @@ ANSWER_KEPT = "Your attempt is kept in this browser session: send it again."
 def submit(who: Participant, attempt: Attempt) -> None:
     """Store the attempt, then queue it for grading; until it is stored nothing is forgotten."""
     try:
-        shared.store().submissions.add(who.id, generation(attempt))
+        shared.store().submissions.add(who.id, attempt.generation())
     except CompetitionError as exc:
         st.session_state["competition_problem"] = exc
         return

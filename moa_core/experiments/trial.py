@@ -8,7 +8,6 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
@@ -18,14 +17,12 @@ from moa_core.config.values import MoAConfig
 from moa_core.errors import ExperimentError, MoAError
 from moa_core.experiments.remembering import Answer, Remembering
 from moa_core.providers.base import Provider
-from moa_core.runs.events import RunFailed, RunFinished
-from moa_core.runs.orchestrator import run_sync
+from moa_core.runs.finished import run_to_end
 from moa_core.runs.prompts import Message
 from moa_core.runs.strategy_context import Checker
 from moa_core.runs.trace import CallRecord, CheckRecord, Trace
 
 MILLION = 1_000_000
-SUMMARIZER_ROLE = "summarizer"
 
 Providers = Provider | Sequence[Provider] | Callable[[], Sequence[Provider]]
 """What a run asks; or a module-level function that makes it, called once per process that runs trials."""
@@ -109,12 +106,12 @@ class Trial:
     @property
     def prompt_tokens(self) -> int:
         """Tokens that all calls read, as far as providers tell."""
-        return sum(call.prompt_tokens or 0 for call in self.trace.calls)
+        return self.trace.prompt_tokens
 
     @property
     def completion_tokens(self) -> int:
         """Tokens that all calls wrote, as far as providers tell."""
-        return sum(call.completion_tokens or 0 for call in self.trace.calls)
+        return self.trace.completion_tokens
 
     @property
     def n_calls(self) -> int:
@@ -164,33 +161,29 @@ def run_trial(
     """
     started_at_s, began = clock(), time.monotonic()
     config = replace(assignment.config, seed=assignment.seed)
-    trace, reply, problem, score = Trace((), 0.0), "", "", None
     remembering: list[Remembering] = []
     try:
         remembering = [Remembering(provider, assignment.known) for provider in provided(task.providers)]
-        with closing(run_sync(config, task.messages, remembering, task.checker)) as events:
-            for event in events:
-                if stop is not None and stop.is_set():
-                    problem = "stopped before it ended"
-                    break
-                if isinstance(event, RunFinished):
-                    reply, trace = event.answer, event.trace
-                elif isinstance(event, RunFailed):
-                    problem, trace = event.message, event.trace
-        if not problem:
-            score = scored(task.scorer, reply)
     except MoAError as exc:
-        problem = str(exc)
-    calls = tuple(replace(call, timing=None, routing=None) for call in trace.calls)
+        return failed_trial(assignment, task, str(exc), clock)
+    should_stop = None if stop is None else stop.is_set
+    made = run_to_end(config, task.messages, remembering, task.checker, should_stop)
+    problem, score = made.problem, None
+    if not problem:
+        try:
+            score = scored(task.scorer, made.reply)
+        except ExperimentError as exc:
+            problem = str(exc)
+    calls = tuple(replace(call, timing=None, routing=None) for call in made.trace.calls)
     return Trial(
         label=assignment.label,
         config=config,
         seed=assignment.seed,
         messages=task.messages,
-        reply=reply,
+        reply=made.reply,
         score=score,
         problem=problem,
-        trace=replace(trace, calls=calls),
+        trace=replace(made.trace, calls=calls),
         seconds=time.monotonic() - began,
         dollars=dollars(calls, task.prices),
         version=code_version(),
@@ -200,12 +193,14 @@ def run_trial(
     )
 
 
-def failed_trial(assignment: Assignment, task: Task, problem: str) -> Trial:
-    """The trial of an assignment that never came back."""
+def failed_trial(
+    assignment: Assignment, task: Task, problem: str, clock: Callable[[], float] = time.time
+) -> Trial:
+    """The trial of an assignment that never came back, or could not begin."""
     config = replace(assignment.config, seed=assignment.seed)
     return Trial(
         assignment.label, config, assignment.seed, task.messages, "", None, problem,
-        Trace((), 0.0), 0.0, 0.0, code_version(), time.time(),
+        Trace((), 0.0), 0.0, 0.0, code_version(), clock(),
     )  # fmt: skip
 
 

@@ -106,6 +106,26 @@ class Trace:
     checks: tuple[CheckRecord, ...] = ()
 
     @property
+    def prompt_tokens(self) -> int:
+        """Tokens that all calls read, as far as providers tell."""
+        return sum(call.prompt_tokens or 0 for call in self.calls)
+
+    @property
+    def completion_tokens(self) -> int:
+        """Tokens that all calls wrote, as far as providers tell."""
+        return sum(call.completion_tokens or 0 for call in self.calls)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Every model that was asked, once."""
+        return tuple(dict.fromkeys(call.model for call in self.calls))
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """Every provider that was asked, once."""
+        return tuple(dict.fromkeys(call.provider for call in self.calls))
+
+    @property
     def cost_usd(self) -> float | None:
         """US dollars of all calls whose price is known; None when no price is."""
         costs = [call.cost_usd for call in self.calls if call.cost_usd is not None]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import replace
 
 from grader.competition import FinalJob, SetupRun
-from moa_core import Event, MoAConfig, RunFailed, RunFinished, run_sync
+from moa_core import MoAConfig
 from moa_core.errors import MoAError
 from moa_core.providers import Provider
+from moa_core.runs.finished import run_to_end
 from pages.state.public_cases import PublicCases
 
 
@@ -24,23 +23,10 @@ def run_setup(
 
     routed: says where each agent's model runs. Between two events it is looked whether to stop early.
     """
-    began = time.monotonic()
-    last: Event | None = None
     try:
-        config = replace(MoAConfig.from_json(job.config), seed=job.seed)
-        with closing(run_sync(routed(config), job.messages, providers, PublicCases(job.challenge))) as events:
-            for event in events:
-                last = event
-                if should_stop():
-                    break
+        config = routed(replace(MoAConfig.from_json(job.config), seed=job.seed))
     except MoAError as exc:
-        return SetupRun("", 0, 0, time.monotonic() - began, str(exc))
-    took_s = time.monotonic() - began
-    if not isinstance(last, RunFinished | RunFailed):
-        return SetupRun("", 0, 0, took_s, "the run was stopped")
-    calls = last.trace.calls
-    prompt_tokens = sum(call.prompt_tokens or 0 for call in calls)
-    tokens = sum(call.completion_tokens or 0 for call in calls)
-    if isinstance(last, RunFailed):
-        return SetupRun("", prompt_tokens, tokens, took_s, last.message)
-    return SetupRun(last.answer, prompt_tokens, tokens, took_s)
+        return SetupRun("", 0, 0, 0.0, str(exc))
+    made = run_to_end(config, job.messages, providers, PublicCases(job.challenge), should_stop)
+    trace = made.trace
+    return SetupRun(made.reply, trace.prompt_tokens, trace.completion_tokens, made.seconds, made.problem)
