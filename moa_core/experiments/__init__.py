@@ -12,7 +12,7 @@ from moa_core.experiments.space import Space
 from moa_core.experiments.spread import Spread, spread
 from moa_core.experiments.statistics import Difference
 from moa_core.experiments.store import Store
-from moa_core.experiments.trial import Price, Score, Scorer, Trial
+from moa_core.experiments.trial import Score, Scorer, Trial
 
 __all__ = [
     "Ablation",
@@ -20,7 +20,6 @@ __all__ = [
     "Comparison",
     "Difference",
     "Experiment",
-    "Price",
     "Score",
     "Scorer",
     "Search",

@@ -22,8 +22,9 @@ from moa_core.experiments.experiment import Experiment, seeds_of
 from moa_core.experiments.similarity import mean_likeness
 from moa_core.experiments.spread import DEFAULT_SEEDS, Spread, gathered, task_of
 from moa_core.experiments.statistics import Difference, difference, median, median_interval
-from moa_core.experiments.trial import Assignment, Price, Providers, Scorer, Task, Trial, scored
+from moa_core.experiments.trial import Assignment, Providers, Scorer, Task, Trial, scored
 from moa_core.experiments.waves import run_wave
+from moa_core.providers.model_info import TokenPrice
 from moa_core.runs.prompts import HELPER_PLACEHOLDER, Message
 from moa_core.runs.seeds import call_seed
 from moa_core.runs.strategy_context import SUMMARIZER, Checker
@@ -149,7 +150,7 @@ def ablate(
     executor: Executor | None = None,
     *,
     checker: Checker | None = None,
-    prices: dict[str, Price] | None = None,
+    prices: dict[str, TokenPrice] | None = None,
 ) -> Experiment[Ablation]:
     """Run `config` over the seeds, whole and without each of its parts.
 

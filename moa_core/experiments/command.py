@@ -32,8 +32,9 @@ from moa_core.experiments.export import to_csv, to_html
 from moa_core.experiments.space import FRAGMENTS, Space
 from moa_core.experiments.spread import DEFAULT_SEEDS
 from moa_core.experiments.store import DONE, FAILED, STOPPED, Store
-from moa_core.experiments.trial import Price, Scorer, Trial
+from moa_core.experiments.trial import Scorer, Trial
 from moa_core.providers.environment import EnvironmentProviders
+from moa_core.providers.model_info import TokenPrice
 from moa_core.runs.prompts import Message
 from moa_core.runs.strategy_context import Checked, Checker
 
@@ -261,7 +262,7 @@ def _space(options: argparse.Namespace) -> Space:
     )
 
 
-def _price(text: str) -> tuple[str, Price]:
+def _price(text: str) -> tuple[str, TokenPrice]:
     model, _, numbers = text.rpartition("=")
     try:
         prompt, completion = (float(number) for number in numbers.split(","))
@@ -269,7 +270,7 @@ def _price(text: str) -> tuple[str, Price]:
         raise ExperimentError(
             f"the price is {text!r}; write MODEL=IN,OUT in dollars per million tokens"
         ) from exc
-    return model, Price(prompt, completion)
+    return model, TokenPrice.per_million(prompt, completion)
 
 
 def _watched(

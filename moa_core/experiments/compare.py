@@ -13,8 +13,9 @@ from moa_core.errors import ExperimentError
 from moa_core.experiments.experiment import Experiment, seeds_of
 from moa_core.experiments.spread import DEFAULT_SEEDS, Spread, gathered, task_of
 from moa_core.experiments.statistics import Difference, difference
-from moa_core.experiments.trial import Assignment, Price, Providers, Scorer, Task, Trial
+from moa_core.experiments.trial import Assignment, Providers, Scorer, Task, Trial
 from moa_core.experiments.waves import run_wave
+from moa_core.providers.model_info import TokenPrice
 from moa_core.runs.prompts import Message
 from moa_core.runs.strategy_context import Checker
 
@@ -67,7 +68,7 @@ def compare(
     executor: Executor | None = None,
     *,
     checker: Checker | None = None,
-    prices: dict[str, Price] | None = None,
+    prices: dict[str, TokenPrice] | None = None,
     labels: Sequence[str] = (),
 ) -> Experiment[Comparison]:
     """Run every configuration on the same seeds. labels: what each is called; default: its own name.

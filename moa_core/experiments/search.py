@@ -28,7 +28,6 @@ from moa_core.experiments.statistics import median
 from moa_core.experiments.store import FORMAT, database_url
 from moa_core.experiments.trial import (
     Assignment,
-    Price,
     Providers,
     Scorer,
     Task,
@@ -37,6 +36,7 @@ from moa_core.experiments.trial import (
     provided,
 )
 from moa_core.experiments.waves import run_wave
+from moa_core.providers.model_info import TokenPrice
 from moa_core.runs.prompts import Message
 from moa_core.runs.strategy_context import Checker
 
@@ -154,7 +154,7 @@ def search(
     *,
     space: Space,
     checker: Checker | None = None,
-    prices: dict[str, Price] | None = None,
+    prices: dict[str, TokenPrice] | None = None,
     storage: str | Path | None = None,
     study: str = "lab",
     confirm: int = CONFIRM_SEEDS,

@@ -11,8 +11,9 @@ from moa_core.config.values import MoAConfig
 from moa_core.errors import ExperimentError
 from moa_core.experiments.experiment import Experiment, seeds_of
 from moa_core.experiments.statistics import median, median_interval
-from moa_core.experiments.trial import Assignment, Price, Providers, Scorer, Task, Trial
+from moa_core.experiments.trial import Assignment, Providers, Scorer, Task, Trial
 from moa_core.experiments.waves import run_wave
+from moa_core.providers.model_info import TokenPrice
 from moa_core.runs.prompts import Message, check_messages
 from moa_core.runs.strategy_context import Checker
 
@@ -123,7 +124,7 @@ def spread(
     executor: Executor | None = None,
     *,
     checker: Checker | None = None,
-    prices: dict[str, Price] | None = None,
+    prices: dict[str, TokenPrice] | None = None,
     narrow: float | None = None,
     label: str = "",
 ) -> Experiment[Spread]:
@@ -173,7 +174,7 @@ def task_of(
     providers: Providers,
     scorer: Scorer,
     checker: Checker | None,
-    prices: dict[str, Price] | None,
+    prices: dict[str, TokenPrice] | None,
 ) -> Task:
     """What the trials have in common, checked. Raises InvalidMessages, ExperimentError."""
     if not callable(scorer):

@@ -17,12 +17,11 @@ from moa_core.config.values import MoAConfig
 from moa_core.errors import ExperimentError, MoAError
 from moa_core.experiments.remembering import Answer, Remembering
 from moa_core.providers.base import Provider
+from moa_core.providers.model_info import TokenPrice
 from moa_core.runs.finished import run_to_end
 from moa_core.runs.prompts import Message
 from moa_core.runs.strategy_context import Checker
 from moa_core.runs.trace import CallRecord, CheckRecord, Trace
-
-MILLION = 1_000_000
 
 Providers = Provider | Sequence[Provider] | Callable[[], Sequence[Provider]]
 """What a run asks; or a module-level function that makes it, called once per process that runs trials."""
@@ -42,14 +41,6 @@ Scorer = Callable[[str], Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Price:
-    """Dollars for a million tokens that go in, and that come out."""
-
-    prompt: float
-    completion: float
-
-
-@dataclass(frozen=True, slots=True)
 class Task:
     """What every trial of an experiment has in common.
 
@@ -61,7 +52,7 @@ class Task:
     providers: Providers
     scorer: Scorer
     checker: Checker | None = None
-    prices: Mapping[str, Price] = field(default_factory=dict)
+    prices: Mapping[str, TokenPrice] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,16 +221,15 @@ def _made(make: Callable[[], Sequence[Provider]]) -> Sequence[Provider]:
     return tuple(make())
 
 
-def dollars(calls: Sequence[CallRecord], prices: Mapping[str, Price]) -> float | None:
+def dollars(calls: Sequence[CallRecord], prices: Mapping[str, TokenPrice]) -> float | None:
     """What the calls cost: at the given price, else as the server told; nothing in this process."""
     total = 0.0
     for call in calls:
         price = prices.get(call.model)
         if price is not None:
-            tokens = (call.prompt_tokens or 0) * price.prompt + (
-                call.completion_tokens or 0
-            ) * price.completion
-            total += tokens / MILLION
+            total += price.cost_usd(
+                call.prompt_tokens or 0, call.cached_tokens or 0, call.completion_tokens or 0
+            )
         elif call.cost_usd is not None:
             total += call.cost_usd
         elif call.provider not in ("", "wafer"):

@@ -13,6 +13,7 @@ from typing import Any
 
 CONTEXT_FIELDS = ("context_length", "context_window", "max_model_len", "max_context_length")
 REASONING_WORDS = ("reasoning", "reasoning_effort", "include_reasoning", "thinking")
+MILLION = 1_000_000
 MAX_TOKENS = 100_000_000  # a larger number is a mistake
 
 
@@ -23,6 +24,11 @@ class TokenPrice:
     prompt: float
     completion: float
     cached: float
+
+    @classmethod
+    def per_million(cls, prompt: float, completion: float) -> "TokenPrice":
+        """From dollars for a million tokens, as services quote them; cached tokens at the prompt's price."""
+        return cls(prompt / MILLION, completion / MILLION, prompt / MILLION)
 
     def cost_usd(self, prompt: int, cached: int, completion: int) -> float:
         """What a request costs; `cached` of the `prompt` tokens are charged at their own price."""

@@ -7,10 +7,11 @@ import pytest
 
 from moa_core import Agent, MoAConfig
 from moa_core.errors import ConfigError, ExperimentError, OtherStudy, ServerFailed
-from moa_core.experiments import Budget, Price, Score, Space, search
+from moa_core.experiments import Budget, Score, Space, search
 from moa_core.experiments.rewriting import failures_in
 from moa_core.experiments.search import FIRST_FRESH_SEED
 from moa_core.experiments.space import FRAGMENTS
+from moa_core.providers.model_info import TokenPrice
 
 SPACE = Space(models=("weak", "strong"), temperatures=(0.2, 0.9))
 ANSWERS = {"weak": "score 10", "strong": "much longer score 80"}
@@ -80,7 +81,7 @@ def test_dollars_need_a_price(alone, scripted, scorer):
     running = run(alone("weak"), scripted(ANSWERS), scorer, "1 dollars")
     with pytest.raises(ExperimentError, match="no known price"):
         running.result()
-    prices = {model: Price(1.0, 1.0) for model in ANSWERS}
+    prices = {model: TokenPrice.per_million(1.0, 1.0) for model in ANSWERS}
     found = run(alone("weak"), scripted(ANSWERS), scorer, "1 dollars", prices=prices, confirm=2).result()
     assert 0 < found.spent.dollars < 1
 

@@ -7,7 +7,8 @@ import pytest
 
 from moa_core import MoAConfig
 from moa_core.errors import ExperimentError, InvalidMessages, ServerFailed
-from moa_core.experiments import Price, Score, Trial, spread
+from moa_core.experiments import Score, Trial, spread
+from moa_core.providers.model_info import TokenPrice
 
 
 def test_every_seed_is_tried_once_and_the_figures_follow(alone, scripted, scorer):
@@ -107,7 +108,7 @@ def test_no_question_is_refused_at_once(alone, scripted, scorer):
 
 def test_dollars_come_from_prices_and_are_unknown_without(alone, scripted, scorer):
     provider = scripted({"sum": "score 5"})
-    prices = {"sum": Price(prompt=1e6, completion=2e6)}
+    prices = {"sum": TokenPrice.per_million(prompt=1e6, completion=2e6)}
     assert spread(alone(), "task", provider, scorer, 1, prices=prices).result().dollars == 1 + 2 * 2
     assert spread(alone(), "task", provider, scorer, 1).result().dollars is None
 
