@@ -24,7 +24,7 @@ MoAError                     may be shown to a user as it is
     ├── EmptyAnswer          the model answered with nothing
     ├── InvalidStructure     the answer does not fit its JSON Schema after all retries
     ├── ThinkingBudgetSpent  the model kept thinking past its budget
-    ├── EngineFailed         the in-process engine failed
+    ├── InProcessFailed      the in-process engine failed
     └── UnexpectedFailure    a defect in a provider; the log has the traceback
 """
 
@@ -160,7 +160,7 @@ class ThinkingBudgetSpent(CallFailed):
     """The model kept thinking past its budget."""
 
 
-class EngineFailed(CallFailed):
+class InProcessFailed(CallFailed):
     """The in-process engine failed."""
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wse_backend.engine.loading import Load
     from wse_backend.engine.pool import EnginePool
     from wse_backend.engine.sampling import SamplingParams
-    from wse_backend.engine.scheduler import Generation
+    from wse_backend.engine.scheduler import RequestHandle
     from wse_backend.errors import (
         BrokenGGUF,
         BrokenTemplate,
@@ -55,7 +55,6 @@ __all__ = [
     "EngineClosed",
     "EngineFailed",
     "EnginePool",
-    "Generation",
     "HashMismatch",
     "InvalidMessages",
     "InvalidParams",
@@ -64,6 +63,7 @@ __all__ = [
     "OutOfMemory",
     "PhaseMeasure",
     "QueueFull",
+    "RequestHandle",
     "RoutedTokens",
     "SamplingParams",
     "Timing",
@@ -77,7 +77,7 @@ __all__ = [
 _HOMES = {
     "Engine": "engine.engine",
     "EnginePool": "engine.pool",
-    "Generation": "engine.scheduler",
+    "RequestHandle": "engine.scheduler",
     "Load": "engine.loading",
     "SamplingParams": "engine.sampling",
     **dict.fromkeys(

@@ -3,7 +3,7 @@
 from grader.competition.accounts import Account
 from grader.competition.archive import backup, restore, to_csv, to_json
 from grader.competition.boards import KINDS, BoardRow, Boards, Kind
-from grader.competition.budgets import Budget, Use
+from grader.competition.budgets import RoundBudget, Use
 from grader.competition.database import Database
 from grader.competition.errors import (
     AlreadyThere,
@@ -63,7 +63,6 @@ __all__ = [
     "BadNickname",
     "BoardRow",
     "Boards",
-    "Budget",
     "CompetitionError",
     "Database",
     "Disqualified",
@@ -89,6 +88,7 @@ __all__ = [
     "Provenance",
     "Refused",
     "Round",
+    "RoundBudget",
     "RoundFull",
     "RunSetup",
     "Seat",

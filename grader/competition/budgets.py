@@ -26,7 +26,7 @@ class Use:
 
 
 @dataclass(frozen=True)
-class Budget:
+class RoundBudget:
     """A round's limits; None or empty for what is free.
 
     tokens, calls: per attempt. models, strategies: those that are allowed. dollars: per participant, over all
@@ -58,7 +58,7 @@ class Budget:
             raise Refused("a budget in dollars needs the price of a million tokens")
 
     @classmethod
-    def from_json(cls, text: str) -> Budget:
+    def from_json(cls, text: str) -> RoundBudget:
         """Read what `to_json` wrote. Raises Refused for anything else."""
         try:
             data = json.loads(text)

@@ -41,9 +41,9 @@ class RoundRow(Base):
 
     opens_ms: None until it is set. closes_ms: None for open end. submission_limit: per participant, None for
     none. frozen_ms: submissions after it do not move the board that participants see. budget: JSON, see
-    `budgets.Budget`. team_size: how many people an entry may have. has_practice: submissions before it opens
-    are taken and graded, and count on no board once it has. announcement: shown on every page of the app.
-    prizes: JSON list of [name, board]. has_paused_runs: the app starts no new runs for the time being.
+    `budgets.RoundBudget`. team_size: how many people an entry may have. has_practice: submissions before it
+    opens are taken and graded, and count on no board once it has. announcement: shown on every page of
+    the app. prizes: JSON list of [name, board]. has_paused_runs: the app starts no new runs for now.
     """
 
     __tablename__ = "rounds"

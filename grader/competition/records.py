@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from grader.competition.budgets import Budget
+from grader.competition.budgets import RoundBudget
 from grader.competition.errors import NotASubmission, TooLarge
 from grader.competition.limits import (
     CODE_BYTES,
@@ -58,9 +58,9 @@ class Round:
     has_paused_runs: bool = False
 
     @property
-    def limits(self) -> Budget:
+    def limits(self) -> RoundBudget:
         """The budget of an attempt. Raises Refused when what is stored is none (see `why_unplayable`)."""
-        return Budget.from_json(self.budget)
+        return RoundBudget.from_json(self.budget)
 
     @property
     def prize_list(self) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from grader.competition.budgets import Budget
+from grader.competition.budgets import RoundBudget
 from grader.competition.database import Database
 from grader.competition.errors import NotFound, Refused
 from grader.competition.limits import ANNOUNCEMENT_CHARS, MAX_PRIZES, MAX_TEAM_SIZE, TITLE_CHARS
@@ -62,7 +62,7 @@ class Rounds:
         submission_limit: int | None = None,
         cooldown_s: int = 0,
         visibility: Visibility = "everyone",
-        budget: Budget | None = None,
+        budget: RoundBudget | None = None,
         team_size: int = 1,
         has_practice: bool = False,
     ) -> Round:
@@ -80,7 +80,7 @@ class Rounds:
                 "submission_limit": submission_limit,
                 "cooldown_s": cooldown_s,
                 "visibility": visibility,
-                "budget": (budget or Budget()).to_json(),
+                "budget": (budget or RoundBudget()).to_json(),
                 "team_size": team_size,
                 "has_practice": has_practice,
             }
@@ -228,7 +228,7 @@ def check_rules(values: Mapping[str, Any]) -> dict[str, Any]:
         raise Refused(f"a round's seed is between 0 and {MAX_SEED:,}")
     if not 1 <= values.get("team_size", 1) <= MAX_TEAM_SIZE:
         raise Refused(f"a team has 1 to {MAX_TEAM_SIZE} people; not {values['team_size']}")
-    Budget.from_json(values.get("budget", "{}"))
+    RoundBudget.from_json(values.get("budget", "{}"))
     try:
         _check_prizes([(name, board) for name, board in json.loads(values.get("prizes", "[]"))])
     except (ValueError, TypeError) as exc:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from grader.grading.challenge import Call, Challenge, Family, Outcome, Verdict
+from grader.grading.challenge import Challenge, Family, FunctionCall, Outcome, Verdict
 from grader.sandbox.judge.sandbox import Sandbox, SandboxRun
 
 
@@ -31,7 +31,7 @@ class Calls:
             ]
         )
 
-    def run(self, calls: Sequence[tuple[str, Call]]) -> SandboxRun:
+    def run(self, calls: Sequence[tuple[str, FunctionCall]]) -> SandboxRun:
         """Make the calls that were not made yet, each with its group's name, and remember their outcomes."""
         wanted = {}
         for group, call in calls:
@@ -49,7 +49,7 @@ class Calls:
         self._outcomes.update(zip(wanted, run.outcomes, strict=True))
         return run
 
-    def outcomes_of(self, group: str, calls: Sequence[Call]) -> list[Outcome]:
+    def outcomes_of(self, group: str, calls: Sequence[FunctionCall]) -> list[Outcome]:
         """What these calls, made before, came to."""
         return [self._outcomes[(group, call.text, call.counted)] for call in calls]
 

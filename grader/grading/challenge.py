@@ -60,7 +60,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Call:
+class FunctionCall:
     """One call of the function. counted: count its operations; budget_of: index of the call it is held
     against."""
 
@@ -92,9 +92,9 @@ class Fault:
 Judge = Callable[[Args, Sequence[Outcome]], Fault | None]
 
 
-def one_call(args: Args) -> tuple[Call, ...]:
+def one_call(args: Args) -> tuple[FunctionCall, ...]:
     """The usual plan of a case: call the function once with the case's arguments."""
-    return (Call(args),)
+    return (FunctionCall(args),)
 
 
 def no_shrink(args: Args) -> Iterator[Args]:
@@ -125,13 +125,13 @@ class Family:
     inputs: tuple[Input, ...]
     judge: Judge
     weight: float = 1.0
-    calls: Callable[[Args], tuple[Call, ...]] = one_call
+    calls: Callable[[Args], tuple[FunctionCall, ...]] = one_call
     shrink: Callable[[Args], Iterator[Args]] = no_shrink
     judges_mutation: bool = False
     joint: str = ""
 
     @cached_property
-    def planned(self) -> tuple[tuple[Call, ...], ...]:
+    def planned(self) -> tuple[tuple[FunctionCall, ...], ...]:
         """The calls of every input, made once."""
         return tuple(self.calls(each.args) for each in self.inputs)
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from grader.grading.challenge import (
     Args,
-    Call,
     Cap,
     Family,
     Fault,
+    FunctionCall,
     Input,
     Judge,
     Outcome,
@@ -101,9 +101,9 @@ def judge_steps(outcomes: Sequence[Outcome], small: int, large: int, what: str) 
     return crash(first, wanted) or crash(second, wanted)
 
 
-def growth_calls(small: Args) -> Callable[[Args], tuple[Call, ...]]:
+def growth_calls(small: Args) -> Callable[[Args], tuple[FunctionCall, ...]]:
     """Two counted calls: the small arguments, then the case's own within six times the steps."""
-    return lambda args: (Call(small, counted=True), Call(args, counted=True, growth=GROWTH))
+    return lambda args: (FunctionCall(small, counted=True), FunctionCall(args, counted=True, growth=GROWTH))
 
 
 def fixed_and_drawn(

@@ -22,7 +22,7 @@ PASSES = Check("passes_tests", "tests", 1, "All assertions of the task's own tes
 
 
 @dataclass(frozen=True)
-class Task:
+class PackTask:
     """One line of a pack."""
 
     task_id: str
@@ -37,7 +37,7 @@ class Task:
         return self.prompt + self.canonical_solution
 
 
-def read_pack(path: Path) -> list[Task]:
+def read_pack(path: Path) -> list[PackTask]:
     """Every task of a pack. Raises BadChallenge naming the line that is wrong, UnusableFile when
     there is no such file."""
     tasks = list(_tasks(path))
@@ -50,7 +50,7 @@ def read_pack(path: Path) -> list[Task]:
     return tasks
 
 
-def _tasks(path: Path) -> Iterator[Task]:
+def _tasks(path: Path) -> Iterator[PackTask]:
     for number, line in enumerate(read_text(path).splitlines(), 1):
         if not line.strip():
             continue
@@ -61,13 +61,13 @@ def _tasks(path: Path) -> Iterator[Task]:
         yield _task(row, f"{path}, line {number}")
 
 
-def _task(row: Any, where: str) -> Task:
+def _task(row: Any, where: str) -> PackTask:
     if not isinstance(row, dict):
         raise BadChallenge(where, "it is not a JSON object")
     missing = [name for name in FIELDS if not isinstance(row.get(name), str)]
     if missing:
         raise BadChallenge(where, f"it lacks the text fields {', '.join(missing)}")
-    task = Task(*(row[name] for name in FIELDS))
+    task = PackTask(*(row[name] for name in FIELDS))
     for name, text in (("prompt and canonical_solution", task.solution), ("test", task.test)):
         try:
             ast.parse(text)
@@ -80,7 +80,7 @@ def _task(row: Any, where: str) -> Task:
     return task
 
 
-def pack_challenge(task: Task, path: Path) -> Challenge:
+def pack_challenge(task: PackTask, path: Path) -> Challenge:
     """The task as a challenge with one check worth one point."""
     return Challenge(
         name=task.task_id,
@@ -104,7 +104,7 @@ def load_pack(path: Path) -> list[Challenge]:
     return [pack_challenge(task, path) for task in read_pack(path)]
 
 
-def write_pack(path: Path, tasks: Sequence[Task]) -> None:
+def write_pack(path: Path, tasks: Sequence[PackTask]) -> None:
     """Write tasks in the same format."""
     write_text(path, "".join(json.dumps(asdict(task)) + "\n" for task in tasks))
 
@@ -113,14 +113,14 @@ def _no_plan(seed: int) -> Plan:
     return {}
 
 
-def _signature(task: Task) -> str:
+def _signature(task: PackTask) -> str:
     for node in ast.walk(ast.parse(task.solution)):
         if isinstance(node, ast.FunctionDef) and node.name == task.entry_point:
             return f"{task.entry_point}({', '.join(arg.arg for arg in node.args.args)})"
     return f"{task.entry_point}()"
 
 
-def _preamble(task: Task) -> str:
+def _preamble(task: PackTask) -> str:
     """Imports and helpers that the prompt gives before the function."""
     tree = ast.parse(task.solution)
     kept = [

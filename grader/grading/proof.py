@@ -35,7 +35,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
-class Finding:
+class ProofLine:
     """One thing that was tried. ok: as it must be; what: in one sentence."""
 
     ok: bool
@@ -69,13 +69,13 @@ def mutants_of(task: Challenge) -> list[MutantSpec]:
         raise BadChallenge(str(path), f"each [[mutant]] needs loses, old and new ({exc})") from exc
 
 
-def prove(task: Challenge, jobs: int = 2, elsewhere: bool = True) -> Iterator[Finding]:
+def prove(task: Challenge, jobs: int = 2, elsewhere: bool = True) -> Iterator[ProofLine]:
     """Everything there is to prove, each as it is done. Raises BadChallenge, or what `grade` raises.
 
     elsewhere: on the other Pythons of this machine as well.
     """
     solutions, mutants = solutions_of(task), mutants_of(task)
-    steps: list[Callable[[], Finding]] = [
+    steps: list[Callable[[], ProofLine]] = [
         *(partial(_full_marks, task, name, source) for name, source in solutions.items()),
         partial(_low_baseline, task),
         *(partial(_low_constant, task, value) for value in CONSTANTS),
@@ -87,47 +87,49 @@ def prove(task: Challenge, jobs: int = 2, elsewhere: bool = True) -> Iterator[Fi
         yield from pool.map(lambda step: step(), steps)
 
 
-def _full_marks(task: Challenge, name: str, source: str) -> Finding:
+def _full_marks(task: Challenge, name: str, source: str) -> ProofLine:
     report = grade(source, task)
     lost = [f"{check.name}: {check.message}" for check in report.checks if not check.passed]
     why = report.refusal or "; ".join(lost)
-    return Finding(not why, f"{name} gets {_points(report)}{': ' if why else ''}{why}")
+    return ProofLine(not why, f"{name} gets {_points(report)}{': ' if why else ''}{why}")
 
 
-def _low_baseline(task: Challenge) -> Finding:
+def _low_baseline(task: Challenge) -> ProofLine:
     report = grade(task.baseline, task)
     idle = max(grade(_constant(task, value), task).percentage for value in CONSTANTS)
     is_between = report.refusal is None and idle < report.percentage <= MOST_BASELINE
     wanted = f"must run, and get more than a constant ({idle:g} %) and at most {MOST_BASELINE:g} %"
-    return Finding(is_between, f"the baseline {wanted}: it gets {report.refusal or _points(report)}")
+    return ProofLine(is_between, f"the baseline {wanted}: it gets {report.refusal or _points(report)}")
 
 
 def _constant(task: Challenge, value: str) -> str:
     return f"def {task.function_name}(*args):\n    return {value}\n"
 
 
-def _low_constant(task: Challenge, value: str) -> Finding:
+def _low_constant(task: Challenge, value: str) -> ProofLine:
     report = grade(_constant(task, value), task)
     fine = report.percentage <= MOST_CONSTANT
-    return Finding(fine, f"returning {value} must get at most {MOST_CONSTANT:g} %: it gets {_points(report)}")
+    return ProofLine(
+        fine, f"returning {value} must get at most {MOST_CONSTANT:g} %: it gets {_points(report)}"
+    )
 
 
-def _has_mutants(task: Challenge, mutants: Sequence[MutantSpec]) -> Finding:
+def _has_mutants(task: Challenge, mutants: Sequence[MutantSpec]) -> ProofLine:
     bare = sorted({check.name for check in task.checks} - {mutant.loses for mutant in mutants})
-    return Finding(not bare, f"every check has a mutant{': none for ' + ', '.join(bare) if bare else ''}")
+    return ProofLine(not bare, f"every check has a mutant{': none for ' + ', '.join(bare) if bare else ''}")
 
 
-def _loses(task: Challenge, solutions: dict[str, str], mutant: MutantSpec) -> Finding:
+def _loses(task: Challenge, solutions: dict[str, str], mutant: MutantSpec) -> ProofLine:
     source = next((text for text in solutions.values() if mutant.old in text), "")
     name = f"`{mutant.old.strip()}` -> `{mutant.new.strip()}`"
     if not source:
-        return Finding(False, f"the mutant {name} changes nothing: no solution holds that text")
+        return ProofLine(False, f"the mutant {name} changes nothing: no solution holds that text")
     report = grade(source.replace(mutant.old, mutant.new), task)
     check = next((check for check in report.checks if check.name == mutant.loses), None)
     if check is None:
-        return Finding(False, f"the mutant {name} names no check: {mutant.loses}")
+        return ProofLine(False, f"the mutant {name} names no check: {mutant.loses}")
     kept = f"{check.score:g} of {check.max_score:g}"
-    return Finding(2 * check.score < check.max_score, f"the mutant {name} leaves {mutant.loses} {kept}")
+    return ProofLine(2 * check.score < check.max_score, f"the mutant {name} leaves {mutant.loses} {kept}")
 
 
 def interpreters() -> dict[str, str]:
@@ -149,7 +151,7 @@ _ELSEWHERE = (
 )
 
 
-def _same_report(task: Challenge, version: str, python: str) -> Finding:
+def _same_report(task: Challenge, version: str, python: str) -> ProofLine:
     sources = [*solutions_of(task).values(), task.baseline]
     done = subprocess.run(
         [python, "-c", _ELSEWHERE, task.name],
@@ -161,11 +163,11 @@ def _same_report(task: Challenge, version: str, python: str) -> Finding:
     )
     if done.returncode:
         lines = done.stderr.strip().splitlines()
-        return Finding(
+        return ProofLine(
             False, f"Python {version} cannot grade it: {lines[-1] if lines else 'no reason given'}"
         )
     same = json.loads(done.stdout) == [grade(source, task).to_dict() for source in sources]
-    return Finding(same, f"Python {version} gives {'the same reports' if same else 'other reports'}")
+    return ProofLine(same, f"Python {version} gives {'the same reports' if same else 'other reports'}")
 
 
 def _points(report: Report) -> str:

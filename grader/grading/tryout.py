@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from grader.grading.challenge import Call, Challenge, Outcome
+from grader.grading.challenge import Challenge, FunctionCall, Outcome
 from grader.grading.refusals import why_not_run
 from grader.sandbox.judge.sandbox import Sandbox, default_sandbox
 
@@ -43,7 +43,7 @@ def try_input(
     if len(text) > MAX_INPUT_CHARS:
         raise ValueError(f"the input has {len(text):,} characters; at most {MAX_INPUT_CHARS:,} are tried")
     run = (sandbox or default_sandbox()).run(
-        source, task.function_name, [("tryout", Call(tuple(json.loads(text))))]
+        source, task.function_name, [("tryout", FunctionCall(tuple(json.loads(text))))]
     )
     problem = why_not_run(run, task, source)
     outcome = run.outcomes[0] if run.outcomes and not problem else None

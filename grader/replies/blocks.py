@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 
-class Block(NamedTuple):
+class ReplyBlock(NamedTuple):
     """A part of a reply. closed: whether a fenced block had its closing fence."""
 
     text: str
@@ -21,10 +21,10 @@ class _Fence(NamedTuple):
     info: str
 
 
-def split_blocks(text: str) -> Iterator[Block]:
+def split_blocks(text: str) -> Iterator[ReplyBlock]:
     """Fenced blocks and the prose between them, in order; a fence that is never closed runs to the end."""
     if "```" not in text and "~~~" not in text:
-        yield Block(text, fenced=False)
+        yield ReplyBlock(text, fenced=False)
         return
     lines = text.split("\n")
     fences = [_fence(line) if "```" in line or "~~~" in line else None for line in lines]
@@ -36,11 +36,11 @@ def split_blocks(text: str) -> Iterator[Block]:
             continue
         end = _closing(fences, position, fence)
         if start < position:
-            yield Block("\n".join(lines[start:position]), fenced=False)
+            yield ReplyBlock("\n".join(lines[start:position]), fenced=False)
         inside = lines[position + 1 : end]
-        yield Block("\n".join(_unquoted(inside, fence.indent)), fenced=True, closed=end < len(lines))
+        yield ReplyBlock("\n".join(_unquoted(inside, fence.indent)), fenced=True, closed=end < len(lines))
         start = position = end + 1
-    yield Block("\n".join(lines[start:]), fenced=False)
+    yield ReplyBlock("\n".join(lines[start:]), fenced=False)
 
 
 def _fence(line: str) -> _Fence | None:

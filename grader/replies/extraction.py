@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from grader.replies.assembling import Others, assemble
-from grader.replies.blocks import Block, split_blocks
+from grader.replies.blocks import ReplyBlock, split_blocks
 from grader.replies.packing import quoted_texts, unescaped, unpacked, unwrapped
 from grader.replies.parsing import Parser
 from grader.replies.snippets import Snippet, defines, read_snippet
@@ -118,7 +118,7 @@ def _search(text: str, function_name: str, parser: Parser) -> _Found | None:
 class _Reading:
     """The blocks of one view, each taken apart when it is asked for."""
 
-    def __init__(self, blocks: list[Block], function_name: str, parser: Parser) -> None:
+    def __init__(self, blocks: list[ReplyBlock], function_name: str, parser: Parser) -> None:
         self.blocks = blocks
         self.function_name = function_name
         self.parser = parser

@@ -49,7 +49,7 @@ MAX_BITS = 1000
 """Larger integers are more than a float holds; judges compare numbers as floats."""
 
 
-class TooLarge(Exception):
+class ValueTooLarge(Exception):
     """The value has too many parts, is nested too deeply, or contains itself."""
 
 
@@ -76,7 +76,7 @@ def _are_plain(values: Iterable[Any], depth: int) -> bool:
 
 
 def encode(value: Any) -> Any:
-    """The value as JSON data. Raises TooLarge."""
+    """The value as JSON data. Raises ValueTooLarge."""
     return _Encoder().encode(value, 0)
 
 
@@ -87,7 +87,7 @@ class _Encoder:
     def encode(self, value: Any, depth: int) -> Any:
         self.nodes += 1
         if self.nodes > MAX_NODES or depth > MAX_DEPTH:
-            raise TooLarge
+            raise ValueTooLarge
         kind = type(value)
         if value is None or kind is bool:
             return value
@@ -136,7 +136,7 @@ def plain_copy(value: Any, depth: int = 0) -> Any:
     For tests that compare inside the child: a copy has no `__eq__` of the submission's own.
     """
     if depth > MAX_DEPTH:
-        raise TooLarge
+        raise ValueTooLarge
     mro = type.__dict__["__mro__"].__get__(type(value))
     if value is None or type(value) in (bool, complex, bytes, bytearray, range):
         return value
@@ -168,13 +168,13 @@ def _type_name(kind: type) -> str:
 
 def _hex(value: int) -> str:
     if value.bit_length() > 4 * MAX_TEXT:
-        raise TooLarge
+        raise ValueTooLarge
     return hex(value)
 
 
 def _text(value: str) -> str:
     if len(value) > MAX_TEXT:
-        raise TooLarge
+        raise ValueTooLarge
     return value
 
 

@@ -11,7 +11,7 @@ from moa_core.experiments.search import Search, search
 from moa_core.experiments.space import Space
 from moa_core.experiments.spread import Spread, spread
 from moa_core.experiments.statistics import Difference
-from moa_core.experiments.store import Store
+from moa_core.experiments.store import ExperimentStore
 from moa_core.experiments.trial import Score, Scorer, Trial
 
 __all__ = [
@@ -20,12 +20,12 @@ __all__ = [
     "Comparison",
     "Difference",
     "Experiment",
+    "ExperimentStore",
     "Score",
     "Scorer",
     "Search",
     "Space",
     "Spread",
-    "Store",
     "Trial",
     "ablate",
     "compare",

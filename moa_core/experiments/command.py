@@ -31,7 +31,7 @@ from moa_core.experiments.experiment import Experiment
 from moa_core.experiments.export import to_csv, to_html
 from moa_core.experiments.space import FRAGMENTS, Space
 from moa_core.experiments.spread import DEFAULT_SEEDS
-from moa_core.experiments.store import DONE, FAILED, STOPPED, Store
+from moa_core.experiments.store import DONE, FAILED, STOPPED, ExperimentStore
 from moa_core.experiments.trial import Scorer, Trial
 from moa_core.providers.environment import EnvironmentProviders
 from moa_core.providers.model_info import TokenPrice
@@ -124,7 +124,7 @@ def run_command(options: argparse.Namespace) -> int:
     """Run one experiment; returns the exit status. Raises MoAError, OSError, KeyboardInterrupt."""
     question = read_question(options.task, options.scorer)
     configs = [_config(path) for path in options.configs]
-    store = Store(options.store) if options.store else None
+    store = ExperimentStore(options.store) if options.store else None
     with _executor(options.scheduler) as executor:
         experiment = _experiment(options, configs, question, executor)
         result = _watched(experiment, options, question, configs, store)
@@ -278,7 +278,7 @@ def _watched(
     options: argparse.Namespace,
     question: Question,
     configs: list[MoAConfig],
-    store: Store | None,
+    store: ExperimentStore | None,
 ) -> Any:
     """Run to the end, telling and keeping every trial; what ended is kept whatever stops the rest."""
     key = None

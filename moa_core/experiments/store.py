@@ -68,7 +68,7 @@ class Record:
     result: Mapping[str, Any] | None
 
 
-class Store:
+class ExperimentStore:
     """Experiments and trials in one database. Thread-safe."""
 
     def __init__(self, place: str | Path) -> None:

@@ -36,7 +36,7 @@ class PlainTCP(httpcore.AsyncNetworkBackend):
             raise httpcore.ConnectTimeout(str(exc)) from exc
         except OSError as exc:
             raise httpcore.ConnectError(str(exc)) from exc
-        return _Stream(connection)
+        return _SocketStream(connection)
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -96,7 +96,7 @@ class _Connection(asyncio.Protocol):
             self._arrival.set_result(None)
 
 
-class _Stream(httpcore.AsyncNetworkStream):
+class _SocketStream(httpcore.AsyncNetworkStream):
     """One connection as httpcore sees it."""
 
     def __init__(self, connection: _Connection) -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from moa_core.errors import (
     ContextExceeded,
-    EngineFailed,
     IncompleteAnswer,
+    InProcessFailed,
     ModelNotFound,
     RateLimited,
     RequestRefused,
@@ -23,7 +23,7 @@ from moa_core.runs.prompts import Message
 # wse_backend is imported where it is used: it loads a compiler, which a session that only uses the cloud
 # never needs.
 if TYPE_CHECKING:
-    from wse_backend import Chunk, Completion, Engine, EnginePool, Generation
+    from wse_backend import Chunk, Completion, Engine, EnginePool, RequestHandle
 
 PROGRESS_STEP = 0.01
 LOAD_INTERVAL_S = 0.1  # how often a waiting call looks how far its model is
@@ -61,13 +61,13 @@ class Wafer:
                     return context_of(loaded, model)
                 if on_wait is not None:
                     on_wait(loaded)
-        raise EngineFailed(f"{model} could not be loaded")
+        raise InProcessFailed(f"{model} could not be loaded")
 
     async def stream(self, request: CallRequest) -> AsyncIterator[Delta]:
         """The answer token by token; loading and downloading are reported as waiting."""
         chunks: asyncio.Queue[Chunk] = asyncio.Queue()
-        generation: Generation | None = None
-        while generation is None:
+        handle: RequestHandle | None = None
+        while handle is None:
             engine: Engine | None = None
             async with aclosing(self._load(request.model)) as updates:
                 async for loaded in updates:
@@ -76,19 +76,19 @@ class Wafer:
                     else:
                         engine = loaded
             if engine is None:
-                raise EngineFailed(f"{request.model} could not be loaded")
+                raise InProcessFailed(f"{request.model} could not be loaded")
             if request.response_schema is not None:  # the first grammar of a model takes up to a second
                 await asyncio.to_thread(_prepare, engine, request)
-            generation = _submit(engine, request, chunks)
+            handle = _submit(engine, request, chunks)
         position = 0
         try:
             while True:
                 try:
                     chunk = await asyncio.wait_for(chunks.get(), POSITION_INTERVAL_S)
                 except TimeoutError:
-                    if generation.queue_position != position and generation.queue_position:
-                        position = generation.queue_position
-                        wait_s = generation.expected_wait_s
+                    if handle.queue_position != position and handle.queue_position:
+                        position = handle.queue_position
+                        wait_s = handle.expected_wait_s
                         about = "" if wait_s is None else f", about {wait_s:.0f} s"
                         reason = f"number {position} in the queue for {request.model}{about}"
                         yield Delta(wait=Wait(reason, wait_s))
@@ -105,7 +105,7 @@ class Wafer:
                 if finish is not None:
                     return
         finally:
-            generation.cancel()
+            handle.cancel()
 
     async def _load(self, model: str) -> "AsyncGenerator[Wait | Engine, None]":
         """Progress while the pool loads the model, then the engine. Leaving early interrupts no load."""
@@ -152,7 +152,7 @@ def _into_loop(queue: "asyncio.Queue[Any]") -> Callable[[Any], None]:
     return put
 
 
-def _submit(engine: "Engine", request: CallRequest, chunks: "asyncio.Queue[Chunk]") -> "Generation | None":
+def _submit(engine: "Engine", request: CallRequest, chunks: "asyncio.Queue[Chunk]") -> "RequestHandle | None":
     """Hand a call to the engine; None when it was unloaded to make room since we got it.
 
     The engine lets owners take turns. A run has an event loop of its own, so the loop names the owner.
@@ -223,4 +223,4 @@ def _translated(model: str) -> Iterator[None]:
     except errors.QueueFull as exc:
         raise RateLimited(f"{model}: {exc}") from exc
     except errors.WseError as exc:
-        raise EngineFailed(f"{model}: {exc}") from exc
+        raise InProcessFailed(f"{model}: {exc}") from exc

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class _End:
+class _EndOfItems:
     """Marks the end of the items; carries what went wrong, if anything did."""
 
     def __init__(self, error: BaseException | None) -> None:
@@ -21,7 +21,7 @@ class _Background(Generic[T]):
     """One generator on its own event loop and thread. Raises OSError when no event loop can be made."""
 
     def __init__(self, make: Callable[[], AsyncGenerator[T, None]]) -> None:
-        self._items: queue.SimpleQueue[T | _End] = queue.SimpleQueue()
+        self._items: queue.SimpleQueue[T | _EndOfItems] = queue.SimpleQueue()
         self._loop = asyncio.new_event_loop()  # here, so that a failure is raised where somebody waits
         self._task = self._loop.create_task(self._pump(make))
         self._thread = threading.Thread(target=self._work, name="moa-run", daemon=True)
@@ -42,7 +42,7 @@ class _Background(Generic[T]):
             error = exc
         finally:
             self._close_loop()
-            self._items.put(_End(error))
+            self._items.put(_EndOfItems(error))
 
     def _close_loop(self) -> None:
         with suppress(asyncio.CancelledError):
@@ -64,7 +64,7 @@ class _Background(Generic[T]):
             except queue.Empty:
                 yield None
                 continue
-            if isinstance(item, _End):
+            if isinstance(item, _EndOfItems):
                 if item.error is not None:
                     raise item.error
                 return

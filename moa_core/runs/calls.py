@@ -140,7 +140,7 @@ class AgentCall:
         """
         assert self.provider is not None
         budget = enforced_budget(agent, self.context)
-        reader = _Reader(self)
+        reader = _StreamReader(self)
         n_attempts = 0
         async with aclosing(_as_generator(self.provider, self._request(messages, agent, thinking))) as deltas:
             async for delta in deltas:
@@ -216,7 +216,7 @@ class AgentCall:
         )
 
 
-class _Reader:
+class _StreamReader:
     """Keeps a call up to date with one stream: answer and thinking apart, tokens counted, times taken."""
 
     def __init__(self, call: AgentCall) -> None:

@@ -38,7 +38,7 @@ REVISE_TASK = (
 
 
 @dataclass(slots=True)
-class Candidate:
+class Proposal:
     """A proposal as it stands, its last score, and what the critic said about it (empty: nothing)."""
 
     agent: Agent
@@ -53,7 +53,7 @@ async def answer(run: StrategyContext) -> str:
     best = option(run.config, OPTIONS, "best")
     planners = agents_for(run.config, "planner", option(run.config, OPTIONS, "n"), PLANNER_PROMPT)
     results = await run.layer([AgentTask(agent, role="planner") for agent in planners], "proposals")
-    candidates = [Candidate(o.agent, o.text) for o in results if o.error is None]
+    candidates = [Proposal(o.agent, o.text) for o in results if o.error is None]
     for number in range(1, rounds + 1):
         if number > 1:
             await _revise(run, candidates, f"revisions, round {number}")
@@ -67,7 +67,7 @@ async def answer(run: StrategyContext) -> str:
     return await run.summarize([candidate.text for candidate in chosen])
 
 
-async def _criticise(run: StrategyContext, candidates: list[Candidate], title: str) -> None:
+async def _criticise(run: StrategyContext, candidates: list[Proposal], title: str) -> None:
     """Every candidate gets a verdict; where the critic fails, the score stays and there is no critique."""
     critic = judging_agent(run.config, "critic", CRITIC_PROMPT, CRITIQUE)
     agents = _name_critics(critic, candidates)
@@ -84,7 +84,7 @@ async def _criticise(run: StrategyContext, candidates: list[Candidate], title: s
             candidate.critique = result.value["critique"]
 
 
-async def _revise(run: StrategyContext, candidates: list[Candidate], title: str) -> None:
+async def _revise(run: StrategyContext, candidates: list[Proposal], title: str) -> None:
     """Every candidate with a critique is revised; where that fails, it stays as it was."""
     criticised = [candidate for candidate in candidates if candidate.critique.strip()]
     if not criticised:
@@ -100,12 +100,12 @@ async def _revise(run: StrategyContext, candidates: list[Candidate], title: str)
             candidate.text = result.text
 
 
-def _name_critics(critic: Agent, candidates: list[Candidate]) -> list[Agent]:
+def _name_critics(critic: Agent, candidates: list[Proposal]) -> list[Agent]:
     """The critic once per candidate, named after whom it judges."""
     return [replace(critic, name=f"{critic.name} of {candidate.agent.name}") for candidate in candidates]
 
 
-def _after(run: StrategyContext, candidate: Candidate, task: str) -> tuple[Message, ...]:
+def _after(run: StrategyContext, candidate: Proposal, task: str) -> tuple[Message, ...]:
     """The conversation with the candidate as its answer, and the task that follows."""
     answer = {"role": "assistant", "content": candidate.text}
     return (*run.messages, answer, {"role": "user", "content": task})

@@ -24,7 +24,7 @@ REPAIR_TASK = (
 
 
 @dataclass(slots=True)
-class Candidate:
+class TriedAnswer:
     """An answer as it stands, and what trying it came to."""
 
     result: AgentResult
@@ -38,7 +38,7 @@ async def answer(run: StrategyContext) -> str:
     results = await run.layer([AgentTask(agent, role="coder") for agent in coders], "proposals")
     answers = [result for result in results if result.error is None]
     checks = await run.check(answers)
-    candidates = [Candidate(*pair) for pair in zip(answers, checks, strict=True)]
+    candidates = [TriedAnswer(*pair) for pair in zip(answers, checks, strict=True)]
     for number in range(1, rounds + 1):
         failing = [candidate for candidate in candidates if not candidate.checked.problem]
         if not failing or any(candidate.checked.share >= 1.0 for candidate in candidates):
@@ -54,7 +54,7 @@ async def answer(run: StrategyContext) -> str:
     return best.result.text
 
 
-async def _repair(run: StrategyContext, failing: list[Candidate], title: str) -> None:
+async def _repair(run: StrategyContext, failing: list[TriedAnswer], title: str) -> None:
     """Every failing candidate is repaired by its own agent; a repair that passes fewer cases is dropped."""
     tasks = []
     for candidate in failing:
@@ -71,7 +71,7 @@ async def _repair(run: StrategyContext, failing: list[Candidate], title: str) ->
             candidate.result, candidate.checked = result, checked
 
 
-def _verdict(best: Candidate, candidates: list[Candidate]) -> str:
+def _verdict(best: TriedAnswer, candidates: list[TriedAnswer]) -> str:
     if all(candidate.checked.problem for candidate in candidates):
         return f"No answer could be tried ({best.checked.problem}), so the first one is the answer."
     return (

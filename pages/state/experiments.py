@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from moa_core.errors import ExperimentError, MoAError
-from moa_core.experiments import Experiment, Store
+from moa_core.experiments import Experiment, ExperimentStore
 from moa_core.experiments.cluster import cluster
 from moa_core.experiments.store import DONE, FAILED, RUNNING, STOPPED, Record
 
@@ -40,7 +40,7 @@ class Job:
 class Experiments:
     """Starts, stops and remembers experiments; what has ended is in the store. Thread-safe."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: ExperimentStore) -> None:
         self.store = store
         self._jobs: dict[int, Job] = {}
         self._lock = threading.Lock()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from grader.competition import Budget, Use
+from grader.competition import RoundBudget, Use
 from moa_core import MoAConfig
 from moa_core.errors import MoAError
 from moa_core.runs.plan import dry_run
@@ -23,7 +23,7 @@ class BudgetCheck:
     uses: tuple[tuple[str, int, int], ...] = ()
 
 
-def check_setup(config: MoAConfig, budget: Budget) -> BudgetCheck:
+def check_setup(config: MoAConfig, budget: RoundBudget) -> BudgetCheck:
     """Hold a setup against a budget. Raises ConfigError when the setup is none.
 
     Calls, models and strategy are certain; tokens only at most: an answer may end before its limit.

@@ -11,15 +11,15 @@ from moa_core.runs.trace import CallRecord
 from wse_backend.errors import DoesNotFit
 from wse_backend.wafer.gpu import GPUS, GpuSpec, needed_gpus
 from wse_backend.wafer.placement import place
-from wse_backend.wafer.replay import Call, Machine, Replay, replay
+from wse_backend.wafer.replay import Machine, Replay, ReplayCall, replay
 from wse_backend.wafer.shapes import BYTES_PER_VALUE, ModelShape
 from wse_backend.wafer.spec import WSE3, WaferSpec
 from wse_backend.wafer.timing.interval import Interval, plus
 
 EXAMPLE_CALLS = (
-    *(Call(1, 140, 0, 180),) * 3,
-    *(Call(2, 720, 60, 180),) * 3,
-    Call(3, 740, 60, 260),
+    *(ReplayCall(1, 140, 0, 180),) * 3,
+    *(ReplayCall(2, 720, 60, 180),) * 3,
+    ReplayCall(3, 740, 60, 260),
 )
 """Three agents in each of two layers and a summarizer, about as long as a workshop's answers."""
 
@@ -27,7 +27,7 @@ SMALL_SHARE = 1 / 20
 LARGE_MODEL = "llama3.3-70b"
 """Shown instead of a model that is too small to need a wafer: four of them hold it."""
 
-Graph = Sequence[tuple[ModelShape, Sequence[Call]]]
+Graph = Sequence[tuple[ModelShape, Sequence[ReplayCall]]]
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,13 @@ class Bar:
     decode: Interval | None = None
 
 
-def calls_of(records: Sequence[CallRecord]) -> dict[str, list[Call]]:
+def calls_of(records: Sequence[CallRecord]) -> dict[str, list[ReplayCall]]:
     """The calls of a run that reported their tokens, by model."""
-    found: dict[str, list[Call]] = {}
+    found: dict[str, list[ReplayCall]] = {}
     for record in records:
         if record.prompt_tokens:
             cached = min(record.cached_tokens or 0, record.prompt_tokens)
-            call = Call(record.layer, record.prompt_tokens, cached, record.completion_tokens or 0)
+            call = ReplayCall(record.layer, record.prompt_tokens, cached, record.completion_tokens or 0)
             found.setdefault(record.model, []).append(call)
     return found
 
@@ -71,7 +71,7 @@ def machines_for(graph: Graph, spec: WaferSpec) -> list[tuple[str, Machine]]:
     return machines
 
 
-def _needed(shape: ModelShape, gpu: GpuSpec, calls: Sequence[Call]) -> int:
+def _needed(shape: ModelShape, gpu: GpuSpec, calls: Sequence[ReplayCall]) -> int:
     return needed_gpus(shape, gpu, _longest(calls))
 
 
@@ -84,7 +84,7 @@ def _fewest(shape: ModelShape, longest: int) -> int:
         return 1
 
 
-def _longest(calls: Sequence[Call]) -> int:
+def _longest(calls: Sequence[ReplayCall]) -> int:
     return max(call.prompt_tokens + call.completion_tokens for call in calls)
 
 
@@ -103,7 +103,7 @@ def replay_bars(graph: Graph, spec: WaferSpec, program: str = "reference") -> li
 
 
 @lru_cache(maxsize=128)  # a run is looked at many times, and placing a large model takes 0.2 s
-def _replayed(calls: tuple[Call, ...], shape: ModelShape, machine: Machine, program: str) -> Replay:
+def _replayed(calls: tuple[ReplayCall, ...], shape: ModelShape, machine: Machine, program: str) -> Replay:
     return replay(calls, shape, machine, program=program)
 
 

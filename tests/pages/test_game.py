@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.competition import Budget
+from grader.competition import RoundBudget
 from moa_core import MoAConfig
 from pages.parts.competition import backend as competition_backend
 from pages.state.round_budget import check_setup
@@ -35,7 +35,7 @@ def _own_database(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_budget_is_shown_before_a_run_and_holds_at_submission() -> None:
-    made = open_round(budget=Budget(calls=1))
+    made = open_round(budget=RoundBudget(calls=1))
     ada = join("Ada")
     assert "at most 1 calls" in ada.text
     ada.write()
@@ -48,16 +48,16 @@ def test_a_budget_is_shown_before_a_run_and_holds_at_submission() -> None:
 
 def test_a_setup_is_held_against_a_budget_without_running_it() -> None:
     two_calls = setup("say:a", summarizer="say:b")
-    assert check_setup(two_calls, Budget(calls=2, models=("say:a", "say:b"))).problems == ()
-    assert check_setup(two_calls, Budget(models=("say:a",))).problems == (
+    assert check_setup(two_calls, RoundBudget(calls=2, models=("say:a", "say:b"))).problems == ()
+    assert check_setup(two_calls, RoundBudget(models=("say:a",))).problems == (
         "say:b where only say:a may be used",
     )
-    assert "may have" in check_setup(MoAConfig.default(), Budget(tokens=10)).notes[0]
-    assert check_setup(two_calls, Budget(calls=5)).uses == (("calls", 2, 5),)
+    assert "may have" in check_setup(MoAConfig.default(), RoundBudget(tokens=10)).notes[0]
+    assert check_setup(two_calls, RoundBudget(calls=5)).uses == (("calls", 2, 5),)
 
 
 def test_a_rounds_budget_is_a_bar_where_the_setup_is_edited() -> None:
-    open_round(title="Monday", budget=Budget(calls=4, tokens=100))
+    open_round(title="Monday", budget=RoundBudget(calls=4, tokens=100))
     ada = join("Ada").use(setup("say:a", summarizer="say:b")).open("agents")
     assert "Monday: up to 2 of 4 calls" in ada.everything
     assert "Monday: its answers may have 2,048 tokens where 100 are allowed" in ada.text
@@ -73,7 +73,7 @@ def test_a_new_rounds_budget_team_and_practice_are_typed() -> None:
     browser.at.checkbox(key="host_practice").set_value(True)
     submit_form(browser, "Create")
     (made,) = store().rounds.all()
-    assert made.limits == Budget(2_000, models=("a", "b"), classes=(("Under 500 tokens", 500),))
+    assert made.limits == RoundBudget(2_000, models=("a", "b"), classes=(("Under 500 tokens", 500),))
     assert (made.team_size, made.has_practice, made.opens_ms) == (3, True, None)
     assert "practice: it will not count" in Browser("competition").look_again().text
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from moa_core import MoAConfig
-from moa_core.experiments import Store
+from moa_core.experiments import ExperimentStore
 from pages.state.experiments import Experiments
 from tests.pages.harness import App, Cloud, setup
 
@@ -103,8 +103,8 @@ def test_a_preset_opens_in_agents(lab: App) -> None:
 
 def test_a_restart_leaves_what_had_ended(tmp_path: Path) -> None:
     place = tmp_path / "lab.sqlite"
-    key = Store(place).begin("spread", "Spread", {"labels": []}, 8, "me")
-    again = Experiments(Store(place))
+    key = ExperimentStore(place).begin("spread", "Spread", {"labels": []}, 8, "me")
+    again = Experiments(ExperimentStore(place))
     record = again.store.experiment(key)
     assert again.state(record) == "stopped"
     assert not again.is_alive(key)

@@ -15,7 +15,7 @@ from wse_backend.engine.kernels.attention import BLOCK_POSITIONS
 from wse_backend.engine.matrices import weights_bytes
 from wse_backend.engine.router_log import RoutedRows
 from wse_backend.engine.sampling import SamplingParams
-from wse_backend.engine.scheduler import KEEP_IDLE_S, MAX_WAITING, Generation, Scheduler
+from wse_backend.engine.scheduler import KEEP_IDLE_S, MAX_WAITING, RequestHandle, Scheduler
 from wse_backend.engine.threads import shared_team
 from wse_backend.engine.transformer import (
     MAX_LOGIT_ROWS,
@@ -146,7 +146,7 @@ class Engine:
         params: SamplingParams | None = None,
         on_chunk: Callable[[Chunk], None] = lambda chunk: None,
         owner: str = "",
-    ) -> Generation:
+    ) -> RequestHandle:
         """Queue a request and return at once.
 
         `on_chunk` is called on the engine's thread for every piece and must not block; the last piece
@@ -171,8 +171,8 @@ class Engine:
         The last piece carries the completion. Raises what ended the request otherwise, and as `submit`.
         """
         chunks: queue.SimpleQueue[Chunk] = queue.SimpleQueue()
-        generation = self.submit(messages, params, chunks.put, owner)
-        return _Stream(chunks, generation)
+        handle = self.submit(messages, params, chunks.put, owner)
+        return _ChunkStream(chunks, handle)
 
     def generate(self, messages: Messages, params: SamplingParams | None = None) -> Completion:
         """Answer one conversation. Raises as `submit`."""
@@ -190,14 +190,14 @@ class Engine:
 
             return on_chunk
 
-        running: list[Generation] = []
+        running: list[RequestHandle] = []
         try:
             for (messages, params), box in zip(requests, last, strict=True):
                 running.append(self.submit(messages, params, keep_last(box), owner))
             return [_completion(box.get()) for box in last]
         finally:
-            for generation in running:
-                generation.cancel()
+            for handle in running:
+                handle.cancel()
 
     def logits(self, token_ids: Sequence[int]) -> npt.NDArray[np.float32]:
         """Logits after each token of a sequence: float32 (len(token_ids), vocab_size).
@@ -312,12 +312,12 @@ class Engine:
         return is_closed
 
 
-class _Stream(Iterator[Chunk]):
+class _ChunkStream(Iterator[Chunk]):
     """The pieces of one request. A generator would not notice being closed before its first piece."""
 
-    def __init__(self, chunks: "queue.SimpleQueue[Chunk]", generation: Generation) -> None:
+    def __init__(self, chunks: "queue.SimpleQueue[Chunk]", handle: RequestHandle) -> None:
         self._chunks = chunks
-        self._generation = generation
+        self._handle = handle
         self._is_over = False
 
     def __next__(self) -> Chunk:
@@ -332,7 +332,7 @@ class _Stream(Iterator[Chunk]):
     def close(self) -> None:
         """Cancel the request; harmless when it is over."""
         self._is_over = True
-        self._generation.cancel()
+        self._handle.cancel()
 
     def __del__(self) -> None:
         self.close()

@@ -35,7 +35,7 @@ MIN_PREFILL_ROWS = 16
 KEEP_IDLE_S = 600.0  # so long an idle engine keeps its prefix cache
 
 
-class Generation:
+class RequestHandle:
     """The caller's handle on a submitted request."""
 
     def __init__(self, request: Request, scheduler: "Scheduler") -> None:
@@ -106,7 +106,7 @@ class Scheduler:
         on_chunk: OnChunk,
         owner: str = "",
         grammar: Grammar | None = None,
-    ) -> Generation:
+    ) -> RequestHandle:
         """Queue a request. Raises QueueFull, OutOfMemory (could never run), EngineClosed."""
         hp = self._transformer.hparams
         log = RouterLog(hp, len(prompt), n_new, self._tokenizer) if hp.n_experts else None
@@ -126,7 +126,7 @@ class Scheduler:
                 raise QueueFull(len(self._waiting), self._max_waiting)
             self._waiting.append(request)
             self._condition.notify()
-        return Generation(request, self)
+        return RequestHandle(request, self)
 
     def run_alone(self, job: Callable[[int, list[int]], None], n_tokens: int) -> None:
         """Run job(slot, blocks) between two passes, with cache blocks for `n_tokens` of its own.

@@ -22,10 +22,10 @@ from wse_backend.engine.kernels.arguments import (
     Batch,
     Buffers,
     Cache,
-    Experts,
+    ExpertRows,
+    ExpertWeights,
     Matrix,
     Model,
-    Routing,
     Team,
     fault_name,
     padded,
@@ -280,7 +280,7 @@ class Transformer:
             return []
         return [place for layer in range(hp.n_layers) for place in expert_matrices(hp, layer)]
 
-    def _experts(self, matrices: dict[MatrixRows, Matrix]) -> Experts:
+    def _experts(self, matrices: dict[MatrixRows, Matrix]) -> ExpertWeights:
         hp, layers = self.hparams, range(self.hparams.n_layers)
         n, routing = hp.n_experts, hp.architecture.experts
         found = [[matrices[place] for place in expert_matrices(hp, layer)] for layer in layers if n]
@@ -299,7 +299,7 @@ class Transformer:
         def biases(name: str) -> npt.NDArray[np.float32]:
             return self._vectors(f"ffn_{name}_exps.bias").reshape(len(layers), max(n, 1), -1)
 
-        return Experts(
+        return ExpertWeights(
             router=np.array([row[0] for row in found], np.int64).reshape(-1, fields),
             matrices=np.array(first, np.int64).reshape(-1, 3, fields),
             strides=np.array(strides, np.int64).reshape(-1, 3),
@@ -388,10 +388,10 @@ class Transformer:
             scratch=rows(scratch, n_threads),
         )
 
-    def _allocate_routing(self) -> Routing:
+    def _allocate_routing(self) -> ExpertRows:
         hp = self.hparams
         n, k = hp.n_experts, hp.n_experts_active
-        return Routing(
+        return ExpertRows(
             logits=np.zeros((MAX_ROWS, n), np.float32),
             chosen=np.zeros((hp.n_layers, MAX_ROWS, k), np.int32),
             shares=np.zeros((hp.n_layers, MAX_ROWS, k), np.float32),

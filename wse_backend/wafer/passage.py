@@ -10,7 +10,7 @@ from wse_backend.wafer.placement import Placement, Region
 
 
 @dataclass(frozen=True)
-class Step:
+class Stay:
     """A stay in one region, in seconds since the token (or the prompt) came onto the wafer."""
 
     region: Region
@@ -18,7 +18,7 @@ class Step:
     end_s: float
 
 
-def passage(placement: Placement, found: Pipeline, phase: str, wafer: int = 0) -> tuple[Step, ...]:
+def passage(placement: Placement, found: Pipeline, phase: str, wafer: int = 0) -> tuple[Stay, ...]:
     """The regions of one wafer in the order of their layers, with the times of `found`.
 
     phase: "decode" (one token) or "prefill" (one prompt). Raises InvalidParams (no such phase or wafer).
@@ -31,6 +31,6 @@ def passage(placement: Placement, found: Pipeline, phase: str, wafer: int = 0) -
     steps, now = [], 0.0
     for region, seconds in zip(placement.layer_regions, times, strict=True):
         if region.wafer == wafer:
-            steps.append(Step(region, now, now + seconds))
+            steps.append(Stay(region, now, now + seconds))
             now += seconds
     return tuple(steps)

@@ -24,7 +24,7 @@ from wse_backend.wafer.timing.phases import decode_seconds, prefill_seconds, rep
 
 
 @dataclass(frozen=True)
-class Call:
+class ReplayCall:
     """One request: cached_tokens of its prompt_tokens were in a prefix cache already.
 
     Raises InvalidParams (counts below their least, more cached than prompt).
@@ -84,11 +84,11 @@ class _Timed:
     decode: Callable[[Sequence[int]], float]
     between_s: float
     note: str
-    spread: Callable[[Sequence[Call]], tuple[Interval, Interval]]
+    spread: Callable[[Sequence[ReplayCall]], tuple[Interval, Interval]]
 
 
 def replay(
-    calls: Iterable[Call], shape: ModelShape | str, machine: Machine, *, program: str = "reference"
+    calls: Iterable[ReplayCall], shape: ModelShape | str, machine: Machine, *, program: str = "reference"
 ) -> Replay:
     """Replay a call graph on one machine; program: of a wafer's prefill (timing.PROGRAMS).
 
@@ -115,7 +115,7 @@ def replay(
 
 
 def _intervals(
-    graph: Sequence[Call], timed: _Timed, layers: Sequence[tuple[float, float]]
+    graph: Sequence[ReplayCall], timed: _Timed, layers: Sequence[tuple[float, float]]
 ) -> tuple[Interval, Interval]:
     """The replay's seconds of prefill and of decode, as unsure as at the graph's mean prompt and context."""
     read, written = timed.spread(graph)
@@ -123,13 +123,13 @@ def _intervals(
     return read.scaled(reading / read.value), written.scaled(writing / written.value)
 
 
-def _prefill_s(calls: Sequence[Call], timed: _Timed) -> float:
+def _prefill_s(calls: Sequence[ReplayCall], timed: _Timed) -> float:
     """Prompts one after another; a prompt that was cached whole still needs its last token."""
     fresh = [(max(call.prompt_tokens - call.cached_tokens, 1), call) for call in calls]
     return sum(timed.prefill(tokens, call.prompt_tokens - tokens) for tokens, call in fresh)
 
 
-def _decode_s(calls: Sequence[Call], timed: _Timed) -> float:
+def _decode_s(calls: Sequence[ReplayCall], timed: _Timed) -> float:
     """All streams step together; whoever has its tokens leaves. Each stretch is timed at its middle context.
 
     The first token of each call comes from its prefill.
@@ -171,7 +171,7 @@ def _wafers(model: ModelShape, spec: WaferSpec, count: int, longest: int, progra
     def prefill_one(tokens: int, cached: int) -> float:
         return float(prefill_seconds(model, spec, prefill_side, tokens, cached, program=program))
 
-    def spread(calls: Sequence[Call]) -> tuple[Interval, Interval]:
+    def spread(calls: Sequence[ReplayCall]) -> tuple[Interval, Interval]:
         prompt = round(sum(call.prompt_tokens for call in calls) / len(calls))
         context = prompt + round(sum(call.completion_tokens for call in calls) / len(calls) / 2)
         read = interval(
@@ -227,7 +227,7 @@ def _gpus(model: ModelShape, spec: GpuSpec, count: int, longest: int) -> _Timed:
     def prefill_one(tokens: int, cached: int) -> float:
         return gpu.prefill_seconds(model, spec, count, tokens, cached)
 
-    def spread(calls: Sequence[Call]) -> tuple[Interval, Interval]:
+    def spread(calls: Sequence[ReplayCall]) -> tuple[Interval, Interval]:
         del calls
         return gpu.unsure(1.0), gpu.unsure(1.0)
 

@@ -361,7 +361,7 @@ def _dense(
 
 
 @dataclass(frozen=True)
-class Experts:
+class ExpertShape:
     """The FFN of a mixture of experts: count, active, width; the fields of ModelShape under shorter names."""
 
     count: int
@@ -380,7 +380,7 @@ def _experts(
     heads: tuple[int, int, int],
     vocab_size: int,
     n_ctx: int,
-    experts: Experts,
+    experts: ExpertShape,
 ) -> ModelShape:
     """heads: (n_heads, n_kv_heads, head_dim)."""
     shape = _dense(name, n_layers, dim, heads, experts.hidden_dim, vocab_size, n_ctx)
@@ -423,7 +423,7 @@ PRESETS: dict[str, ModelShape] = {
         # of four layers attend inside chunks of 8,192 tokens: no further than a window of so many.
         _windowed(
             _experts(
-                "llama-4-scout", 48, 5120, (40, 8, 128), 202048, 10485760, Experts(16, 1, 8192, shared=8192)
+                "llama-4-scout", 48, 5120, (40, 8, 128), 202048, 10485760, ExpertShape(16, 1, 8192, shared=8192)
             ),
             8192,
             4,
@@ -437,7 +437,7 @@ PRESETS: dict[str, ModelShape] = {
                 (40, 8, 128),
                 202048,
                 1048576,
-                Experts(128, 1, 8192, shared=8192, every=2, dense=16384),
+                ExpertShape(128, 1, 8192, shared=8192, every=2, dense=16384),
             ),
             8192,
             4,
@@ -453,10 +453,10 @@ PRESETS: dict[str, ModelShape] = {
         _dense("deepseek-r1-distill-llama-70b", *_LLAMA_70B),  # deepseek-ai/DeepSeek-R1-Distill-Llama-70B
         # openai/gpt-oss-120b: top-4 of 128 experts; every second layer sees 128 tokens
         _windowed(
-            _experts("gpt-oss-120b", 36, 2880, (64, 8, 64), 201088, 131072, Experts(128, 4, 2880)), 128, 2
+            _experts("gpt-oss-120b", 36, 2880, (64, 8, 64), 201088, 131072, ExpertShape(128, 4, 2880)), 128, 2
         ),
         # Qwen/Qwen3-235B-A22B-Instruct-2507: top-8 of 128 experts in every layer
-        _experts("qwen3-235b-a22b", 94, 4096, (64, 4, 128), 151936, 262144, Experts(128, 8, 1536)),
+        _experts("qwen3-235b-a22b", 94, 4096, (64, 4, 128), 151936, 262144, ExpertShape(128, 8, 1536)),
         # zai-org/GLM-4.7 (GLM-4.5 and 4.6 have the same layers): three dense layers, then top-8 of 160
         _experts(
             "glm-4.7",
@@ -465,7 +465,7 @@ PRESETS: dict[str, ModelShape] = {
             (96, 8, 128),
             151552,
             202752,
-            Experts(160, 8, 1536, shared=1536, first_dense=3, dense=12288),
+            ExpertShape(160, 8, 1536, shared=1536, first_dense=3, dense=12288),
         ),
         # deepseek-ai/DeepSeek-R1: latent attention; three dense layers, then top-8 of 256 and a shared expert
         replace(
@@ -476,7 +476,7 @@ PRESETS: dict[str, ModelShape] = {
                 (128, 128, 192),
                 129280,
                 163840,
-                Experts(256, 8, 2048, shared=2048, first_dense=3, dense=18432),
+                ExpertShape(256, 8, 2048, shared=2048, first_dense=3, dense=18432),
             ),
             q_rank=1536,
             kv_rank=512,

@@ -81,7 +81,7 @@ def read_header(path: str | os.PathLike[str]) -> Header:
     path = Path(path)
     mapping = _map(path)
     try:
-        return _Reader(mapping, path).header()
+        return _HeaderReader(mapping, path).header()
     except (struct.error, UnicodeDecodeError, OverflowError) as exc:
         raise BrokenGGUF(path.name, f"damaged header ({exc})") from exc
 
@@ -98,7 +98,7 @@ def _map(path: Path) -> mmap.mmap:
         raise BrokenGGUF(path.name, f"cannot read the file: {reason}") from exc
 
 
-class _Reader:
+class _HeaderReader:
     """Reads a header in order; every length is checked against the bytes that are left."""
 
     def __init__(self, buffer: mmap.mmap, path: Path) -> None:

@@ -8,11 +8,11 @@ from typing import Any
 
 from grader.grading.challenge import (
     Args,
-    Call,
     Challenge,
     Check,
     Family,
     Fault,
+    FunctionCall,
     Input,
     Outcome,
     Plan,
@@ -146,9 +146,9 @@ def _smallest(draws: Draws) -> Args:
     return (draws.integer(0, 1), [*_puts(keys, draws), *_gets(keys, 1), ["size", 1]])
 
 
-def _apart_calls(args: Args) -> tuple[Call, ...]:
+def _apart_calls(args: Args) -> tuple[FunctionCall, ...]:
     """The same replay twice, the second time without its first command."""
-    return (Call(args), Call((args[0], args[1][1:])))
+    return (FunctionCall(args), FunctionCall((args[0], args[1][1:])))
 
 
 def judge_apart(args: Args, outcomes: Sequence[Outcome]) -> Fault | None:

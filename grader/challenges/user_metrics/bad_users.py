@@ -9,7 +9,7 @@ from grader.challenges.user_metrics import judging
 from grader.challenges.user_metrics.draws import Range, User, date_before, draw_active, draw_range
 from grader.challenges.user_metrics.inputs import ANNA, BEN, YEAR, make_args, smaller, some_left, user
 from grader.challenges.user_metrics.reference import KEYS
-from grader.grading.challenge import Args, Call, Family, Fault, Input, Outcome
+from grader.grading.challenge import Args, Family, Fault, FunctionCall, Input, Outcome
 from grader.grading.random_source import Draws
 
 _NUMERIC = KEYS[1:]
@@ -28,9 +28,9 @@ def _placed(draws: Draws, dates: Range, spoilers: Sequence[Spoil], place: int) -
     return [*healthy[:at], *bad, *healthy[at:]]
 
 
-def _alone(is_bad: IsBad) -> Callable[[Args], tuple[Call, ...]]:
-    def calls(args: Args) -> tuple[Call, ...]:
-        return (Call(args), Call(([each for each in args[0] if not is_bad(each)], *args[1:])))
+def _alone(is_bad: IsBad) -> Callable[[Args], tuple[FunctionCall, ...]]:
+    def calls(args: Args) -> tuple[FunctionCall, ...]:
+        return (FunctionCall(args), FunctionCall(([each for each in args[0] if not is_bad(each)], *args[1:])))
 
     return calls
 
@@ -107,9 +107,9 @@ def _is_zero(each: Any) -> bool:
     return isinstance(each, dict) and each["days_active"] == 0
 
 
-def _cured_calls(args: Args) -> tuple[Call, ...]:
+def _cured_calls(args: Args) -> tuple[FunctionCall, ...]:
     """The users as they are, and the same with one active day each."""
-    return (Call(args), Call(([{**each, "days_active": 1} for each in args[0]], *args[1:])))
+    return (FunctionCall(args), FunctionCall(([{**each, "days_active": 1} for each in args[0]], *args[1:])))
 
 
 def division_families(seed: int) -> tuple[Family, ...]:
@@ -146,9 +146,9 @@ def _without(key: str) -> Spoil:
     return lambda draws, healthy: {name: value for name, value in healthy.items() if name != key}
 
 
-def _filled_calls(args: Args) -> tuple[Call, ...]:
+def _filled_calls(args: Args) -> tuple[FunctionCall, ...]:
     filled = [each if not _is_incomplete(each) else _fill(each) for each in args[0]]
-    return (*_alone(_is_incomplete)(args), Call((filled, *args[1:])))
+    return (*_alone(_is_incomplete)(args), FunctionCall((filled, *args[1:])))
 
 
 def _fill(each: User) -> User:
@@ -196,10 +196,13 @@ def _date_families(seed: int) -> tuple[Family, ...]:
     return _bad_families(seed, "dates", kinds, _has_bad_date, 5, 0.75, strict=True)
 
 
-def _turned_calls(args: Args) -> tuple[Call, ...]:
+def _turned_calls(args: Args) -> tuple[FunctionCall, ...]:
     """The turned range, and an ordinary range in which nobody is active."""
     users, start, _ = args
-    return (Call(args), Call((users, f"{int(start[:4]) + 3}-01-01", f"{int(start[:4]) + 3}-12-31")))
+    return (
+        FunctionCall(args),
+        FunctionCall((users, f"{int(start[:4]) + 3}-01-01", f"{int(start[:4]) + 3}-12-31")),
+    )
 
 
 def date_families(seed: int) -> tuple[Family, ...]:

@@ -60,7 +60,7 @@ SMALL_LIST = 50
 
 
 @dataclass
-class Answer:
+class MetricsResult:
     """A returned result, field by field. problems: what is wrong with the form of a field, by its name."""
 
     average: float = 0.0
@@ -74,13 +74,13 @@ class Answer:
         return sum(name in self.problems for name in FIELDS) <= 1
 
 
-def _why_formless(answer: Answer) -> str:
+def _why_formless(answer: MetricsResult) -> str:
     return "; ".join(dict.fromkeys(answer.problems.values()))
 
 
-def read(value: Any) -> Answer:
+def read(value: Any) -> MetricsResult:
     """Take a returned value apart; whatever is ill-formed becomes a problem of its field."""
-    answer = Answer()
+    answer = MetricsResult()
     if not isinstance(value, dict):
         answer.problems = dict.fromkeys((*FIELDS, SCORE), f"the result is {show(value, 60)}, not a dict")
         return answer
@@ -90,7 +90,7 @@ def read(value: Any) -> Answer:
     return answer
 
 
-def _read_average(value: dict[str, Any], answer: Answer) -> None:
+def _read_average(value: dict[str, Any], answer: MetricsResult) -> None:
     if AVERAGE not in value:
         answer.problems[AVERAGE] = f"the key {AVERAGE!r} is missing"
     elif not is_number(value[AVERAGE]):
@@ -99,7 +99,7 @@ def _read_average(value: dict[str, Any], answer: Answer) -> None:
         answer.average = value[AVERAGE]
 
 
-def _read_count(value: dict[str, Any], answer: Answer) -> None:
+def _read_count(value: dict[str, Any], answer: MetricsResult) -> None:
     if COUNT not in value:
         answer.problems[COUNT] = f"the key {COUNT!r} is missing"
     elif not is_number(value[COUNT]) or value[COUNT] != int(value[COUNT]) or value[COUNT] < 0:
@@ -108,7 +108,7 @@ def _read_count(value: dict[str, Any], answer: Answer) -> None:
         answer.count = int(value[COUNT])
 
 
-def _read_performers(value: dict[str, Any], answer: Answer) -> None:
+def _read_performers(value: dict[str, Any], answer: MetricsResult) -> None:
     found = value.get(PERFORMERS)
     if PERFORMERS not in value:
         answer.problems[PERFORMERS] = f"the key {PERFORMERS!r} is missing"
@@ -267,7 +267,7 @@ def judge_nobody(args: Args, outcomes: Sequence[Outcome]) -> Fault | None:
     return Fault("wrong", "; ".join(dict.fromkeys(wrong.values())), wanted, outcome, ",".join(wrong))
 
 
-def _not_empty(answer: Answer) -> dict[str, str]:
+def _not_empty(answer: MetricsResult) -> dict[str, str]:
     """What keeps an answer from saying that nobody was active, by field."""
     wrong = {
         name: text
@@ -358,7 +358,13 @@ def judge_beside(
 
 
 def _compare(
-    with_bad: Answer, without: Answer, bad: int, strict: bool, agree: bool, wanted: str, outcome: Outcome
+    with_bad: MetricsResult,
+    without: MetricsResult,
+    bad: int,
+    strict: bool,
+    agree: bool,
+    wanted: str,
+    outcome: Outcome,
 ) -> Fault | None:
     longest = max(len(with_bad.performers), len(without.performers))
     if longest > SMALL_LIST:

@@ -118,7 +118,7 @@ class _SubmissionProcess:
 
     # reading
 
-    def read(self, source: str) -> _Program | None:
+    def read(self, source: str) -> _CountedProgram | None:
         """Parse, check and compile the source; say what was found; None when it must not run."""
         try:
             tree = syntax.parse(source, SUBMISSION)
@@ -128,7 +128,7 @@ class _SubmissionProcess:
                 return None
             self.find_origins(tree)
             counted = any(line[:1] == b"#" for line in self.calls)
-            return _Program(
+            return _CountedProgram(
                 _compile(work_counter.prepare(_without(tree, found.unused))),
                 _compile(work_counter.instrument(work_counter.prepare(_parse_again(source))))
                 if counted
@@ -167,7 +167,7 @@ class _SubmissionProcess:
 
     # running
 
-    def run_calls(self, program: _Program) -> None:
+    def run_calls(self, program: _CountedProgram) -> None:
         """Make the calls in order, each group with CPU time of its own."""
         sys.setrecursionlimit(RECURSION_LIMIT + 40)
         counted = [line[:1] == b"#" for line in self.calls]
@@ -252,10 +252,10 @@ class _SubmissionProcess:
         try:
             is_plain = wire.is_plain(value)
             answer["plain" if is_plain else key] = value if is_plain else wire.encode(value)
-        except (wire.TooLarge, RecursionError, MemoryError, ValueError, TypeError, RuntimeError):
+        except (wire.ValueTooLarge, RecursionError, MemoryError, ValueError, TypeError, RuntimeError):
             answer[key] = ["x", "too large a value"]
 
-    def run_check(self, program: _Program) -> None:
+    def run_check(self, program: _CountedProgram) -> None:
         """HumanEval's way: the pack's own `check(candidate)`, with the candidate's results made plain
         first."""
         function = self.execute(program.plain, {})
@@ -274,7 +274,7 @@ class _SubmissionProcess:
 
 
 @dataclass(frozen=True)
-class _Program:
+class _CountedProgram:
     """A submission's code, and its twin whose steps are counted (None where nothing is counted)."""
 
     plain: CodeType

@@ -85,7 +85,7 @@ def filter_program(machine: str) -> bytes:
     return b"".join(struct.pack("<HBBI", *line) for line in code)
 
 
-class _Program(ctypes.Structure):
+class _FilterProgram(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
 
 
@@ -95,6 +95,6 @@ def install_filter(library: Any) -> bool:
         return False
     code = filter_program(os.uname().machine)
     buffer = ctypes.create_string_buffer(code, len(code))
-    program = _Program(len(code) // 8, ctypes.cast(buffer, ctypes.c_void_p))
+    program = _FilterProgram(len(code) // 8, ctypes.cast(buffer, ctypes.c_void_p))
     library.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     return bool(library.prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.byref(program), 0, 0) == 0)

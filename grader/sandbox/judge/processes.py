@@ -204,7 +204,7 @@ def _environment() -> dict[str, str]:
     return {"PYTHONHASHSEED": "0", **{name: os.environ[name] for name in kept if name in os.environ}}
 
 
-class _End:
+class _PipeEnd:
     """One end of a pipe that is closed once."""
 
     def __init__(self, fd: int) -> None:
@@ -216,14 +216,14 @@ class _End:
             self.fd = -1
 
 
-def _pipe(stack: ExitStack) -> tuple[_End, _End]:
-    read, write = (_End(fd) for fd in os.pipe())
+def _pipe(stack: ExitStack) -> tuple[_PipeEnd, _PipeEnd]:
+    read, write = (_PipeEnd(fd) for fd in os.pipe())
     stack.callback(read.close)
     stack.callback(write.close)
     return read, write
 
 
-def _exchange(request: bytes, to: _End, source: _End, watch: Watch, messages: Messages) -> bool:
+def _exchange(request: bytes, to: _PipeEnd, source: _PipeEnd, watch: Watch, messages: Messages) -> bool:
     """Write the request and read the results side by side; False when the clock ran out first.
 
     A short breath after each read lets results gather: a child writes hundreds of lines, and waking for
@@ -252,7 +252,7 @@ def _exchange(request: bytes, to: _End, source: _End, watch: Watch, messages: Me
     return False
 
 
-def _write_some(to: _End, rest: memoryview) -> memoryview:
+def _write_some(to: _PipeEnd, rest: memoryview) -> memoryview:
     try:
         rest = rest[os.write(to.fd, rest[: 1 << 16]) :]
     except BlockingIOError:

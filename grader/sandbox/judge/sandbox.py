@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from grader.errors import SandboxUnavailable
-from grader.grading.challenge import Call, Opaque, Outcome
+from grader.grading.challenge import FunctionCall, Opaque, Outcome
 from grader.sandbox import wire
 from grader.sandbox.judge.clock import now_s
 from grader.sandbox.judge.processes import (
@@ -73,7 +73,7 @@ class Sandbox:
         self,
         source: str,
         function: str,
-        calls: Sequence[tuple[str, Call]],
+        calls: Sequence[tuple[str, FunctionCall]],
         *,
         policy: bool = True,
         guard: bool = True,
@@ -164,7 +164,11 @@ class _JudgedRun:
     """One run: a child, and another one after each death, until every call has its outcome or time is up."""
 
     def __init__(
-        self, sandbox: Sandbox, header: dict[str, Any], calls: Sequence[tuple[str, Call]], deadline: float
+        self,
+        sandbox: Sandbox,
+        header: dict[str, Any],
+        calls: Sequence[tuple[str, FunctionCall]],
+        deadline: float,
     ) -> None:
         self.sandbox = sandbox
         self.header = header

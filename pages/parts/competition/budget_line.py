@@ -40,7 +40,7 @@ def _checked(session: Session) -> Iterator[tuple[Round, BudgetCheck]]:
     """The rounds with a budget in which this browser has a seat, and the setup held against each."""
     if not session.seats or not has_database():
         return
-    from grader.competition import Budget, CompetitionError, now_ms, why_unplayable
+    from grader.competition import CompetitionError, RoundBudget, now_ms, why_unplayable
     from pages.parts.competition import backend as shared
     from pages.state.round_budget import check_setup
 
@@ -50,5 +50,5 @@ def _checked(session: Session) -> Iterator[tuple[Round, BudgetCheck]]:
     except (CompetitionError, ConfigError):  # their own pages say what is wrong
         return
     for found in mine:
-        if not (why_unplayable(found) or found.state(now_ms()) == "closed" or found.limits == Budget()):
+        if not (why_unplayable(found) or found.state(now_ms()) == "closed" or found.limits == RoundBudget()):
             yield found, check_setup(config, found.limits)

@@ -11,9 +11,9 @@ from grader import challenge as find_challenge
 from grader import challenges
 from grader.competition import (
     VISIBILITIES,
-    Budget,
     CompetitionError,
     Round,
+    RoundBudget,
     Visibility,
     backup,
     now_ms,
@@ -354,7 +354,7 @@ def draw_new_rules() -> None:
         )
 
 
-def typed_budget() -> Budget:
+def typed_budget() -> RoundBudget:
     """The budget that was filled in. Raises Refused for one that is none."""
     state = st.session_state
     most = state["host_class"]
@@ -362,7 +362,7 @@ def typed_budget() -> Budget:
         what: tuple(name.strip() for name in state[f"host_{what}"].split(",") if name.strip())
         for what in ("models", "strategies")
     }
-    return Budget(
+    return RoundBudget(
         tokens=state["host_tokens"] or None,
         calls=state["host_calls"] or None,
         models=names["models"],

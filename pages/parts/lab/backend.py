@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from moa_core.experiments import Store
+from moa_core.experiments import ExperimentStore
 from moa_core.experiments.trial import Providers
 from moa_core.providers.environment import EnvironmentProviders
 from pages.parts import backend
@@ -34,7 +34,7 @@ def experiments() -> Experiments:
 def _experiments(place: str) -> Experiments:
     if "://" not in place:
         Path(place).parent.mkdir(parents=True, exist_ok=True)
-    return Experiments(Store(place))
+    return Experiments(ExperimentStore(place))
 
 
 def trial_providers() -> Providers:

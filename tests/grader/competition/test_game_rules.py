@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from grader.competition import (
-    Budget,
     NicknameTaken,
     NotOpen,
     OverBudget,
     Refused,
+    RoundBudget,
     RoundFull,
     Store,
     Use,
@@ -22,7 +22,7 @@ from grader.competition import (
 from tests.grader.competition.conftest import Clock
 from tests.grader.competition.samples import generation, join, open_round, scored
 
-STRICT = Budget(tokens=200, calls=3, models=("small",), strategies=("layered",))
+STRICT = RoundBudget(tokens=200, calls=3, models=("small",), strategies=("layered",))
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_an_attempt_over_the_budget_is_refused_and_nothing_is_stored(
 
 def test_dollars_are_counted_over_all_submissions_of_a_participant(store: Store) -> None:
     """A million tokens cost 1,000 dollars, read or written: 100 of each are 20 cents an attempt."""
-    made = open_round(store, budget=Budget(dollars=0.5, prompt_price=1_000, completion_price=1_000))
+    made = open_round(store, budget=RoundBudget(dollars=0.5, prompt_price=1_000, completion_price=1_000))
     ada, bob = join(store, made, "Ada"), join(store, made, "Bob")
     for key in ("a1", "a2"):
         store.submissions.add(ada.id, generation(key, prompt_tokens=100))
@@ -59,9 +59,9 @@ def test_dollars_are_counted_over_all_submissions_of_a_participant(store: Store)
 
 
 def test_a_budget_survives_its_text_and_says_its_rules() -> None:
-    whole = Budget(2_000, 7, ("a", "b"), ("layered",), 1.5, 0.1, 0.2, (("under 500", 500),))
-    assert Budget.from_json(whole.to_json()) == whole
-    assert Budget().to_json() == "{}"
+    whole = RoundBudget(2_000, 7, ("a", "b"), ("layered",), 1.5, 0.1, 0.2, (("under 500", 500),))
+    assert RoundBudget.from_json(whole.to_json()) == whole
+    assert RoundBudget().to_json() == "{}"
     assert whole.rules[:2] == ["at most 2,000 tokens written an attempt", "at most 7 calls"]
     assert whole.problems(Use(None, None, ("a",), None)) == []
 
@@ -73,7 +73,7 @@ def test_a_budget_survives_its_text_and_says_its_rules() -> None:
 )  # fmt: skip
 def test_what_is_no_budget_is_refused(text: str) -> None:
     with pytest.raises(Refused):
-        Budget.from_json(text)
+        RoundBudget.from_json(text)
 
 
 def test_a_class_of_budget_has_a_board_of_its_own(store: Store, clock: Clock) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from grader import grade
-from grader.grading.challenge import Call
+from grader.grading.challenge import FunctionCall
 from grader.sandbox import Sandbox, SandboxLimits
 
 PROGRAMS = sorted((Path(__file__).parents[1] / "hostile").glob("*.txt"))
@@ -72,8 +72,8 @@ def test_isolation_behind_the_policy_contains_it_too(path, short_box, world):
     """Without the static look and with Python's own built-ins, only the process and the kernel are left."""
     users = [{"last_login": "2024-05-05", "posts": 1, "comments": 1, "likes": 1, "days_active": 1}]
     calls = [
-        ("one", Call((users, "2024-01-01", "2024-12-31"))),
-        ("two", Call(([], "2024-01-01", "2024-12-31"))),
+        ("one", FunctionCall((users, "2024-01-01", "2024-12-31"))),
+        ("two", FunctionCall(([], "2024-01-01", "2024-12-31"))),
     ]
     source = path.read_text(encoding="utf-8")
     run = short_box.run(source, "calculate_user_metrics", calls, policy=False, guard=False)
@@ -89,7 +89,7 @@ def test_judge_goes_on_after_all_of_them(box):
         box.run(
             path.read_text(),
             "calculate_user_metrics",
-            [("one", Call(([], "", "")))],
+            [("one", FunctionCall(([], "", "")))],
             policy=False,
             guard=False,
         )
@@ -99,7 +99,12 @@ def test_judge_goes_on_after_all_of_them(box):
 
 def test_results_before_a_hang_are_kept(box):
     source = "def f(x):\n    while x == 2:\n        pass\n    return x * 10\n"
-    calls = [("first", Call((1,))), ("first", Call((2,))), ("first", Call((3,))), ("second", Call((4,)))]
+    calls = [
+        ("first", FunctionCall((1,))),
+        ("first", FunctionCall((2,))),
+        ("first", FunctionCall((3,))),
+        ("second", FunctionCall((4,))),
+    ]
     outcomes = box.run(source, "f", calls).outcomes
     assert [outcome.kind for outcome in outcomes] == ["value", "timeout", "not_run", "value"]
     assert (outcomes[0].value, outcomes[3].value) == (10, 40)
@@ -107,7 +112,7 @@ def test_results_before_a_hang_are_kept(box):
 
 def test_results_around_a_death_are_kept(box):
     source = "import os\ndef f(x):\n    if x == 2:\n        os._exit(0)\n    return x * 10\n"
-    calls = [("all", Call((number,))) for number in (1, 2, 3)]
+    calls = [("all", FunctionCall((number,))) for number in (1, 2, 3)]
     sandbox = Sandbox(LIMITS, isolation=("resource limits",))
     outcomes = sandbox.run(source, "f", calls, policy=False, guard=False).outcomes
     sandbox.close()
@@ -170,7 +175,9 @@ def test_forged_messages_never_break_the_judge(line, moment):
     box = Sandbox(LIMITS, isolation=("closed files",))
     early = f"shout({line + chr(10)!r})" if moment == "early" else ""
     source = FORGER.format(early=early, late=line + "\n" if moment == "late" else "")
-    run = box.run(source, "f", [("g", Call((1,))), ("g", Call((2,)))], policy=False, guard=False)
+    run = box.run(
+        source, "f", [("g", FunctionCall((1,))), ("g", FunctionCall((2,)))], policy=False, guard=False
+    )
     box.close()
     assert len(run.outcomes) == 2
     assert all(isinstance(outcome.line, int) and isinstance(outcome.error, str) for outcome in run.outcomes)

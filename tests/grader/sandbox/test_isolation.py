@@ -5,7 +5,7 @@ import os
 import pytest
 
 from grader.errors import SandboxUnavailable
-from grader.grading.challenge import Call
+from grader.grading.challenge import FunctionCall
 from grader.sandbox import Sandbox, SandboxLimits
 from grader.sandbox.isolation.seccomp import filter_program
 from grader.sandbox.judge.clock import now_s, starved_s
@@ -63,7 +63,7 @@ def probe(isolation, what):
     """What the action comes to under these measures alone; skips where the machine lacks them."""
     box = Sandbox(LIMITS, isolation=isolation)
     try:
-        run = box.run(PROBE, "probe", [("probe", Call((what,)))], policy=False, guard=False)
+        run = box.run(PROBE, "probe", [("probe", FunctionCall((what,)))], policy=False, guard=False)
     finally:
         box.close()
     if not set(isolation) <= set(run.isolation):
@@ -122,7 +122,7 @@ def test_audit_hook_refuses_alone(what):
 
 def test_every_measure_that_was_wanted_is_active_on_this_linux():
     box = Sandbox(LIMITS)
-    run = box.run("def f():\n    return 1\n", "f", [("g", Call(()))])
+    run = box.run("def f():\n    return 1\n", "f", [("g", FunctionCall(()))])
     box.close()
     assert set(run.isolation) <= set(ALL_ISOLATION)
     assert {"empty environment", "closed files", "resource limits", "audit hook"} <= set(run.isolation)
@@ -131,13 +131,15 @@ def test_every_measure_that_was_wanted_is_active_on_this_linux():
 def test_nothing_runs_without_any_measure():
     box = Sandbox(LIMITS, isolation=())
     with pytest.raises(SandboxUnavailable, match="none of the isolation measures"):
-        box.run("def f():\n    return 1\n", "f", [("g", Call(()))])
+        box.run("def f():\n    return 1\n", "f", [("g", FunctionCall(()))])
     box.close()
 
 
 def test_a_fresh_interpreter_serves_where_there_is_no_fork():
     box = Sandbox(LIMITS, mode="spawn")
-    run = box.run("def f(x):\n    return x + 1\n", "f", [("g", Call((1,))), ("g", Call((2,)))])
+    run = box.run(
+        "def f(x):\n    return x + 1\n", "f", [("g", FunctionCall((1,))), ("g", FunctionCall((2,)))]
+    )
     assert [outcome.value for outcome in run.outcomes] == [2, 3]
     assert "audit hook" in run.isolation
 
@@ -145,7 +147,7 @@ def test_a_fresh_interpreter_serves_where_there_is_no_fork():
 def test_a_fresh_interpreter_is_stopped_when_its_time_is_up():
     limits = SandboxLimits(wall_s=3.0, silence_s=1.0, cpu_s=0.3, max_timeouts=1)
     run = Sandbox(limits, mode="spawn").run(
-        "def f():\n    while True:\n        pass\n", "f", [("g", Call(()))]
+        "def f():\n    while True:\n        pass\n", "f", [("g", FunctionCall(()))]
     )
     assert run.outcomes[0].kind == "timeout"
 

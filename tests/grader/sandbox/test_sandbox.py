@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from grader import grade
-from grader.grading.challenge import Call, Opaque
+from grader.grading.challenge import FunctionCall, Opaque
 from grader.sandbox import Sandbox, SandboxLimits, wire
 from grader.sandbox.child.work_counter import Counter, instrument
 from grader.sandbox.policy.static_check import check
@@ -32,7 +32,7 @@ def box():
 
 def run(box, source, *args, **options):
     """The outcome of one call of `f`."""
-    return box.run(source, "f", [("g", Call(args))], **options).outcomes[0]
+    return box.run(source, "f", [("g", FunctionCall(args))], **options).outcomes[0]
 
 
 # policy
@@ -300,7 +300,7 @@ def test_counting_changes_no_result():
 
 def test_budget_ends_the_run_and_says_so(box):
     source = "def f(n):\n    for i in range(n):\n        for j in range(n):\n            pass\n    return n\n"
-    calls = [("g", Call((50,), counted=True)), ("g", Call((200,), counted=True, growth=6.0))]
+    calls = [("g", FunctionCall((50,), counted=True)), ("g", FunctionCall((200,), counted=True, growth=6.0))]
     small, large = box.run(source, "f", calls).outcomes
     assert (small.value, small.steps) == (50, 1 + 50 + 2500)
     assert (large.kind, large.steps) == ("overrun", 6 * 2551)

@@ -12,7 +12,7 @@ import pytest
 
 from moa_core import Agent, Layer, MoAConfig
 from moa_core.__main__ import main
-from moa_core.experiments import Store
+from moa_core.experiments import ExperimentStore
 
 JUDGE = "tests.moa_core.experiments.judge"
 Command = Callable[..., int]
@@ -75,7 +75,7 @@ def test_exports_hold_every_trial(command: Command, tmp_path: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert text.count("<svg") == 3
     assert "<script" not in text
-    store = Store(place)
+    store = ExperimentStore(place)
     (record,) = store.experiments()
     assert (record.kind, record.state) == ("ablate", "done")
     assert len(store.trials(record.id)) == 8

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from wse_backend import Chunk, Completion, Engine, OutOfMemory, QueueFull, SamplingParams
-from wse_backend.engine.scheduler import Generation
+from wse_backend.engine.scheduler import RequestHandle
 from wse_backend.engine.transformer import block_bytes
 from wse_backend.weights.gguf_file import open_gguf
 
@@ -114,7 +114,7 @@ def test_the_place_in_the_queue_is_that_of_the_turns_and_the_wait_is_measured(sm
     began: queue.SimpleQueue[str] = queue.SimpleQueue()
     gate = threading.Semaphore(0)
 
-    def ask_as(owner: str) -> Generation:
+    def ask_as(owner: str) -> RequestHandle:
         seen: list[Chunk] = []
 
         def listen(chunk: Chunk) -> None:

@@ -14,7 +14,7 @@ from wse_backend.wafer import gpu
 from wse_backend.wafer.defects import draw, draw_usable, yield_of
 from wse_backend.wafer.economics import Run, break_even_streams, cost_per_million, pipeline
 from wse_backend.wafer.placement import place
-from wse_backend.wafer.replay import Call, Machine, replay
+from wse_backend.wafer.replay import Machine, ReplayCall, replay
 from wse_backend.wafer.routing import RouterTrace, Routing
 from wse_backend.wafer.shapes import PRESETS
 from wse_backend.wafer.spec import WSE2, WSE3
@@ -42,8 +42,8 @@ COUNTED: dict[str, Callable[[object], object]] = {
     "gpu: prompt": lambda n: gpu.prefill_seconds(SMALL, gpu.H100, 1, n),  # type: ignore[arg-type]
     "gpu: needed": lambda n: gpu.needed_gpus(SMALL, gpu.H100, n),  # type: ignore[arg-type]
     "gpu: held": lambda n: gpu.held_streams(SMALL, gpu.H100, 1, n),  # type: ignore[arg-type]
-    "replay: prompt": lambda n: Call(1, n, 0, 8),  # type: ignore[arg-type]
-    "replay: machines": lambda n: replay([Call(1, 8, 0, 8)], SMALL, Machine(WSE3, n)),  # type: ignore[arg-type]
+    "replay: prompt": lambda n: ReplayCall(1, n, 0, 8),  # type: ignore[arg-type]
+    "replay: machines": lambda n: replay([ReplayCall(1, 8, 0, 8)], SMALL, Machine(WSE3, n)),  # type: ignore[arg-type]
     "trace: tokens": lambda n: RouterTrace.drawn(MIXTURE, n),  # type: ignore[arg-type]
     "trace: window": lambda n: RouterTrace.drawn(MIXTURE, 8).imbalance(n),  # type: ignore[arg-type]
     "wafers drawn": lambda n: yield_of(WSE3, 0.1, n),  # type: ignore[arg-type]

@@ -7,14 +7,14 @@ import pytest
 from wse_backend.errors import InvalidParams
 from wse_backend.wafer import gpu
 from wse_backend.wafer.gpu import A100, H100
-from wse_backend.wafer.replay import Call, Machine, replay
+from wse_backend.wafer.replay import Machine, ReplayCall, replay
 from wse_backend.wafer.spec import WSE2, WSE3
 
-GRAPH = [Call(0, 500, 100, 300)] * 3 + [Call(1, 1500, 0, 200)] * 3 + [Call(2, 2500, 0, 600)]
+GRAPH = [ReplayCall(0, 500, 100, 300)] * 3 + [ReplayCall(1, 1500, 0, 200)] * 3 + [ReplayCall(2, 2500, 0, 600)]
 
 
 def test_single_call_on_a_gpu_is_prefill_and_steps() -> None:
-    run = replay([Call(0, 1000, 200, 101)], "llama3-8b", Machine(A100))
+    run = replay([ReplayCall(0, 1000, 200, 101)], "llama3-8b", Machine(A100))
     # steps 2 to 101 at the middle context 1050; the first token comes from the prefill
     steps = 100 * gpu.decode_seconds("llama3-8b", A100, context=1050)
     assert len(run.layers_s) == 1
@@ -23,7 +23,7 @@ def test_single_call_on_a_gpu_is_prefill_and_steps() -> None:
 
 
 def test_streams_leave_when_they_have_their_tokens() -> None:
-    short, long = Call(0, 100, 0, 11), Call(0, 100, 0, 31)
+    short, long = ReplayCall(0, 100, 0, 11), ReplayCall(0, 100, 0, 31)
     run = replay([short, long], "llama3-8b", Machine(A100))
     together = 10 * gpu.decode_seconds("llama3-8b", A100, context=105, streams=2)
     alone = 20 * gpu.decode_seconds("llama3-8b", A100, context=120)
@@ -42,8 +42,8 @@ def test_layers_add_up(machine: Machine) -> None:
 
 @pytest.mark.parametrize("machine", [Machine(WSE3), Machine(A100)], ids=lambda m: m.name)
 def test_calls_at_once_take_less_than_one_after_another(machine: Machine) -> None:
-    at_once = replay([Call(0, 100, 0, 200)] * 3, "llama3-8b", machine).seconds
-    in_turn = replay([Call(n, 100, 0, 200) for n in range(3)], "llama3-8b", machine).seconds
+    at_once = replay([ReplayCall(0, 100, 0, 200)] * 3, "llama3-8b", machine).seconds
+    in_turn = replay([ReplayCall(n, 100, 0, 200) for n in range(3)], "llama3-8b", machine).seconds
     assert at_once is not None
     assert in_turn is not None
     assert at_once < in_turn
@@ -55,14 +55,16 @@ def test_order_of_calls_does_not_matter() -> None:
 
 
 def test_cached_prompt_is_faster_than_a_fresh_one() -> None:
-    fresh, cached = (replay([Call(0, 4000, n, 1)], "llama3-8b", Machine(WSE2)).seconds for n in (0, 3900))
+    fresh, cached = (
+        replay([ReplayCall(0, 4000, n, 1)], "llama3-8b", Machine(WSE2)).seconds for n in (0, 3900)
+    )
     assert cached is not None
     assert fresh is not None
     assert cached < fresh
 
 
 def test_fully_cached_prompt_still_computes_its_last_token() -> None:
-    run = replay([Call(0, 100, 100, 1)], "llama3-8b", Machine(A100))
+    run = replay([ReplayCall(0, 100, 100, 1)], "llama3-8b", Machine(A100))
     assert run.seconds == pytest.approx(gpu.prefill_seconds("llama3-8b", A100, 1, 1, 99))
 
 
@@ -100,7 +102,7 @@ def test_number_of_machines_is_in_the_name() -> None:
 )
 def test_impossible_call_is_refused(counts: tuple[int, int, int, int], match: str) -> None:
     with pytest.raises(InvalidParams, match=match):
-        Call(*counts)
+        ReplayCall(*counts)
 
 
 def test_empty_graph_and_no_machine_are_refused() -> None:

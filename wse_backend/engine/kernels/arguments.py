@@ -19,7 +19,7 @@ NORM, QKV, ATTENTION, OUTPUT, FFN = range(5)  # columns of a pass's times, as in
 # The matrices of a layer, in the order of `Model.matrices`, by their names in a GGUF file.
 MATRICES = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
 Q, K, V, ATTENTION_OUT, GATE, UP, DOWN = range(len(MATRICES))
-ROUTER = len(MATRICES)  # of a layer's experts, see `Experts`
+ROUTER = len(MATRICES)  # of a layer's experts, see `ExpertWeights`
 
 SILU, GELU, CLAMPED = range(3)  # activations of the gate, see primitives
 
@@ -47,7 +47,7 @@ class Embedding(NamedTuple):
     n_blocks: int  # per row
 
 
-class Experts(NamedTuple):
+class ExpertWeights(NamedTuple):
     """The experts of all layers; without any, n_experts is 0 and nothing here is read."""
 
     router: Ints  # (n_layers, fields of Matrix)
@@ -86,7 +86,7 @@ class Model(NamedTuple):
     attention: int  # address of a function of compile_attention
     attention_extras: Floats  # (n_layers, n_kv_heads, 1 + query heads): soft cap, and each head's sink
     activation: int  # of the gate: SILU, GELU or CLAMPED
-    experts: Experts
+    experts: ExpertWeights
     n_heads: int
     n_kv_heads: int
     head_dim: int
@@ -118,7 +118,7 @@ class Activations(NamedTuple):
     records: Bytes  # (rows, record_bytes)
 
 
-class Routing(NamedTuple):
+class ExpertRows(NamedTuple):
     """Which experts the rows of a pass go to. Positions: see `experts`."""
 
     logits: Floats  # (rows, n_experts)
@@ -142,7 +142,7 @@ class Buffers(NamedTuple):
     attended: Activations  # (rows, q_dim)
     gate: Activations  # (rows, hidden_dim)
     up: Floats  # (rows, hidden_dim)
-    routing: Routing
+    routing: ExpertRows
     expert_in: Activations  # (rows x n_active, dim), in the order of the experts
     expert_gate: Activations  # (rows x n_active, width of an expert)
     expert_up: Floats  # the same

@@ -21,9 +21,9 @@ from wse_backend.engine.kernels.arguments import (
     UP,
     Batch,
     Buffers,
+    ExpertRows,
     Matrix,
     Model,
-    Routing,
     Team,
 )
 from wse_backend.engine.kernels.matmul import FEW_TOKENS
@@ -43,7 +43,7 @@ from wse_backend.engine.kernels.steps import (
 from wse_backend.engine.kernels.team import INNER, claim, finish, settle
 
 N_PHASES = 9
-OF_GATE, OF_UP, OF_DOWN = range(3)  # in Experts.matrices
+OF_GATE, OF_UP, OF_DOWN = range(3)  # in ExpertWeights.matrices
 
 
 @njit(**INNER)
@@ -122,7 +122,7 @@ def route(
 
 
 @njit(**INNER)
-def _sort(routing: Routing, layer: int, n: int, n_experts: int) -> None:
+def _sort(routing: ExpertRows, layer: int, n: int, n_experts: int) -> None:
     """Give every (row, choice) its position in the order of the experts; list the experts that are needed."""
     chosen, starts, next_free, active = routing.chosen[layer], routing.starts, routing.next_free, 0
     for expert in range(n_experts + 1):

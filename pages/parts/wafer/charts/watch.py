@@ -11,7 +11,7 @@ import streamlit as st
 
 from pages.parts.wafer.chart import KIND_COLORS, NEUTRAL, TEXT, Chart, duration, duration_between
 from pages.parts.wafer.view import View
-from wse_backend.wafer.passage import Step, passage
+from wse_backend.wafer.passage import Stay, passage
 from wse_backend.wafer.placement import Region
 
 TAB, ORDER = "Floorplan", 10
@@ -91,7 +91,7 @@ def _box(region: Region) -> tuple[list[float], list[float]]:
     return [left, right, right, left, left], [top, top, bottom, bottom, top]
 
 
-def _outlines(view: View, steps: tuple[Step, ...]) -> go.Scatter:
+def _outlines(view: View, steps: tuple[Stay, ...]) -> go.Scatter:
     x: list[float | None] = []
     y: list[float | None] = []
     wafer = steps[0].region.wafer
@@ -102,7 +102,7 @@ def _outlines(view: View, steps: tuple[Step, ...]) -> go.Scatter:
     return go.Scatter(x=x, y=y, mode="lines", line={"width": 1, "color": NEUTRAL}, hoverinfo="skip")
 
 
-def _lit(steps: tuple[Step, ...], index: int, now_s: float) -> list[go.Scatter]:
+def _lit(steps: tuple[Stay, ...], index: int, now_s: float) -> list[go.Scatter]:
     """The region that works, and the way so far with a label."""
     region = steps[index].region
     x, y = _box(region)
@@ -131,7 +131,7 @@ def _lit(steps: tuple[Step, ...], index: int, now_s: float) -> list[go.Scatter]:
     return [lit, trail]
 
 
-def _side(region: Region, steps: tuple[Step, ...]) -> str:
+def _side(region: Region, steps: tuple[Stay, ...]) -> str:
     """Where a label has room: away from the nearer edge."""
     right = max(step.region.x + step.region.width for step in steps)
     return "top right" if region.x + region.width / 2 < right / 2 else "top left"
