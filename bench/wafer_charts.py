@@ -20,8 +20,8 @@ from pages.parts.wafer.view import View
 from pages.state.wafer_machines import EXAMPLE_CALLS, replay_bars
 from pages.state.wafer_setting import Setting
 from wse_backend.errors import DoesNotFit
-from wse_backend.wafer.placed import layer_intervals, placed_timing
 from wse_backend.wafer.placement import Placement
+from wse_backend.wafer.placement_timing import layer_intervals, placed_timing
 from wse_backend.wafer.shapes import PRESETS
 from wse_backend.wafer.spec import WSE2, WSE3
 

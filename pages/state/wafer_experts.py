@@ -9,8 +9,8 @@ import numpy as np
 
 from pages.state.wafer_setting import DRAWN_TOKENS, Setting
 from wse_backend.wafer.economics import PipelineIntervals, pipeline_intervals
-from wse_backend.wafer.placed import operation_intervals, placed_timing
 from wse_backend.wafer.placement import Placement, Region
+from wse_backend.wafer.placement_timing import operation_intervals, placed_timing
 from wse_backend.wafer.routing import EXPERT_PLACEMENTS, RouterTrace, Routing
 from wse_backend.wafer.timing.interval import Interval, plus
 from wse_backend.wafer.timing.result import sum_causes

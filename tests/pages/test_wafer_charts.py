@@ -25,7 +25,7 @@ from pages.state.wafer_experts import expert_loads
 from pages.state.wafer_machines import EXAMPLE_CALLS, calls_of, replay_bars
 from pages.state.wafer_setting import Setting, preset_for
 from wse_backend.wafer.economics import Pipeline, Prices, break_even, pipeline
-from wse_backend.wafer.placed import layer_intervals, operation_intervals, placed_timing
+from wse_backend.wafer.placement_timing import layer_intervals, operation_intervals, placed_timing
 from wse_backend.wafer.routing import RouterTrace
 from wse_backend.wafer.shapes import PRESETS
 from wse_backend.wafer.spec import WSE2, WSE3

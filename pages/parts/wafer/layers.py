@@ -18,8 +18,8 @@ from pages.parts.wafer.chart import (
 )
 from pages.state.measured import PhaseTotal
 from pages.state.text import capitalised
-from wse_backend.wafer.placed import PlacedTiming
 from wse_backend.wafer.placement import Placement
+from wse_backend.wafer.placement_timing import PlacedTiming
 from wse_backend.wafer.timing import CAUSES, GROUPS
 from wse_backend.wafer.timing.interval import Interval
 from wse_backend.wafer.timing.result import sum_causes

@@ -23,8 +23,8 @@ from pages.state.turn import Turn
 from pages.state.wafer_run import longest_call, tokens_of
 from pages.state.wafer_setting import Setting, unique
 from wse_backend.wafer.economics import pipeline_intervals
-from wse_backend.wafer.placed import PlacedTiming, layer_intervals, placed_timing
 from wse_backend.wafer.placement import Placement
+from wse_backend.wafer.placement_timing import PlacedTiming, layer_intervals, placed_timing
 from wse_backend.wafer.shapes import BYTES_PER_VALUE, PRESETS
 from wse_backend.wafer.timing.interval import Interval
 

@@ -19,8 +19,8 @@ from pages.state.wafer_services import published_for, service_rows
 from pages.state.wafer_setting import Setting, parameters
 from wse_backend.errors import BrokenGGUF, DoesNotFit, GridTooLarge, InvalidParams, NoUsableWafer, WseError
 from wse_backend.wafer.defects import DefectMap
-from wse_backend.wafer.placed import layer_intervals, operation_intervals, placed_timing
 from wse_backend.wafer.placement import Placement
+from wse_backend.wafer.placement_timing import layer_intervals, operation_intervals, placed_timing
 from wse_backend.wafer.shapes import PRESETS
 
 ONE_AT_A_TIME = ("Scaling",)
