@@ -38,18 +38,18 @@ def compare_placements(setting: Setting) -> dict[str, PlacedExperts]:
 
 
 def _placed(setting: Setting) -> PlacedExperts:
-    placement, run = setting.placement(), setting.run()
+    placement, workload = setting.placement(), setting.workload()
     number = layer_of_experts(placement).layers[-1]
     causes, whole, traffic = {}, {}, {}
     for phase, tokens in (("decode", setting.context), ("prefill", setting.prompt_tokens)):
-        timing = placed_timing(placement, phase, tokens, run=run)
+        timing = placed_timing(placement, phase, tokens, workload=workload)
         ops = [op for op in timing.layers[number].ops if op.group == "ffn"]
-        sure = operation_intervals(placement, phase, tokens, number, run=run)
+        sure = operation_intervals(placement, phase, tokens, number, workload=workload)
         causes[phase] = sum_causes(ops)
         whole[phase] = reduce(plus, [sure[name] for name in dict.fromkeys(op.name for op in ops)])
         if ALL_TO_ALL in sure:
             traffic[phase] = sure[ALL_TO_ALL]
-    return PlacedExperts(placement.wafers, pipeline_intervals(placement, run), causes, whole, traffic)
+    return PlacedExperts(placement.wafers, pipeline_intervals(placement, workload), causes, whole, traffic)
 
 
 def layer_of_experts(placement: Placement) -> Region:
@@ -76,8 +76,10 @@ def speeds_over_imbalance(setting: Setting, imbalances: np.ndarray) -> dict[str,
     curves = {}
     for name in EXPERT_PLACEMENTS:
         found = replace(setting, experts=name, wafers=None, mapping="layer", side=None)
-        placement, run = found.placement(), found.run()
-        runs = [replace(run, prefill_routing=Routing(name, float(imbalance))) for imbalance in imbalances]
+        placement, workload = found.placement(), found.workload()
+        runs = [
+            replace(workload, prefill_routing=Routing(name, float(imbalance))) for imbalance in imbalances
+        ]
         if name == "spread":  # the same for every imbalance: nobody waits
             runs = runs[:1]
         speeds = [pipeline_intervals(placement, one).prefill_s.rate for one in runs]

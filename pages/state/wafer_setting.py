@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from wse_backend.errors import DoesNotFit
 from wse_backend.wafer.defects import DefectMap, draw_usable, expected_yield
-from wse_backend.wafer.economics import Run, pipeline_intervals
+from wse_backend.wafer.economics import Workload, pipeline_intervals
 from wse_backend.wafer.placement import Placement, place
 from wse_backend.wafer.routing import EVEN, RouterTrace, Routing
 from wse_backend.wafer.shapes import PRESETS, ModelShape
@@ -87,10 +87,10 @@ class Setting:
             return Routing(self.experts, self.trace.imbalance(tokens))
         return Routing(self.experts, drawn_imbalance(self.model, tokens, self.skew, self.seed))
 
-    def run(self, prompt_tokens: int | None = None) -> Run:
+    def workload(self, prompt_tokens: int | None = None) -> Workload:
         """What the page times a placement for."""
         prompt = self.prompt_tokens if prompt_tokens is None else prompt_tokens
-        return Run(
+        return Workload(
             context=self.context,
             prompt_tokens=prompt,
             program=self.program,
@@ -172,6 +172,6 @@ def wafers_points(setting: Setting) -> list[WaferPoint]:
             placed = replace(found, wafers=wafers).placement()
         except DoesNotFit:  # rounded-up tiles: one wafer more does not always hold more
             continue
-        times = pipeline_intervals(placed, setting.run())
+        times = pipeline_intervals(placed, setting.workload())
         points.append(WaferPoint(wafers, times.token_s, times.slowest_s, times.prefill_s))
     return points

@@ -63,10 +63,10 @@ def _drawn(setting: Setting) -> Iterator[Chart]:
     yield wafer_floorplan.sram_chart(placement, placement.layer_regions[-1].wafer)
     yield wafer_floorplan.yield_chart(setting)
     for phase in wafer_layers.PHASE_NAMES:
-        timing = placed_timing(placement, phase, setting.context, run=view.run)
-        layers = layer_intervals(placement, phase, setting.context, run=view.run)
+        timing = placed_timing(placement, phase, setting.context, workload=view.workload)
+        layers = layer_intervals(placement, phase, setting.context, workload=view.workload)
         slowest = wafer_layers.slowest_layer(timing)
-        within = operation_intervals(placement, phase, setting.context, slowest, run=view.run)
+        within = operation_intervals(placement, phase, setting.context, slowest, workload=view.workload)
         sure = view.intervals.token_s if phase == "decode" else view.intervals.prefill_s
         yield wafer_layers.cause_chart(timing, placement, sure, layers)
         yield wafer_layers.operations_chart(timing, within, layers[slowest])
@@ -121,14 +121,14 @@ def test_every_modelled_series_has_a_band_or_whiskers(setting: Setting) -> None:
 def test_whiskers_of_layers_and_operations_are_those_of_the_refits() -> None:
     """The layer's interval holds its own seconds, and its operations' add up to about it."""
     setting = SETTINGS["a mixture of experts on WSE-2"]
-    placement, run = setting.placement(), setting.run()
+    placement, workload = setting.placement(), setting.workload()
     for phase in wafer_layers.PHASE_NAMES:
-        timing = placed_timing(placement, phase, setting.context, run=run)
-        layers = layer_intervals(placement, phase, setting.context, run=run)
+        timing = placed_timing(placement, phase, setting.context, workload=workload)
+        layers = layer_intervals(placement, phase, setting.context, workload=workload)
         for layer, sure in zip(timing.layers, layers, strict=True):
             assert sure.value == pytest.approx(layer.seconds)
             assert sure.low < layer.seconds < sure.high
-        within = operation_intervals(placement, phase, setting.context, 0, run=run)
+        within = operation_intervals(placement, phase, setting.context, 0, workload=workload)
         assert sum(one.value for one in within.values()) == pytest.approx(layers[0].value)
 
 
@@ -144,7 +144,7 @@ def test_a_trace_stays_with_the_model_it_was_recorded_with() -> None:
     trace = RouterTrace.drawn(PRESETS["gpt-oss-120b"], 8)
     setting = Setting(PRESETS["gpt-oss-120b"], WSE3, trace=trace)
     assert setting.with_model(PRESETS["gpt-oss-120b"], 99).trace is trace
-    assert setting.with_model(PRESETS["qwen3-235b-a22b"]).run().prefill_routing is not None
+    assert setting.with_model(PRESETS["qwen3-235b-a22b"]).workload().prefill_routing is not None
 
 
 def test_the_map_marks_as_many_defects_as_were_drawn() -> None:

@@ -70,7 +70,7 @@ class Pipeline:
 
 
 @dataclass(frozen=True)
-class Run:
+class Workload:
     """What a placed model is timed for; the placement's own context where nothing is given.
 
     batch: tokens of one stream that pass a region together (checked drafts). program: of the prefill.
@@ -90,17 +90,17 @@ def pipeline(
     context: int | None = None,
     prompt_tokens: int | None = None,
     *,
-    run: Run | None = None,
+    workload: Workload | None = None,
     constants: Constants = FITTED,
 ) -> Pipeline:
-    """Time each region of a placement, for a context and a prompt or for a whole `run`.
+    """Time each region of a placement, for a context and a prompt or for a whole `workload`.
 
     Regions of one wafer hand a token on to their neighbour; a token that changes wafers crosses the network.
     Raises InvalidParams (context or prompt below 1, an expert without a block).
     """
-    run = run or Run(context, prompt_tokens)
-    stages, prompts = _timed_regions(placement, run, constants)
-    held = placement.held(run.context or placement.context)
+    workload = workload or Workload(context, prompt_tokens)
+    stages, prompts = _timed_regions(placement, workload, constants)
+    held = placement.held(workload.context or placement.context)
     read = tuple(float(prompt) for prompt in prompts)
     return Pipeline(tuple(float(stage) for stage in stages), sum(read), held, read)
 
@@ -120,9 +120,9 @@ class PipelineIntervals:
         return low, 1.0 / np.maximum(self.token_s.low, n * self.slowest_s.low)
 
 
-def pipeline_intervals(placement: Placement, run: Run | None = None) -> PipelineIntervals:
+def pipeline_intervals(placement: Placement, workload: Workload | None = None) -> PipelineIntervals:
     """The same times with the constants of every refit. Raises as `pipeline`."""
-    stages, prompts = _timed_regions(placement, run or Run(), STACKED)
+    stages, prompts = _timed_regions(placement, workload or Workload(), STACKED)
     table = np.stack([np.broadcast_to(stage, (N_FITS,)) for stage in stages])
     return PipelineIntervals(
         between(table.sum(axis=0), "decode"),
@@ -131,13 +131,15 @@ def pipeline_intervals(placement: Placement, run: Run | None = None) -> Pipeline
     )
 
 
-def _timed_regions(placement: Placement, run: Run, constants: Constants) -> tuple[list[Count], list[Count]]:
+def _timed_regions(
+    placement: Placement, workload: Workload, constants: Constants
+) -> tuple[list[Count], list[Count]]:
     """Decode and prefill seconds of every region, in order; arrays where the constants are."""
-    context = placement.context if run.context is None else run.context
-    prompt = placement.context if run.prompt_tokens is None else run.prompt_tokens
+    context = placement.context if workload.context is None else workload.context
+    prompt = placement.context if workload.prompt_tokens is None else workload.prompt_tokens
     context = whole("context", context, 1, TOKENS_LIMIT)
     prompt = whole("prompt_tokens", prompt, 1, TOKENS_LIMIT)
-    whole("batch", run.batch, 1, STREAMS_LIMIT)
+    whole("batch", workload.batch, 1, STREAMS_LIMIT)
     spec, model, regions = placement.spec, placement.model, placement.layer_regions
     times: dict[tuple[tuple[int, int], ModelShape], tuple[Count, Count]] = {}
     hop_s = constants.hop / spec.clock_hz
@@ -149,12 +151,12 @@ def _timed_regions(placement: Placement, run: Run, constants: Constants) -> tupl
         for layer in region.layers:
             key = (region.grid, model.kind_of(layer))
             if key not in times:
-                times[key] = _layer_s(key[1], spec, region.grid, context, prompt, run, constants)
+                times[key] = _layer_s(key[1], spec, region.grid, context, prompt, workload, constants)
             stage, read = stage + times[key][0], read + times[key][1]
         stages.append(stage)
         prompts.append(read)
     mesh = Mesh.of(spec, *regions[-1].grid)
-    heads = [_seconds(head_counts(model, mesh, n), spec, constants) for n in (run.batch, 1)]
+    heads = [_seconds(head_counts(model, mesh, n), spec, constants) for n in (workload.batch, 1)]
     stages[-1], prompts[-1] = stages[-1] + heads[0], prompts[-1] + heads[1]
     return stages, prompts
 
@@ -178,15 +180,15 @@ def _layer_s(
     grid: tuple[int, int],
     context: int,
     prompt: int,
-    run: Run,
+    workload: Workload,
     constants: Constants,
 ) -> tuple[Count, Count]:
     """Seconds of one layer in decode and in prefill."""
     mesh = Mesh.of(spec, *grid)
-    check_blocks(kind, *grid, run.routing)
-    step = decode_counts(kind, mesh, context, run.batch, routing=run.routing)
-    in_prefill = run.prefill_routing or run.routing
-    whole = prefill_counts(kind, mesh, prompt, wide_kv=is_wide(run.program), routing=in_prefill)
+    check_blocks(kind, *grid, workload.routing)
+    step = decode_counts(kind, mesh, context, workload.batch, routing=workload.routing)
+    in_prefill = workload.prefill_routing or workload.routing
+    whole = prefill_counts(kind, mesh, prompt, wide_kv=is_wide(workload.program), routing=in_prefill)
     return _seconds(step, spec, constants), _seconds(whole, spec, constants)
 
 

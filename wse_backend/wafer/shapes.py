@@ -423,7 +423,13 @@ PRESETS: dict[str, ModelShape] = {
         # of four layers attend inside chunks of 8,192 tokens: no further than a window of so many.
         _windowed(
             _experts(
-                "llama-4-scout", 48, 5120, (40, 8, 128), 202048, 10485760, ExpertShape(16, 1, 8192, shared=8192)
+                "llama-4-scout",
+                48,
+                5120,
+                (40, 8, 128),
+                202048,
+                10485760,
+                ExpertShape(16, 1, 8192, shared=8192),
             ),
             8192,
             4,

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from wse_backend.wafer.checks import real, whole
-from wse_backend.wafer.economics import Run, pipeline_intervals
+from wse_backend.wafer.economics import Workload, pipeline_intervals
 from wse_backend.wafer.placement import Placement
 from wse_backend.wafer.timing.interval import Interval, plus
 
@@ -59,7 +59,7 @@ class Speculated:
         return self.plain_s.over(self.drafted_s)
 
 
-def speculate(placement: Placement, speculation: Speculation, run: Run | None = None) -> Speculated:
+def speculate(placement: Placement, speculation: Speculation, workload: Workload | None = None) -> Speculated:
     """Time a placement with drafts, in the faster of two ways.
 
     One behind another: each drafted token enters a region as the one before leaves it, so that a pass takes
@@ -67,10 +67,10 @@ def speculate(placement: Placement, speculation: Speculation, run: Run | None = 
     no distance.
     Raises as `economics.pipeline`.
     """
-    run, drafted = run or Run(), speculation.drafted
-    plain = pipeline_intervals(placement, replace(run, batch=1))
+    workload, drafted = workload or Workload(), speculation.drafted
+    plain = pipeline_intervals(placement, replace(workload, batch=1))
     behind = plus(plain.token_s, plain.slowest_s.scaled(drafted))
-    together = pipeline_intervals(placement, replace(run, batch=drafted + 1)).token_s
+    together = pipeline_intervals(placement, replace(workload, batch=drafted + 1)).token_s
     way = "one behind another" if behind.value <= together.value else "together"
     checking = min(behind, together, key=lambda found: found.value)
     whole = plus(checking, plain.token_s.scaled(speculation.draft_share * drafted))
@@ -78,7 +78,7 @@ def speculate(placement: Placement, speculation: Speculation, run: Run | None = 
 
 
 def needed_acceptance(
-    placement: Placement, tokens_per_s: float, speculation: Speculation, run: Run | None = None
+    placement: Placement, tokens_per_s: float, speculation: Speculation, workload: Workload | None = None
 ) -> float | None:
     """The acceptance at which the model would be as fast as `tokens_per_s`.
 
@@ -86,7 +86,7 @@ def needed_acceptance(
     that is none).
     """
     real("tokens_per_s", tokens_per_s, 0, above=True)
-    found = speculate(placement, replace(speculation, acceptance=1.0), run)
+    found = speculate(placement, replace(speculation, acceptance=1.0), workload)
     if tokens_per_s * found.plain_s.value <= 1:
         return 0.0
     if tokens_per_s * found.drafted_s.value > 1:

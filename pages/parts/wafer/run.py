@@ -95,11 +95,11 @@ def _show_side_by_side(run: Turn, setting: Setting) -> None:
         longest = longest_call(run.records, model)
         there = setting.with_model(shape, longest)
         placement, tokens = there.placement(), tokens_of(run.records, total)
-        timing = placed_timing(placement, phase, tokens, run=there.run())
-        timed = replace(there.run(), context=tokens, prompt_tokens=tokens)
+        timing = placed_timing(placement, phase, tokens, workload=there.workload())
+        timed = replace(there.workload(), context=tokens, prompt_tokens=tokens)
         found = pipeline_intervals(placement, timed)
         sure = found.token_s if phase == "decode" else found.prefill_s
-        layers = layer_intervals(placement, phase, tokens, run=there.run())
+        layers = layer_intervals(placement, phase, tokens, workload=there.workload())
         _draw_pair(total, timing, placement, sure, layers)
 
 
@@ -120,8 +120,8 @@ def _draw_pair(
 
 def _show_modelled_alone(view: View) -> None:
     with guarded():
-        timing = placed_timing(view.placement, "decode", view.setting.context, run=view.run)
-        layers = layer_intervals(view.placement, "decode", view.setting.context, run=view.run)
+        timing = placed_timing(view.placement, "decode", view.setting.context, workload=view.workload)
+        layers = layer_intervals(view.placement, "decode", view.setting.context, workload=view.workload)
         chart = modelled_chart(timing, view.placement, view.intervals.token_s, layers)
         show_chart(chart, "wafer_there_alone")
 

@@ -238,12 +238,12 @@ def show_layers(view: View) -> None:
     phase = choose_phase("wafer_phase")
     tokens = setting.context if phase == "decode" else setting.prompt_tokens
     with guarded():
-        timing = placed_timing(placement, phase, tokens, run=view.run)
+        timing = placed_timing(placement, phase, tokens, workload=view.workload)
         sure = view.intervals.token_s if phase == "decode" else view.intervals.prefill_s
-        layers = layer_intervals(placement, phase, tokens, run=view.run)
+        layers = layer_intervals(placement, phase, tokens, workload=view.workload)
         show_chart(cause_chart(timing, placement, sure, layers), "wafer_causes")
         slowest = slowest_layer(timing)
-        within = operation_intervals(placement, phase, tokens, slowest, run=view.run)
+        within = operation_intervals(placement, phase, tokens, slowest, workload=view.workload)
         show_chart(operations_chart(timing, within, layers[slowest]), "wafer_operations")
 
 

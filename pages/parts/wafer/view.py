@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from pages.state.wafer_setting import Setting
-from wse_backend.wafer.economics import Pipeline, PipelineIntervals, Run, pipeline, pipeline_intervals
+from wse_backend.wafer.economics import Pipeline, PipelineIntervals, Workload, pipeline, pipeline_intervals
 from wse_backend.wafer.placement import Placement
 
 
@@ -18,19 +18,19 @@ class View:
     placement: Placement
 
     @cached_property
-    def run(self) -> Run:
+    def workload(self) -> Workload:
         """Raises InvalidParams."""
-        return self.setting.run()
+        return self.setting.workload()
 
     @cached_property
     def pipeline(self) -> Pipeline:
         """The placement timed with the fitted constants. Raises InvalidParams."""
-        return pipeline(self.placement, run=self.run)
+        return pipeline(self.placement, workload=self.workload)
 
     @cached_property
     def intervals(self) -> PipelineIntervals:
         """The same with every refit. Raises InvalidParams."""
-        return pipeline_intervals(self.placement, self.run)
+        return pipeline_intervals(self.placement, self.workload)
 
     @property
     def machine(self) -> str:

@@ -12,7 +12,7 @@ import pytest
 from wse_backend.errors import DoesNotFit, InvalidParams
 from wse_backend.wafer import gpu
 from wse_backend.wafer.defects import draw, draw_usable, yield_of
-from wse_backend.wafer.economics import Run, break_even_streams, cost_per_million, pipeline
+from wse_backend.wafer.economics import Workload, break_even_streams, cost_per_million, pipeline
 from wse_backend.wafer.placement import place
 from wse_backend.wafer.replay import Machine, ReplayCall, replay
 from wse_backend.wafer.routing import RouterTrace, Routing
@@ -35,7 +35,7 @@ COUNTED: dict[str, Callable[[object], object]] = {
     "place: context": lambda n: place(SMALL, WSE3, n),  # type: ignore[arg-type]
     "place: wafers": lambda n: place(SMALL, WSE3, wafers=n) if n is not None else place(SMALL, WSE3, 0),  # type: ignore[arg-type]
     "pipeline: context": lambda n: pipeline(place(SMALL, WSE3), n if n is not None else 0),  # type: ignore[arg-type]
-    "pipeline: batch": lambda n: pipeline(place(SMALL, WSE3), run=Run(batch=n)),  # type: ignore[arg-type]
+    "pipeline: batch": lambda n: pipeline(place(SMALL, WSE3), workload=Workload(batch=n)),  # type: ignore[arg-type]
     "gpu: gpus": lambda n: gpu.decode_seconds(SMALL, gpu.H100, n),  # type: ignore[arg-type]
     "gpu: context": lambda n: gpu.decode_seconds(SMALL, gpu.H100, 1, n),  # type: ignore[arg-type]
     "gpu: streams": lambda n: gpu.decode_seconds(SMALL, gpu.H100, 1, 8, n),  # type: ignore[arg-type]
@@ -116,7 +116,7 @@ def test_more_experts_than_a_region_has_blocks_for_need_more_wafers_or_are_refus
     with pytest.raises(DoesNotFit, match=r"\d+ would do") as refused:
         place(crowded, WSE3, wafers=1, experts="blocks")
     placed = place(crowded, WSE3, wafers=refused.value.wafers_needed, experts="blocks")
-    assert pipeline(placed, run=Run(routing=Routing("blocks"))).token_s > 0
+    assert pipeline(placed, workload=Workload(routing=Routing("blocks"))).token_s > 0
 
 
 TRACES: dict[str, tuple[object, str]] = {

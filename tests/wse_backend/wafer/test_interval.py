@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from wse_backend.wafer.economics import Run, pipeline, pipeline_intervals
+from wse_backend.wafer.economics import Workload, pipeline, pipeline_intervals
 from wse_backend.wafer.placement import place
 from wse_backend.wafer.shapes import PRESETS
 from wse_backend.wafer.spec import WSE2, WSE3
@@ -42,8 +42,8 @@ def test_rate_turns_the_ends_round() -> None:
 
 def test_pipeline_intervals_hold_its_own_times() -> None:
     placed = place("gpt-oss-120b", WSE3)
-    run = Run(context=2048, prompt_tokens=512)
-    found, times = pipeline_intervals(placed, run), pipeline(placed, run=run)
+    workload = Workload(context=2048, prompt_tokens=512)
+    found, times = pipeline_intervals(placed, workload), pipeline(placed, workload=workload)
     assert found.token_s.value == pytest.approx(times.token_s)
     assert found.slowest_s.value == pytest.approx(times.slowest_s)
     assert found.prefill_s.value == pytest.approx(times.prefill_s)

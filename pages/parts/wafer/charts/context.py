@@ -22,9 +22,10 @@ def draw(view: View) -> tuple[Chart, ...]:
     setting, placement = view.setting, view.placement
     longest = placement.max_context
     contexts = np.unique(np.geomspace(min(128, longest), longest, POINTS).astype(int))
-    run = setting.run(prompt_tokens=1)
+    workload = setting.workload(prompt_tokens=1)
     found = [
-        pipeline_intervals(placement, replace(run, context=int(tokens))).token_s.rate for tokens in contexts
+        pipeline_intervals(placement, replace(workload, context=int(tokens))).token_s.rate
+        for tokens in contexts
     ]
     speed = [one.value for one in found]
     needed = gpu.needed_gpus(setting.model, gpu.H100, longest)

@@ -39,7 +39,7 @@ def controls(view: View) -> Mapping[str, Any]:
 def draw(view: View, speculation: Speculation | None = None) -> tuple[Chart, ...]:
     """One user's speed with drafts, over the acceptance."""
     speculation = speculation or Speculation()
-    found = speculate(view.placement, speculation, view.run)
+    found = speculate(view.placement, speculation, view.workload)
     acceptances = np.linspace(0, 1, 41)
     kept = np.array([replace(speculation, acceptance=float(a)).kept for a in acceptances])
     a_pass = found.pass_s
