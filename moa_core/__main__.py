@@ -13,7 +13,7 @@ from moa_core.errors import MoAError
 from moa_core.experiments import command
 from moa_core.providers import Provider
 from moa_core.providers.environment import KEY_VARIABLE, EnvironmentProviders
-from moa_core.providers.presets import PRESETS
+from moa_core.providers.known_servers import KNOWN_SERVERS
 from moa_core.runs.events import (
     AgentFailed,
     AgentFinished,
@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         "--base-url",
         metavar="URL",
         help="an OpenAI-compatible server to ask beside the models in this process: its address (key: "
-        f"{KEY_VARIABLE}), or one of {', '.join(preset.name for preset in PRESETS)} at its usual address",
+        f"{KEY_VARIABLE}), or one of {', '.join(known.name for known in KNOWN_SERVERS)} at its usual address",
     )
     command.add_parser(commands)
     return parser

@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass
 
 from moa_core.providers.base import Provider
+from moa_core.providers.known_servers import find_server
 from moa_core.providers.openai_compatible import OpenAICompatible
-from moa_core.providers.presets import find_preset
 from moa_core.providers.server_address import CEREBRAS_URL
 from moa_core.providers.wafer import Wafer
 
@@ -25,10 +25,10 @@ class EnvironmentProviders:
     base_url: str = ""
 
     def __call__(self) -> tuple[Provider, ...]:
-        preset = find_preset(self.base_url)
-        if preset is not None:
-            own_key = os.environ.get(preset.secret) if preset.secret else None
-            return Wafer(), OpenAICompatible(preset.base_url, own_key, preset.name)
+        known = find_server(self.base_url)
+        if known is not None:
+            own_key = os.environ.get(known.secret) if known.secret else None
+            return Wafer(), OpenAICompatible(known.base_url, own_key, known.name)
         key = os.environ.get(KEY_VARIABLE)
         if self.base_url:
             return Wafer(), OpenAICompatible(self.base_url, key, name="server")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from moa_core.errors import ConfigError
-from moa_core.providers.presets import PRESETS, check_names, find_preset
+from moa_core.providers.known_servers import KNOWN_SERVERS, check_names, find_server
 
 LISTED_FIELDS = ("name", "title", "base_url", "api_key", "service_tier", "prompt_cache_key", "context_tokens")
 
@@ -38,19 +38,19 @@ def configured_servers(
     Raises ConfigError for one that cannot be used, without saying what its key is.
     """
     servers = []
-    for preset in PRESETS:
-        key = (setting(preset.secret) if preset.secret else None) or ""
-        key = (own_key or key) if preset.name == "cerebras" else key
-        address = setting(preset.address_setting)
-        if key if preset.is_public else address:
+    for known in KNOWN_SERVERS:
+        key = (setting(known.secret) if known.secret else None) or ""
+        key = (own_key or key) if known.name == "cerebras" else key
+        address = setting(known.address_setting)
+        if key if known.is_public else address:
             servers.append(
                 ServerSetting(
-                    preset.name,
-                    preset.title,
-                    address or preset.base_url,
+                    known.name,
+                    known.title,
+                    address or known.base_url,
                     key,
-                    setting(f"{preset.name.upper()}_SERVICE_TIER") or "",
-                    setting(f"{preset.name.upper()}_PROMPT_CACHE_KEY") or "",
+                    setting(f"{known.name.upper()}_SERVICE_TIER") or "",
+                    setting(f"{known.name.upper()}_PROMPT_CACHE_KEY") or "",
                 )
             )
     servers += [_listed_server(item, number) for number, item in enumerate(listed, start=1)]
@@ -66,8 +66,8 @@ def _listed_server(item: Any, number: int) -> ServerSetting:
     if unknown:
         raise ConfigError(f"has {unknown[0]!r}; known: {', '.join(LISTED_FIELDS)}", where)
     name = item["name"].strip()
-    preset = find_preset(name)
-    address = item.get("base_url") or (preset.base_url if preset else "")
+    known = find_server(name)
+    address = item.get("base_url") or (known.base_url if known else "")
     if not address:
         raise ConfigError(f"is called {name!r}, which is none of the known servers: give its base_url", where)
     context = item.get("context_tokens", 0)
@@ -76,7 +76,7 @@ def _listed_server(item: Any, number: int) -> ServerSetting:
     texts = ("title", "api_key", "service_tier", "prompt_cache_key")
     if any(not isinstance(item.get(field_name, ""), str) for field_name in (*texts, "base_url")):
         raise ConfigError("has a value that is no text", where)
-    title = item.get("title") or (preset.title if preset else name)
+    title = item.get("title") or (known.title if known else name)
     return ServerSetting(
         name,
         title,

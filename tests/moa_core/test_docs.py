@@ -6,8 +6,8 @@ from pathlib import Path
 import moa_core
 from moa_core import Agent, Event, MoAConfig
 from moa_core.config.response_schema import KEYWORDS
+from moa_core.providers.known_servers import KNOWN_SERVERS
 from moa_core.providers.openai_compatible import Timeouts
-from moa_core.providers.presets import PRESETS
 from moa_core.providers.retry import RETRIED_STATUS, RetryPolicy
 from moa_core.strategies import all_strategies
 
@@ -60,9 +60,9 @@ def test_the_keywords_of_a_response_schema_are_documented_one_by_one():
 def test_every_kind_of_server_is_documented_with_its_address_and_key():
     table = (Path(__file__).parents[2] / "docs" / "providers.md").read_text(encoding="utf-8")
 
-    for preset in PRESETS:
-        (row,) = [line for line in table.splitlines() if f"| `{preset.base_url}` |" in line]
-        assert not preset.is_public or f"`{preset.secret}`" in row
+    for known in KNOWN_SERVERS:
+        (row,) = [line for line in table.splitlines() if f"| `{known.base_url}` |" in line]
+        assert not known.is_public or f"`{known.secret}`" in row
 
 
 def test_documented_limits_are_the_defaults():

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from moa_core import ConfigError
-from moa_core.providers.presets import PRESETS
+from moa_core.providers.known_servers import KNOWN_SERVERS
 from pages.state.servers import configured_servers
 
 KEY = "csk-secret-5f1d3c"
@@ -28,12 +28,12 @@ def test_a_key_switches_a_service_on_and_an_address_another_server() -> None:
     assert names({"VLLM_API_KEY": "k"}) == []
 
 
-@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
-def test_every_preset_can_be_switched_on(preset: Any) -> None:
-    setting = {preset.secret: KEY} if preset.is_public else {preset.address_setting: "http://box/v1"}
+@pytest.mark.parametrize("known", KNOWN_SERVERS, ids=lambda known: known.name)
+def test_every_known_server_can_be_switched_on(known: Any) -> None:
+    setting = {known.secret: KEY} if known.is_public else {known.address_setting: "http://box/v1"}
     (server,) = configured_servers(setting.get)
-    assert (server.name, server.title) == (preset.name, preset.title)
-    assert server.base_url == (preset.base_url if preset.is_public else "http://box/v1")
+    assert (server.name, server.title) == (known.name, known.title)
+    assert server.base_url == (known.base_url if known.is_public else "http://box/v1")
 
 
 def test_a_visitors_own_key_goes_before_the_apps() -> None:

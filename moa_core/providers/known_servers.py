@@ -9,7 +9,7 @@ from moa_core.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
-class ServerPreset:
+class KnownServer:
     """A kind of server. name: what agents call it; secret: the setting its key is in, empty for none.
 
     is_public: a service in the internet, whose address nobody has to type; the others are on one's own
@@ -28,20 +28,20 @@ class ServerPreset:
         return f"{self.name.upper().replace('.', '_').replace('-', '_')}_BASE_URL"
 
 
-PRESETS = (
-    ServerPreset("cerebras", "Cerebras cloud", "https://api.cerebras.ai/v1", "CEREBRAS_API_KEY", True),
-    ServerPreset("openrouter", "OpenRouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", True),
-    ServerPreset("vllm", "vLLM", "http://127.0.0.1:8000/v1", "VLLM_API_KEY"),
-    ServerPreset("sglang", "SGLang", "http://127.0.0.1:30000/v1", "SGLANG_API_KEY"),
-    ServerPreset("llama.cpp", "llama.cpp server", "http://127.0.0.1:8080/v1", "LLAMA_CPP_API_KEY"),
-    ServerPreset("ollama", "Ollama", "http://127.0.0.1:11434/v1"),
-    ServerPreset("lm-studio", "LM Studio", "http://127.0.0.1:1234/v1"),
+KNOWN_SERVERS = (
+    KnownServer("cerebras", "Cerebras cloud", "https://api.cerebras.ai/v1", "CEREBRAS_API_KEY", True),
+    KnownServer("openrouter", "OpenRouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", True),
+    KnownServer("vllm", "vLLM", "http://127.0.0.1:8000/v1", "VLLM_API_KEY"),
+    KnownServer("sglang", "SGLang", "http://127.0.0.1:30000/v1", "SGLANG_API_KEY"),
+    KnownServer("llama.cpp", "llama.cpp server", "http://127.0.0.1:8080/v1", "LLAMA_CPP_API_KEY"),
+    KnownServer("ollama", "Ollama", "http://127.0.0.1:11434/v1"),
+    KnownServer("lm-studio", "LM Studio", "http://127.0.0.1:1234/v1"),
 )
 
 
-def find_preset(name: str) -> ServerPreset | None:
-    """The preset called `name`, None when there is no such kind of server."""
-    return next((preset for preset in PRESETS if preset.name == name), None)
+def find_server(name: str) -> KnownServer | None:
+    """The server called `name`, None when there is no such kind of server."""
+    return next((known for known in KNOWN_SERVERS if known.name == name), None)
 
 
 def check_names(names: list[str]) -> None:
