@@ -19,8 +19,11 @@ from types import CodeType, ModuleType, TracebackType
 from typing import Any, NoReturn
 
 from grader.sandbox import wire
-from grader.sandbox.child import guarded_builtins, origins, work_counter
-from grader.sandbox.child.guarded_builtins import SUBMISSION
+from grader.sandbox.child import guarded_attributes, origins, work_counter
+from grader.sandbox.child.audit_hook import install_audit_hook
+from grader.sandbox.child.guarded_attributes import SUBMISSION
+from grader.sandbox.child.guarded_builtins import make_builtins
+from grader.sandbox.child.module_copies import Sink
 from grader.sandbox.isolation.measures import isolate_child
 from grader.sandbox.policy import static_check, syntax
 from grader.sandbox.policy.names import FORMAT, OWN, RETURN, TYPE, VARS
@@ -29,10 +32,10 @@ RECURSION_LIMIT = 1000
 CHECK = "check"
 """File name of a pack's own test code, for tracebacks."""
 _GUARDS = {
-    VARS: guarded_builtins.guarded_vars,
+    VARS: guarded_attributes.guarded_vars,
     TYPE: type,
-    OWN: guarded_builtins.own_target,
-    FORMAT: guarded_builtins.guarded_format,
+    OWN: guarded_attributes.own_target,
+    FORMAT: guarded_attributes.guarded_format,
 }
 
 FIRST_BUDGET = 3_000_000
@@ -102,8 +105,8 @@ class _SubmissionProcess:
         if program is None:
             return 0
         if hooked:  # only now: the compiler opens a broken source's file to quote from it
-            guarded_builtins.install_audit_hook(self.refuse_event)
-        sys.stdout = sys.stderr = guarded_builtins.Sink()
+            install_audit_hook(self.refuse_event)
+        sys.stdout = sys.stderr = Sink()
         if self.header["check"]:
             self.run_check(program)
         else:
@@ -207,9 +210,7 @@ class _SubmissionProcess:
         """Execute the submission's module and return the function; ends the process when there is none."""
         module = ModuleType(SUBMISSION)
         space = module.__dict__
-        reduced = (
-            guarded_builtins.make_builtins(self.modules) if self.header["guard"] else dict(vars(builtins))
-        )
+        reduced = make_builtins(self.modules) if self.header["guard"] else dict(vars(builtins))
         space["__builtins__"] = {**reduced, **_GUARDS, RETURN: self.returned, **extra}
         sys.modules[SUBMISSION] = module
         problem = None

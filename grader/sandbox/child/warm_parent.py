@@ -36,7 +36,7 @@ import signal  # noqa: E402
 import socket  # noqa: E402
 import struct  # noqa: E402
 
-from grader.sandbox.child import guarded_builtins  # noqa: E402
+from grader.sandbox.child.module_copies import load_modules  # noqa: E402
 from grader.sandbox.child.submission import serve_request  # noqa: E402
 from grader.sandbox.isolation.measures import isolate_parent  # noqa: E402
 
@@ -116,7 +116,7 @@ def _say(fd: int, message: dict[str, Any]) -> None:
 
 def main(where: str, isolation: list[str]) -> None:
     """Load everything, give up every privilege, and serve."""
-    modules = guarded_builtins.load_modules()
+    modules = load_modules()
     if where == "once":
         isolate_parent(isolation)
         serve_request(os.dup(0), os.dup(1), modules)
