@@ -5,14 +5,12 @@ import json
 import logging
 import math
 import ssl
-import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import AbstractAsyncContextManager, aclosing, suppress
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
-from weakref import WeakKeyDictionary
 
 import httpx
 
@@ -24,10 +22,11 @@ from moa_core.errors import (
     MalformedAnswer,
     RateLimited,
     RequestRefused,
-    TimedOut,
 )
 from moa_core.providers.base import CallRequest, Context, Delta, Wait, estimate_tokens
 from moa_core.providers.chat_stream import ChatStream
+from moa_core.providers.connections import Connections
+from moa_core.providers.deadline import Deadline, Timeouts
 from moa_core.providers.http_errors import scrub, status_error, translated
 from moa_core.providers.limiter import SHARED_LIMITERS, KeyLimiter, Limiters
 from moa_core.providers.model_info import ModelInfo, read_models
@@ -54,15 +53,6 @@ INFO_TIMEOUT_S = 5.0  # a run does not wait longer to learn contexts and prices
 ASK_AGAIN_S = 60.0  # after a list that did not come
 
 
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Seconds until a call counts as stuck: connecting, the first token, and each token after it."""
-
-    connect_s: float = 10.0
-    first_token_s: float = 30.0
-    between_tokens_s: float = 20.0
-
-
 class _Secret:
     """A key that no repr, log or traceback shows."""
 
@@ -79,14 +69,6 @@ class _Secret:
 
     def reveal(self) -> str:
         return self._value
-
-
-@dataclass(slots=True)
-class _Shared:
-    """The client of one event loop and how many use it."""
-
-    client: httpx.AsyncClient
-    users: int = 0
 
 
 class OpenAICompatible:
@@ -128,47 +110,24 @@ class OpenAICompatible:
         self._infos: dict[str, ModelInfo] = {}
         self._ask_infos_at = 0.0  # monotonic seconds; infinity once they are known
         self._refused: dict[str, set[str]] = {}  # fields that the server refuses, by model
-        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, _Shared] = WeakKeyDictionary()
-        self._lock = threading.Lock()
+        self._connections = Connections(self._open_client)
         self._ssl: ssl.SSLContext | None = None
-        self._held: WeakKeyDictionary[asyncio.AbstractEventLoop, list[Any]] = WeakKeyDictionary()
 
     def __repr__(self) -> str:
         return f"OpenAICompatible(name={self.name!r}, base_url={self.base_url!r}, api_key={self._key!r})"
 
     async def __aenter__(self) -> Self:
-        session = self.session()
-        await session.__aenter__()
-        with self._lock:
-            self._held.setdefault(asyncio.get_running_loop(), []).append(session)
+        await self._connections.hold()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        with self._lock:  # what was entered on another event loop can only be closed there
-            session = self._held[asyncio.get_running_loop()].pop()
-        await session.__aexit__(kind, exc, tb)
+        await self._connections.let_go()
 
-    @asynccontextmanager
-    async def session(self) -> AsyncIterator[httpx.AsyncClient]:
+    def session(self) -> AbstractAsyncContextManager[httpx.AsyncClient]:
         """Keeps this loop's connections open until the last user has left."""
-        loop = asyncio.get_running_loop()
-        with self._lock:
-            shared = self._clients.get(loop)
-            if shared is None:
-                shared = self._clients[loop] = _Shared(self._open_client())
-            shared.users += 1
-        try:
-            yield shared.client
-        finally:
-            with self._lock:
-                shared.users -= 1
-                is_last = shared.users == 0
-                if is_last:
-                    del self._clients[loop]
-            if is_last:
-                await shared.client.aclose()
+        return self._connections.session()
 
     async def models(self) -> list[str]:
         """What the server lists now (`GET /models`), and learns what it says of them. Raises CallFailed."""
@@ -260,7 +219,7 @@ class OpenAICompatible:
     ) -> AsyncGenerator[Delta, None]:
         """Send the request and read its stream; the connection is closed when this is closed."""
         stream = ChatStream(self.name, request.model, self._key.reveal())
-        deadline = _Deadline(self.name, self.timeouts)
+        deadline = Deadline(self.name, self.timeouts)
         body = json.dumps(self._body(request, dropped), ensure_ascii=False, allow_nan=False).encode()
         http_request = httpx.Request("POST", self._chat_url, headers=self._headers(), content=body)
         with translated(self.name, self.timeouts.connect_s):
@@ -401,39 +360,6 @@ class OpenAICompatible:
             transport=open_transport(self._chat_url, self._ssl),
             timeout=httpx.Timeout(None, connect=self.timeouts.connect_s),
         )
-
-
-class _Deadline:
-    """Guards every wait for data: the first token has one limit, each one after it another.
-
-    Keep-alives do not count: only `token_came` moves the limit.
-    """
-
-    def __init__(self, service: str, timeouts: Timeouts) -> None:
-        self._service = service
-        self._limit_s = timeouts.first_token_s
-        self._between_s = timeouts.between_tokens_s
-        self._phase = "first token"
-        self._since = asyncio.get_running_loop().time()
-        self._timeout: asyncio.Timeout | None = None
-
-    def token_came(self) -> None:
-        self._phase, self._limit_s = "next token", self._between_s
-        self._since = asyncio.get_running_loop().time()
-
-    async def __aenter__(self) -> None:
-        self._timeout = asyncio.timeout_at(self._since + self._limit_s)
-        await self._timeout.__aenter__()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        assert self._timeout is not None
-        try:
-            await self._timeout.__aexit__(kind, exc, tb)
-        except TimeoutError as error:
-            message = f"{self._service}: no {self._phase} within {self._limit_s:g} s"
-            raise TimedOut(message, self._phase, self._limit_s) from error
 
 
 async def _read_to_end(pieces: AsyncIterator[bytes]) -> None:

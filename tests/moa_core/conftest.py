@@ -16,8 +16,8 @@ import pytest
 from moa_core import Agent, Event, Layer, MoAConfig, run, run_sync
 from moa_core.errors import CallFailed
 from moa_core.providers import CallRequest, Delta, Finish, OpenAICompatible, TokenUsage
+from moa_core.providers.deadline import Timeouts
 from moa_core.providers.limiter import Limiters
-from moa_core.providers.openai_compatible import Timeouts
 from moa_core.providers.retry import RetryPolicy
 
 Answer = str | CallFailed | Exception

@@ -6,8 +6,8 @@ from pathlib import Path
 import moa_core
 from moa_core import Agent, Event, MoAConfig
 from moa_core.config.response_schema import KEYWORDS
+from moa_core.providers.deadline import Timeouts
 from moa_core.providers.known_servers import KNOWN_SERVERS
-from moa_core.providers.openai_compatible import Timeouts
 from moa_core.providers.retry import RETRIED_STATUS, RetryPolicy
 from moa_core.strategies import all_strategies
 

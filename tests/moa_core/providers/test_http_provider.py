@@ -10,8 +10,8 @@ import pytest
 
 from moa_core import errors
 from moa_core.providers import CallRequest, OpenAICompatible
+from moa_core.providers.deadline import Timeouts
 from moa_core.providers.limiter import Limiters
-from moa_core.providers.openai_compatible import Timeouts
 from moa_core.providers.retry import RetryPolicy
 from moa_core.providers.server_address import deprecation_notice
 

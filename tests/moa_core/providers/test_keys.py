@@ -60,7 +60,7 @@ def test_nothing_of_a_run_holds_the_key(moa, cloud, log):
 @pytest.mark.parametrize("model", ["leak", "status:500", "hang", "drop:1", "garbage"])
 def test_no_exception_holds_the_key(cloud, model):
     from moa_core.providers import CallRequest
-    from moa_core.providers.openai_compatible import Timeouts
+    from moa_core.providers.deadline import Timeouts
 
     provider = cloud(api_key=KEY, timeouts=Timeouts(first_token_s=0.3))
 

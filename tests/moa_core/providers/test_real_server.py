@@ -14,7 +14,7 @@ import pytest
 
 from moa_core import Agent, MoAConfig, RunFinished, run_sync
 from moa_core.providers import OpenAICompatible
-from moa_core.providers.openai_compatible import Timeouts
+from moa_core.providers.deadline import Timeouts
 
 NEEDED = ("llama_cpp", "fastapi", "sse_starlette", "pydantic_settings", "starlette_context")
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from moa_core import AgentFailed, AgentWaiting, RunFailed, run
-from moa_core.providers.openai_compatible import Timeouts
+from moa_core.providers.deadline import Timeouts
 from moa_core.providers.retry import RetryPolicy
 
 FAULTS = {
