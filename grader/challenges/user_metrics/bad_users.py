@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from grader.challenges.user_metrics import judging
+from grader.challenges.user_metrics import judging_pairs
 from grader.challenges.user_metrics.draws import Range, User, date_before, draw_active, draw_range
 from grader.challenges.user_metrics.inputs import ANNA, BEN, YEAR, make_args, smaller, some_left, user
 from grader.challenges.user_metrics.reference import KEYS
@@ -37,7 +37,7 @@ def _alone(is_bad: IsBad) -> Callable[[Args], tuple[FunctionCall, ...]]:
 
 def _beside_judge(is_bad: IsBad, **options: bool) -> Callable[[Args, Sequence[Outcome]], Fault | None]:
     def judge(args: Args, outcomes: Sequence[Outcome]) -> Fault | None:
-        return judging.judge_beside(outcomes, sum(map(is_bad, args[0])), **options)
+        return judging_pairs.judge_beside(outcomes, sum(map(is_bad, args[0])), **options)
 
     return judge
 
@@ -131,7 +131,7 @@ def division_families(seed: int) -> tuple[Family, ...]:
         )
         for count in (1, 2, 3, 4)
     ]
-    name, judge = "nobody but users with days_active 0", judging.judge_only_bad
+    name, judge = "nobody but users with days_active 0", judging_pairs.judge_only_bad
     shown = Input(make_args(nobody_else), public=True, note="alone")
     alone = Family(name, (shown,), judge, 0.25, _cured_calls, some_left)
     more = Family(f"{name}, drawn", tuple(drawn), judge, 0.5, _cured_calls, some_left, joint="drawn")
@@ -165,8 +165,8 @@ def missing_families(seed: int) -> tuple[Family, ...]:
     def judge(args: Args, outcomes: Sequence[Outcome]) -> Fault | None:
         bad = [each for each in args[0] if _is_incomplete(each)]
         if all(key in each for each in bad for key in ("last_login", "days_active")):
-            return judging.judge_filled(args, outcomes, len(bad))
-        return judging.judge_beside(outcomes[:2], len(bad), agree=True)
+            return judging_pairs.judge_filled(args, outcomes, len(bad))
+        return judging_pairs.judge_beside(outcomes[:2], len(bad), agree=True)
 
     return tuple(
         Family(
@@ -218,7 +218,7 @@ def date_families(seed: int) -> tuple[Family, ...]:
             )
         )
     shown = Input(make_args([ANNA, BEN], Range(YEAR.end, YEAR.start)), public=True)
-    name, judge = "start after end", judging.judge_start_after_end
+    name, judge = "start after end", judging_pairs.judge_start_after_end
     turned = Family(name, (shown,), judge, 0.25, _turned_calls, some_left)
     more = Family(f"{name}, drawn", tuple(drawn), judge, 0.5, _turned_calls, some_left, joint="drawn")
     return (turned, more, *_date_families(seed))

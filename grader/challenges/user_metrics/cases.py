@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from grader.challenges.user_metrics import judging
+from grader.challenges.user_metrics import judging, judging_pairs, results
 from grader.challenges.user_metrics.bad_users import (
     date_families,
     division_families,
@@ -241,7 +241,7 @@ def mutation_families(seed: int) -> tuple[Family, ...]:
         Family(
             "the caller's data",
             tuple(inputs),
-            judging.judge_kept,
+            judging_pairs.judge_kept,
             1.0,
             shrink=some_left,
             judges_mutation=True,
@@ -283,7 +283,7 @@ def judge_growth(args: Args, outcomes: Sequence[Outcome]) -> Fault | None:
     if fault:
         return fault
     large = outcomes[1]
-    answer = judging.read(large.value)
+    answer = results.read(large.value)
     best = sorted(args[0], key=lambda each: each["posts"])[-5:][::-1]
     found = answer.performers
     right = len(found) == len(best) and all(map(judging.has_fields, found, best))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from grader.challenges.user_metrics import judging
+from grader.challenges.user_metrics import judging, results
 from grader.challenges.user_metrics.cases import FEW, SMALL, plan
 from grader.challenges.user_metrics.reference import FIELDS, TOP, calculate_user_metrics
 from grader.grading.challenge import Cap, Challenge, Check, Fault, Verdict
@@ -231,9 +231,9 @@ def _excuse_nobody_left(verdicts: _Where) -> None:
 
 
 _OWNER = {
-    judging.AVERAGE: "correct_average_calculation",
-    judging.PERFORMERS: "correct_sorting_direction",
-    judging.SCORE: "correct_sorting_direction",
+    results.AVERAGE: "correct_average_calculation",
+    results.PERFORMERS: "correct_sorting_direction",
+    results.SCORE: "correct_sorting_direction",
 }
 
 
@@ -246,7 +246,7 @@ def _excuse_absent_fields(verdicts: _Where) -> None:
             for verdict in verdicts[name]:
                 flags = {
                     index: fault.kind in ("wrong", "shape")
-                    and set(fault.about.split(",")) <= {field, judging.SCORE}
+                    and set(fault.about.split(",")) <= {field, results.SCORE}
                     for index, (_, fault) in enumerate(verdict.faults)
                 }
                 _drop(verdict, flags, owner)
@@ -293,7 +293,7 @@ def _excuse_few(verdicts: _Where) -> None:
         _drop(verdict, {i: each.note == FEW for i, (each, _) in enumerate(verdict.faults)}, owner)
     for verdict in verdicts["correct_average_calculation"]:
         flags = {
-            index: _mark(fault)[1] in lines and judging.right_answer(each.args)[judging.COUNT] < TOP
+            index: _mark(fault)[1] in lines and judging.right_answer(each.args)[results.COUNT] < TOP
             for index, (each, fault) in enumerate(verdict.faults)
         }
         _drop(verdict, flags, owner)
@@ -315,7 +315,7 @@ def _excuse_work(verdicts: _Where) -> None:
 def _excuse_count(verdicts: _Where) -> None:
     """Whoever counts users outside the range counts bad ones as well: charged where nobody is active."""
     owner = "handles_no_active_users"
-    counted = [f for v in verdicts[owner] for _, f in v.faults if judging.COUNT in f.about.split(",")]
+    counted = [f for v in verdicts[owner] for _, f in v.faults if results.COUNT in f.about.split(",")]
     if not counted:
         return
     for name in _BESIDE:
@@ -342,7 +342,7 @@ def _excuse_attachment(verdicts: _Where) -> None:
 def _has_form(verdicts: _Where) -> bool:
     """Whether a result comes back from at least one plain list."""
     seen = [outcomes[0] for family in verdicts["plain"] for _, outcomes in family.seen]
-    return any(outcome.ok and judging.read(outcome.value).has_form for outcome in seen)
+    return any(outcome.ok and results.read(outcome.value).has_form for outcome in seen)
 
 
 def _is_useful(verdicts: _Where) -> bool:
@@ -354,7 +354,7 @@ def _is_useful(verdicts: _Where) -> bool:
     for family in (mixed, all_active):
         rights = [judging.right_fields(args, outcomes[0]) for args, outcomes in family.seen]
         for field in FIELDS:
-            is_evidence = family is mixed or field != judging.COUNT
+            is_evidence = family is mixed or field != results.COUNT
             if is_evidence and 2 * sum(field in each for each in rights) >= len(rights):
                 return True
     return False
@@ -372,7 +372,7 @@ CHALLENGE = Challenge(
     settle=settle,
     fields={
         **{name: name for name in FIELDS},
-        **dict.fromkeys((judging.SCORE, "order", "length", "fields", "healthy", "top"), judging.PERFORMERS),
-        **dict.fromkeys(("count", "agreement"), judging.COUNT),
+        **dict.fromkeys((results.SCORE, "order", "length", "fields", "healthy", "top"), results.PERFORMERS),
+        **dict.fromkeys(("count", "agreement"), results.COUNT),
     },
 )
