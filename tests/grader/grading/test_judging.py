@@ -1,29 +1,19 @@
-"""What a report says: messages, shrinking, seeds, determinism."""
+"""What a report says: points, messages, shrinking, and what every challenge promises."""
 
-import glob
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from grader import (
-    BadReport,
     Report,
-    UnknownChallenge,
     challenge,
     challenges,
     grade,
-    grade_reply,
     letter,
-    read_and_grade,
-    score_reply,
 )
-from grader.grading.report import CaseResult, CheckResult
+from grader.grading.report import CheckResult
 
 SOLUTIONS = Path(__file__).parents[1] / "solutions"
-ROOT = Path(__file__).resolve().parents[3]
 
 
 def solution(name):
@@ -211,89 +201,6 @@ def test_partial_credit_stays_within_a_third_of_a_failed_check():
     assert 0 < check.score <= 7 / 3
 
 
-@pytest.mark.parametrize(
-    "name", ["good_dataclass", "bug_robust_types", "junk_echo", "bug_scores_on_wrong_users"]
-)
-def test_same_source_and_seed_give_the_same_report(name):
-    first, second = (json.dumps(grade(solution(name), seed=11).to_dict()) for _ in range(2))
-    assert first == second
-
-
-def other_interpreters():
-    here = f"{sys.version_info.major}.{sys.version_info.minor}"
-    found = {}
-    for version in ("3.11", "3.12", "3.13"):
-        pattern = str(Path.home() / f".pyenv/versions/{version}.*/bin/python")
-        paths = [*sorted(glob.glob(pattern)), *glob.glob(f"/usr/bin/python{version}")]
-        if paths and version != here:
-            found[version] = paths[-1]
-    return found
-
-
-HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
-
-
-@pytest.mark.parametrize("version", [each for each in ("3.11", "3.12", "3.13") if each != HERE])
-def test_every_python_version_gives_the_same_report(version):
-    python = other_interpreters().get(version)
-    if python is None:
-        pytest.skip(f"Python {version} is not installed on this machine")
-    names = ["good_statistics", "good_strptime", "bug_sum_instead_of_mean", "bug_robust_types", "junk_random"]
-    names += ["bug_quadratic_sort_each_time", "good_decimal", "bug_dates_strptime"]
-    script = (
-        "import json, sys; from pathlib import Path; from grader import grade\n"
-        "print(json.dumps([grade(Path(name).read_text(), seed=3).to_dict() for name in sys.argv[1:]]))"
-    )
-    paths = [str(SOLUTIONS / f"{name}.py") for name in names]
-    done = subprocess.run(
-        [python, "-c", script, *paths], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert json.loads(done.stdout) == [grade(solution(name), seed=3).to_dict() for name in names]
-
-
-F_STRING_TEXTS = {
-    """a = f"{x["a"]}" """: False,
-    """a = f'{x["a"]}' """: True,
-    """a = f"{'a' + "b"}" """: False,
-    r"""a = f"{'\n'.join(x)}" """: False,
-    r"""a = f"{x}\n" """: True,
-    """a = f\'\'\'{x["a"]}{x['b']}\'\'\' """: True,
-    """a = f"{f'{x}'}" """: True,
-    """a = f"{f"{x}"}" """: False,
-    """a = f"{x:{width}} {x!r:>10} {{}}" """: True,
-    """a = f\'\'\'{\nx\n}\'\'\' """: True,
-    """a = f"{\nx}" """: False,
-    """a = f\'\'\'{\nx  # comment\n}\'\'\' """: False,
-    "type X = int": False,
-    "def f[T](x: T): pass": False,
-}
-"""Whether Python 3.11 accepts each text (typed into a 3.11 interpreter)."""
-
-
-def test_f_strings_are_read_as_3_11_reads_them():
-    """Python 3.11's own verdict on each line, taken from that interpreter where there is one."""
-    python = {**other_interpreters(), f"{sys.version_info.major}.{sys.version_info.minor}": sys.executable}
-    texts = F_STRING_TEXTS
-    script = (
-        "import json, sys\nfrom grader.sandbox.policy.syntax import parse\nfound = []\n"
-        "for text in json.load(sys.stdin):\n    try:\n        parse(text, 'x')\n        found.append(True)\n"
-        "    except SyntaxError:\n        found.append(False)\nprint(json.dumps(found))"
-    )
-    verdicts = {}
-    for version, path in python.items():
-        options = {"cwd": ROOT, "input": json.dumps(list(texts)), "capture_output": True, "text": True}
-        done = subprocess.run([path, "-c", script], check=True, **options)
-        verdicts[version] = json.loads(done.stdout)
-    assert set(map(tuple, verdicts.values())) == {tuple(texts.values())}
-
-
-@pytest.mark.parametrize("line", ["from itertools import batched", "import copy; copy.replace"])
-def test_names_newer_than_3_11_are_missing_on_every_version(line):
-    report = grade(f"{line}\n{solution('good_heapq')}")
-    kind = "ImportError" if line.startswith("from") else "AttributeError"
-    assert report.refusal.startswith(f"loading the source raised {kind} in line 1")
-
-
 def test_unused_import_of_a_forbidden_module_is_only_noted():
     report = grade("import os, sys\n" + solution("good_heapq"))
     assert report.score == 120
@@ -330,38 +237,6 @@ def test_what_cannot_be_run_gets_no_points_and_the_reason(source, reason):
     report = grade(source)
     assert report.score == 0
     assert reason in report.refusal
-
-
-def test_report_survives_json():
-    report = grade(solution("bug_ascending"))
-    again = Report.from_dict(json.loads(json.dumps(report.to_dict())))
-    assert again == report
-    assert again.to_dict() == report.to_dict()
-
-
-@pytest.mark.parametrize(
-    "data", [{}, {"challenge": "x", "seed": "y", "checks": []}, {"challenge": 1, "seed": 1, "checks": [3]}]
-)
-def test_other_data_is_no_report(data):
-    with pytest.raises(BadReport):
-        Report.from_dict(data)
-
-
-def test_report_names_its_isolation():
-    assert "audit hook" in grade(solution("good_heapq")).to_dict()["sandbox"]
-
-
-def test_unknown_challenge_lists_the_known_ones():
-    with pytest.raises(UnknownChallenge, match="user_metrics") as caught:
-        grade("x = 1", challenge="nope")
-    assert caught.value.name == "nope"
-    assert caught.value.known[0] == "user_metrics"
-
-
-def test_case_result_of_a_passed_case_is_empty():
-    report = grade(solution("good_heapq"))
-    assert {case.status for check in report.checks for case in check.cases} == {"passed"}
-    assert CaseResult("x", "passed", 1).input == ""
 
 
 @pytest.mark.parametrize("task", challenges(), ids=lambda task: task.name)
@@ -423,46 +298,3 @@ def test_a_wrong_count_costs_as_much_as_a_wrong_mean():
         report = grade(right + RIGHT_BUT.format(line=f"if users: result[{field!r}] += 1"))
         lost[field] = 15 - check_of(report, "correct_average_calculation").score
     assert lost == {"active_count": 15, "average_engagement": 15}
-
-
-def test_a_reply_is_graded_and_says_what_was_left_out():
-    reply = f"Sure.\n```python\n{solution('good_heapq')}\nprint(calculate_user_metrics([], '', ''))\n```\n"
-    report = grade_reply(reply)
-    assert report.score == 120
-    assert report.notes[0] == "left out of the reply: example calls and statements outside the function"
-
-
-@pytest.mark.parametrize(
-    ("reply", "reason"),
-    [
-        ("I cannot help with that.", "the reply has no code, so no function `calculate_user_metrics`"),
-        ("Sorry", "the reply has no code, so no function `calculate_user_metrics`"),
-        ("def calculate_user_metrics(users:\n    pass\n", "line 1 is not valid Python 3.11"),
-        ("```python\nprint(1)\n```", "the reply has code, but no function `calculate_user_metrics`"),
-    ],
-    ids=["refusal", "one_word", "broken_source", "other_code"],
-)
-def test_a_reply_without_the_function_gets_no_points_and_the_reason(reply, reason):
-    report = grade_reply(reply)
-    assert report.score == 0
-    assert report.refusal.startswith(reason)
-
-
-USES_SUBPROCESS = "import subprocess\n" + HEAPQ + "\nsubprocess.run([])\n"
-
-
-@pytest.mark.parametrize("reply", [USES_SUBPROCESS, f"Here:\n```python\n{HEAPQ}```\n", "No."])
-def test_page_command_line_and_lab_see_the_same_grade(reply):
-    graded = read_and_grade(reply)
-    score = score_reply(reply)
-    assert grade_reply(reply) == graded.report
-    assert (score.value, score.maximum) == (graded.report.score, 120)
-    assert score.detail == json.loads(
-        json.dumps({"code": graded.extraction.code, "report": graded.report.to_dict()})
-    )
-
-
-def test_a_bare_reply_is_graded_whole():
-    graded = read_and_grade(USES_SUBPROCESS)
-    assert graded.extraction.code == USES_SUBPROCESS
-    assert graded.report.refusal.startswith("refused: line 1: `import subprocess` reaches outside")
