@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from moa_core.providers.base import Provider
 from moa_core.providers.known_servers import find_server
 from moa_core.providers.openai_compatible import OpenAICompatible
+from moa_core.providers.registry import further_providers
 from moa_core.providers.server_address import CEREBRAS_URL
 from moa_core.providers.wafer import Wafer
 
@@ -16,20 +17,24 @@ KEY_VARIABLE = "CEREBRAS_API_KEY"
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentProviders:
-    """Makes them when called: the models in this process, and a server where there is an address or a key.
+    """Makes them when called: the models in this process, a server where there is an address or a key, and
+    what `further_providers` finds.
 
-    base_url: an address, or the name of a known kind of server (see presets.py). A value that can be sent to
-    another process, whose own environment then says the key.
+    base_url: an address, or the name of a known kind of server (see known_servers.py). A value that can be
+    sent to another process, whose own environment then says the key.
     """
 
     base_url: str = ""
 
     def __call__(self) -> tuple[Provider, ...]:
+        return (Wafer(), *self._servers(), *further_providers(os.environ.get))
+
+    def _servers(self) -> tuple[Provider, ...]:
         known = find_server(self.base_url)
         if known is not None:
             own_key = os.environ.get(known.secret) if known.secret else None
-            return Wafer(), OpenAICompatible(known.base_url, own_key, known.name)
+            return (OpenAICompatible(known.base_url, own_key, known.name),)
         key = os.environ.get(KEY_VARIABLE)
         if self.base_url:
-            return Wafer(), OpenAICompatible(self.base_url, key, name="server")
-        return (Wafer(), OpenAICompatible(CEREBRAS_URL, key)) if key else (Wafer(),)
+            return (OpenAICompatible(self.base_url, key, name="server"),)
+        return (OpenAICompatible(CEREBRAS_URL, key),) if key else ()

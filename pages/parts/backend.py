@@ -11,8 +11,9 @@ import streamlit as st
 from moa_core import Agent, Layer, MoAConfig
 from moa_core.errors import MoAError
 from moa_core.providers import OpenAICompatible, Wafer
-from moa_core.providers.base import Context, estimate_tokens
+from moa_core.providers.base import Context, Provider, estimate_tokens
 from moa_core.providers.model_info import ModelInfo
+from moa_core.providers.registry import further_providers
 from moa_core.providers.wafer import context_of
 from pages.parts.settings import OWN_KEY, listed_servers, secret
 from pages.state.known_models import KnownModels
@@ -78,9 +79,15 @@ def cloud() -> OpenAICompatible | None:
     return connected(online[0]) if online else None
 
 
-def providers() -> list[Wafer | OpenAICompatible]:
+@st.cache_resource(show_spinner=False)
+def further() -> tuple[Provider, ...]:
+    """The providers that are a file of moa_core/providers and that the app's settings ask for."""
+    return further_providers(secret)
+
+
+def providers() -> list[Provider]:
     """The providers of a run, in the order in which they are asked for a model. Raises ConfigError."""
-    return [_wafer(), *(connected(server) for server in servers())]
+    return [_wafer(), *(connected(server) for server in servers()), *further()]
 
 
 def routed(config: MoAConfig) -> MoAConfig:
@@ -88,12 +95,14 @@ def routed(config: MoAConfig) -> MoAConfig:
 
     So a run asks nobody for a list of models first, and what is wrong with a server is said as it is.
     """
-    online = servers()
-    if not online:
+    online, more = servers(), further()
+    if not online and not more:
         return config
     here = set(model_files.available())
     # With one server there is no choice; with several, what they listed lately decides.
-    lists = {each.name: list(_listing(each)[0]) if len(online) > 1 else [] for each in online}
+    is_choice = len(online) + len(more) > 1
+    lists = {each.name: list(_listing(each)[0]) if is_choice else [] for each in online}
+    lists |= {each.name: list(_models_of(each.name, each)[0]) if is_choice else [] for each in more}
 
     def placed(agent: Agent) -> Agent:
         there = _wafer().name if agent.model in here else server_of(agent.model, lists)
@@ -132,6 +141,9 @@ def known_models(config: MoAConfig) -> list[KnownModels]:
             for name, info in infos.items()
         }
         known.append(KnownModels(server.name, held))
+    for provider in further():
+        listed, _ = _models_of(provider.name, provider)
+        known.append(KnownModels(provider.name, {m: Context(None, False, estimate_tokens) for m in listed}))
     return known
 
 
@@ -194,6 +206,10 @@ def cloud_models() -> tuple[list[ModelChoice], str | None]:
             choice for choice in server_choices(server.name, server.title, infos) if choice.name not in known
         ]
         problems += [problem] if problem else []
+    for provider in further():
+        infos, problem = _models_of(provider.name, provider)
+        choices += server_choices(provider.name, provider.name, infos)
+        problems += [problem] if problem else []
     return choices, "\n".join(problems) or None
 
 
@@ -212,9 +228,19 @@ def _listed(
         return {}, str(exc)
 
 
+@st.cache_data(ttl=LISTING_TTL_S, max_entries=64, show_spinner="Asking for models")
+def _models_of(name: str, _provider: Provider) -> tuple[dict[str, ModelInfo], str | None]:
+    """What a further provider lists, as `_listed` has it of servers."""
+    try:
+        return {model: ModelInfo(model) for model in asyncio.run(_provider.models())}, None
+    except MoAError as exc:
+        return {}, f"{name}: {exc}"
+
+
 def forget_listing() -> None:
     """Ask the servers again next time."""
     _listed.clear()
+    _models_of.clear()
 
 
 def host_notices() -> list[str]:
