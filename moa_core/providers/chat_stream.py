@@ -1,10 +1,11 @@
 """A chat completion stream, from bytes to pieces of text: no network, no waiting."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from moa_core.errors import IncompleteAnswer, MalformedAnswer
+from moa_core.errors import IncompleteAnswer, MalformedAnswer, ServerFailed
 from moa_core.providers.base import Delta, Finish, TokenUsage
 from moa_core.providers.http_errors import scrub, stream_error
 from moa_core.providers.sse import SSEParser
@@ -12,6 +13,8 @@ from moa_core.providers.sse import SSEParser
 DONE = "[DONE]"
 KEEP_ALIVES = ("", "null")  # as data of an event: some servers send them while they think
 REASONING_FIELDS = ("reasoning", "reasoning_content", "thinking", "reasoning_details")  # the first one counts
+MAX_SHOWN = 200
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class ChatStream:
@@ -32,6 +35,7 @@ class ChatStream:
         self._finish_reason: str | None = None
         self._usage: Mapping[str, Any] = {}
         self._raw: dict[str, Any] = {}
+        self._answer, self._thinking = _WholeCharacters(), _WholeCharacters()
 
     def has_ended(self) -> bool:
         """Whether the last delta was returned."""
@@ -76,8 +80,8 @@ class ChatStream:
     def _json(self, data: str) -> Mapping[str, Any]:
         try:
             chunk = json.loads(data)
-        except ValueError as exc:
-            said = scrub(data[:200], self._secret)
+        except (ValueError, RecursionError) as exc:
+            said = scrub(data, self._secret)[:MAX_SHOWN]
             raise MalformedAnswer(f"{self._service}: the stream holds what is no JSON: {said}") from exc
         if not isinstance(chunk, Mapping):
             raise MalformedAnswer(
@@ -86,8 +90,9 @@ class ChatStream:
         return chunk
 
     def _chunk(self, chunk: Mapping[str, Any]) -> list[Delta]:
-        if chunk.get("error"):
-            raise stream_error(self._service, self._model, chunk["error"], self._secret)
+        error = chunk.get("error") or (chunk if chunk.get("object") == "error" else None)
+        if error:
+            raise stream_error(self._service, self._model, error, self._secret, chunk.get("status_code"))
         try:
             return self._read(chunk)
         except (AttributeError, TypeError, KeyError, IndexError) as exc:
@@ -95,28 +100,36 @@ class ChatStream:
 
     def _read(self, chunk: Mapping[str, Any]) -> list[Delta]:
         for name in ("time_info", "timings"):
-            if chunk.get(name):
+            if _object(chunk.get(name)):
                 self._raw[name] = dict(chunk[name])
-        usage = chunk.get("usage") or (chunk.get("x_groq") or {}).get("usage")
+        usage = _object(chunk.get("usage")) or _object(_object(chunk.get("x_groq")).get("usage"))
         if usage:
             self._usage = self._raw["usage"] = dict(usage)
         deltas = []
         for choice in chunk.get("choices") or ():
-            if choice.get("index", 0) != 0:
+            if choice.get("index"):
                 continue
-            part = choice.get("delta") or choice.get("message") or {}
-            text, reasoning = _text(part.get("content")), _thinking_parts(part.get("content"))
-            reasoning += next((_thinking(part[name]) for name in REASONING_FIELDS if part.get(name)), "")
+            if choice.get("error"):
+                raise stream_error(self._service, self._model, choice["error"], self._secret)
+            # A last event with an empty delta may repeat the whole message beside it.
+            part = choice.get("message" if choice.get("delta") is None else "delta") or {}
+            content = part.get("content")
+            text, reasoning = _text(content), _thinking_parts(content)
+            reasoning += next(filter(None, (_thinking(part.get(name)) for name in REASONING_FIELDS)), "")
+            text, reasoning = self._answer.take(text), self._thinking.take(reasoning)
             if text or reasoning:
                 deltas.append(Delta(text, reasoning))
-            self._finish_reason = choice.get("finish_reason") or self._finish_reason
+            reason = choice.get("finish_reason")
+            self._finish_reason = reason if reason and isinstance(reason, str) else self._finish_reason
         return deltas
 
     def _finished(self) -> Delta:
+        if self._finish_reason == "error":
+            raise ServerFailed(f"{self._service} ended the stream with an error and did not say which")
         self._has_ended = True
         usage = self._usage
-        prompt = usage.get("prompt_tokens_details") or {}
-        completion = usage.get("completion_tokens_details") or {}
+        prompt = _object(usage.get("prompt_tokens_details"))
+        completion = _object(usage.get("completion_tokens_details"))
         counts = TokenUsage(
             prompt_tokens=_count(usage.get("prompt_tokens")),
             completion_tokens=_count(usage.get("completion_tokens")),
@@ -124,7 +137,40 @@ class ChatStream:
             reasoning_tokens=_count(completion.get("reasoning_tokens")),
             cost_usd=_cost(usage.get("cost")),
         )
-        return Delta(finish=Finish(self._finish_reason or "stop", counts, raw=self._raw))
+        rest = self._answer.rest(), self._thinking.rest()
+        return Delta(*rest, finish=Finish(self._finish_reason or "stop", counts, raw=self._raw))
+
+
+class _WholeCharacters:
+    """Puts characters together again that a server cut in half.
+
+    Servers that count in UTF-16 may send the two surrogates of a character in two events. Alone, each is
+    what nobody can write into a file or onto a page; what never gets its other half becomes U+FFFD.
+    """
+
+    def __init__(self) -> None:
+        self._half = ""
+
+    def take(self, piece: str) -> str:
+        """The piece without half characters; a first half at its end waits for the next piece."""
+        if not self._half and _SURROGATE.search(piece) is None:
+            return piece
+        if not piece:
+            return ""
+        piece, self._half = self._half + piece, ""
+        if "\ud800" <= piece[-1] <= "\udbff":
+            piece, self._half = piece[:-1], piece[-1]
+        return piece.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+    def rest(self) -> str:
+        """What is left of a character whose second half never came."""
+        half, self._half = self._half, ""
+        return "\ufffd" if half else ""
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    """The JSON object, an empty one for anything else: what stands beside an answer never costs it."""
+    return value if isinstance(value, Mapping) else {}
 
 
 def _text(value: Any) -> str:
@@ -144,14 +190,19 @@ def _thinking_parts(content: Any) -> str:
 
 
 def _thinking(value: Any) -> str:
-    """Thinking as text, or as a list of details: text of it, or a summary; signatures are left out."""
-    if value is None or isinstance(value, str):
-        return value or ""
-    return "".join(part.get("text") or part.get("summary") or "" for part in value)
+    """Thinking as text, or as a list of details: text of it, or a summary; signatures are left out.
+
+    Any other shape is no thinking that can be shown, and no reason to lose the answer.
+    """
+    if isinstance(value, str):
+        return value
+    parts = [_object(part) for part in value] if isinstance(value, list) else [_object(value)]
+    texts = (part.get("text") or part.get("summary") for part in parts)
+    return "".join(text for text in texts if isinstance(text, str))
 
 
 def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _cost(value: Any) -> float | None:
@@ -163,6 +214,6 @@ def _cost(value: Any) -> float | None:
 def _is_json(text: str) -> bool:
     try:
         json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True

@@ -81,10 +81,11 @@ def status_error(
     return RequestRefused(f"{service} refuses the request ({status}){tail}", status)
 
 
-def stream_error(service: str, model: str, error: Any, secret: str) -> CallFailed:
-    """The error that an error object inside a stream stands for."""
+def stream_error(service: str, model: str, error: Any, secret: str, status: Any = None) -> CallFailed:
+    """The error that an error object inside a stream stands for; status: what stands beside the object."""
     said = scrub(_message(error), secret) or "no details"
-    code = error.get("code", error.get("status_code")) if isinstance(error, Mapping) else None
+    inside = error if isinstance(error, Mapping) else {}
+    code = next((value for value in (inside.get("code"), inside.get("status_code"), status) if value), None)
     if isinstance(code, str) and code.isdigit():
         code = int(code)
     if code == QUEUE_EXCEEDED:
@@ -101,10 +102,10 @@ def stream_error(service: str, model: str, error: Any, secret: str) -> CallFaile
 
 
 def scrub(text: str, secret: str) -> str:
-    """`text` without the key, on one line and short enough to show."""
+    """`text` without the key, on one line, short enough to show, and without half characters."""
     if secret:
         text = text.replace(secret, "***")
-    text = " ".join(text.split())
+    text = " ".join(text.split()).encode("utf-8", "replace").decode()
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
 
 
@@ -112,7 +113,7 @@ def _code(body: bytes) -> str:
     """The machine-readable code of an error, empty when there is none."""
     try:
         data = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     error = data.get("error", data) if isinstance(data, Mapping) else None
     return str(error.get("code", "")) if isinstance(error, Mapping) else ""
@@ -122,12 +123,14 @@ def _server_text(body: bytes) -> str:
     text = body.decode("utf-8", "replace")
     try:
         data = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return "" if "<html" in text[:1000].lower() else text
     return _message(data.get("error", data) if isinstance(data, Mapping) else data)
 
 
 def _message(error: Any) -> str:
+    if isinstance(error, list) and len(error) == 1:  # Google's servers wrap the object in a list
+        return _message(error[0])
     if isinstance(error, Mapping):
         for key in ("message", "detail", "error"):
             if error.get(key):

@@ -23,8 +23,8 @@ class SSEParser:
 
     def feed(self, piece: bytes) -> list[str]:
         """The data of the events that `piece` completes. Raises MalformedAnswer when one is far too long."""
-        if self._after_cr and piece.startswith(b"\n"):
-            piece = piece[1:]
+        if self._after_cr and piece:
+            piece, self._after_cr = piece.removeprefix(b"\n"), False
         if piece:
             self._after_cr = piece.endswith(b"\r")
         self._buffer += piece

@@ -18,12 +18,15 @@ EXAMPLES = {
     "empty data": (b"data\n\ndata\ndata\n\n", ["", "\n"]),
     "same with and without space": (b"data:test\n\ndata: test\n\n", ["test", "test"]),
     "carriage returns": (b"data: a\r\rdata: b\r\n\r\n", ["a", "b"]),
+    "line ends of all kinds": (b"data: a\r\n\ndata: b\n\r\ndata: c\r\r\n", ["a", "b", "c"]),
 }
 
 
 @pytest.mark.parametrize(("stream", "events"), EXAMPLES.values(), ids=EXAMPLES)
 def test_examples_of_the_specification(stream, events):
     assert SSEParser().feed(stream) == events
+    bytewise = SSEParser()
+    assert [event for byte in stream for event in bytewise.feed(bytes([byte]))] == events
 
 
 @settings(max_examples=50, deadline=None, derandomize=True)
