@@ -24,7 +24,7 @@ from moa_core.errors import (
     RequestRefused,
 )
 from moa_core.providers.base import CallRequest, Context, Delta, Wait, estimate_tokens
-from moa_core.providers.chat_stream import ChatStream
+from moa_core.providers.chat_stream import MAX_SHOWN, ChatStream
 from moa_core.providers.connections import Connections
 from moa_core.providers.deadline import Deadline, Timeouts
 from moa_core.providers.http_errors import scrub, status_error, translated
@@ -45,10 +45,9 @@ DRAIN_S = 0.05
 USER_AGENT = "moa-workshop (httpx)"  # some services turn away requests that do not say who asks
 LIST_ATTEMPTS = 2  # somebody waits for the list in front of an empty page
 # Fields that some servers refuse by name; the request is then sent once more without them.
-DROPPABLE = (
-    *("response_format", "stream_options", "service_tier", "prompt_cache_key"),
-    *WIRE_NAMES.values(),
-)
+OWN_FIELDS = ("stream_options", "service_tier", "prompt_cache_key", "top_p")  # no agent's choice
+DROPPABLE = ("response_format", *OWN_FIELDS, *(name for name in WIRE_NAMES.values() if name != "top_p"))
+EFFORT = WIRE_NAMES["reasoning_effort"]
 INFO_TIMEOUT_S = 5.0  # a run does not wait longer to learn contexts and prices
 ASK_AGAIN_S = 60.0  # after a list that did not come
 
@@ -109,7 +108,7 @@ class OpenAICompatible:
         self._context_tokens = context_tokens
         self._infos: dict[str, ModelInfo] = {}
         self._ask_infos_at = 0.0  # monotonic seconds; infinity once they are known
-        self._refused: dict[str, set[str]] = {}  # fields that the server refuses, by model
+        self._refused: dict[str, set[str]] = {}  # fields (of the effort: values) that it refuses, by model
         self._connections = Connections(self._open_client)
         self._ssl: ssl.SSLContext | None = None
 
@@ -166,6 +165,8 @@ class OpenAICompatible:
     async def stream(self, request: CallRequest) -> AsyncGenerator[Delta, None]:
         """The answer piece by piece; sent again after passing faults, but never after the first token."""
         attempt, dropped = 0, set(self._refused.get(request.model, ()))
+        for note in self._left_out(request, dropped):
+            yield Delta(note=note)
         async with self.session() as client:
             while True:
                 expected_s = self._limiter(request.model).expected_wait_s()
@@ -185,7 +186,7 @@ class OpenAICompatible:
                     if not has_shown and (field := _refused_field(exc, self._body(request, dropped))):
                         dropped.add(field)
                         self._refused.setdefault(request.model, set()).add(field)
-                        yield Delta(note=f"{self.name} refuses {field}; asked without it")
+                        yield Delta(note=self._refusal(field, request, dropped))
                         continue
                     wait_s = None if has_shown else self.retry.wait_s(exc, attempt)
                     if wait_s is None:
@@ -246,7 +247,7 @@ class OpenAICompatible:
         self._limiter(model).learn(response.headers)
         self._asked[model] = None
         if (notice := deprecation_notice(model, response.headers)) is not None:
-            self.notices[model] = notice
+            self.notices[model] = scrub(notice, self._key.reveal())
         if response.status_code != 200:
             raise status_error(
                 self.name,
@@ -289,7 +290,7 @@ class OpenAICompatible:
         try:
             return read_models(response.json(), detailed)
         except (ValueError, KeyError, TypeError) as exc:
-            said = scrub(response.text[:200], self._key.reveal())
+            said = scrub(response.text, self._key.reveal())[:MAX_SHOWN]
             raise MalformedAnswer(f"{self.name}: the list of models cannot be read: {said}") from exc
 
     def _with_cost(self, model: str, delta: Delta) -> Delta:
@@ -318,7 +319,20 @@ class OpenAICompatible:
         if request.response_schema is not None:
             schema = {"name": "answer", "strict": True, "schema": dict(request.response_schema)}
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
-        return {key: value for key, value in body.items() if key not in dropped}
+        if body.get(EFFORT) == "none" and f"{EFFORT}=none" in dropped:
+            body[EFFORT] = "low"  # a model that always thinks may know nothing below
+        return {key: value for key, value in body.items() if _marked(key, body) not in dropped}
+
+    def _left_out(self, request: CallRequest, dropped: set[str]) -> list[str]:
+        """What is not as the agent has set it because the server refused it before, in sentences."""
+        wanted, sent = self._body(request, set()), self._body(request, dropped)
+        changed = [key for key in wanted if key not in OWN_FIELDS and sent.get(key) != wanted[key]]
+        return [self._refusal(_marked(key, wanted), request, dropped) for key in changed]
+
+    def _refusal(self, field: str, request: CallRequest, dropped: set[str]) -> str:
+        instead = self._body(request, dropped).get(EFFORT) if field.startswith(EFFORT) else None
+        how = "asked without it" if instead is None else f"asked with {instead}"
+        return f"{self.name} refuses {field.replace('=', ' ')}; {how}"
 
     def _limit(self, request: CallRequest) -> int:
         """Tokens of answer and thinking together: servers count both into one limit."""
@@ -380,7 +394,13 @@ async def _read_some(response: httpx.Response) -> bytes:
 
 
 def _refused_field(error: CallFailed, body: Mapping[str, Any]) -> str | None:
-    """The droppable field of `body` that a refusal names, if any."""
+    """The droppable field of `body` that a refusal names, if any; of the effort, with its value."""
     if not isinstance(error, RequestRefused) or error.status not in (400, 422):
         return None
-    return next((name for name in DROPPABLE if name in body and name in str(error)), None)
+    named = next((name for name in DROPPABLE if name in body and name in str(error)), None)
+    return None if named is None else _marked(named, body)
+
+
+def _marked(field: str, body: Mapping[str, Any]) -> str:
+    """What stands for a refused field: its name; of the effort its value too, as others may be taken."""
+    return f"{field}={body.get(field)}" if field == EFFORT else field

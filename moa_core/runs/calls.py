@@ -87,7 +87,7 @@ class AgentCall:
         elif not self.text.strip() and self.reasoning.strip():
             await self._ask_with_less_thinking(messages, agent)
         if not self.text.strip():
-            raise EmptyAnswer(_empty_reason(self.reasoning))
+            raise EmptyAnswer(_empty_reason(self.reasoning, self.finish.reason))
 
     async def _ask_shortly(self, messages: tuple[Message, ...], max_tokens: int | None, why: str) -> str:
         """A short answer that nobody sees: one value of a form."""
@@ -113,25 +113,25 @@ class AgentCall:
             )
 
     async def _ask_with_less_thinking(self, messages: tuple[Message, ...], agent: Agent) -> None:
-        """A model that spent all its tokens on thinking is asked once more: for less of it, in more room."""
+        """A model that only thought, mostly until its tokens were spent, is asked once more: for less of it,
+        in more room."""
+        is_spent = self.finish.reason == "length"
         if self.context is None or not self.context.takes_effort:
-            self.notes.append("thought until its tokens were spent; asked for the answer alone")
+            did = "thought until its tokens were spent" if is_spent else "only thought"
+            self.notes.append(f"{did}; asked for the answer alone")
             self.attempts += 1
             asked = (*messages, _said(self.reasoning), {"role": "user", "content": ENOUGH_THINKING})
             await self._stream(asked, agent)
             return
         effort = lowered(agent)
-        spent = f"thought until its {self._room(agent)} tokens were spent"
-        told = f"{spent}; asked again with the effort {effort}"
+        room = agent.max_tokens + self._thinking_room(messages, agent)
+        did = f"thought until its {room} tokens were spent" if is_spent else "only thought"
+        told = f"{did}; asked again with the effort {effort}"
         self.notes.append(told)
         self.show_wait(Wait(told))
         self.attempts += 1
-        more = max(2 * self._room(agent), BUDGETS[USUAL_EFFORT])
+        more = self._fitting(max(2 * room, BUDGETS[USUAL_EFFORT]), messages, agent)
         await self._stream(messages, replace(agent, reasoning_effort=effort, thinking_budget=None), more)
-
-    def _room(self, agent: Agent) -> int:
-        """Tokens of answer and thinking together."""
-        return agent.max_tokens + thinking_tokens(agent, self.context)
 
     async def _stream(self, messages: tuple[Message, ...], agent: Agent, thinking: int | None = None) -> bool:
         """Stream one request; False when it was cut off because of its thinking budget.
@@ -176,7 +176,11 @@ class AgentCall:
 
     def _thinking_room(self, messages: tuple[Message, ...], agent: Agent) -> int:
         """Tokens for thinking, as far as they fit into the context."""
-        wanted, context = thinking_tokens(agent, self.context), self.context
+        return self._fitting(thinking_tokens(agent, self.context), messages, agent)
+
+    def _fitting(self, wanted: int, messages: tuple[Message, ...], agent: Agent) -> int:
+        """As many of the wanted tokens as the context has room for beside the prompt and the answer."""
+        context = self.context
         if not wanted or context is None or context.n_ctx is None:
             return wanted
         return max(0, min(wanted, context.n_ctx - agent.max_tokens - context.count(messages)))
@@ -274,7 +278,11 @@ def _count(delta: Delta, thinking: str) -> int:
     return max(1, len(thinking) // CHARS_PER_TOKEN) if delta.n_tokens is None else delta.n_tokens
 
 
-def _empty_reason(reasoning: str) -> str:
+def _empty_reason(reasoning: str, finish_reason: str) -> str:
+    if finish_reason in ("tool_calls", "function_call"):
+        return "it called a tool instead of answering; tell it in its prompt to answer in words"
+    if finish_reason == "content_filter":
+        return "the server's content filter held the answer back"
     if reasoning.strip():
         return "it only thought and gave no answer; allow more max_tokens or set a thinking budget"
     return "the answer is empty"

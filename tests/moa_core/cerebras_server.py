@@ -5,8 +5,9 @@ Run as a process of its own, as openai_server.py; `GET /history` is the same. Tw
 gpt-oss-120b   reasons: 60 tokens at low, 600 at medium (its default), 3,000 at high; none is refused
 gemma-4-31b    answers at once; refuses reasoning_effort; announces its end in its headers
 
-Every other model is a 404. Words in the last message make a request fail, the number of times given after
-them ("429-minute:1"): 429-minute, 429-day, 429-queue, 503-queue, cut (the stream breaks in the middle).
+Every other model is a 404, the key "wrong" a 401. Words in the last message make a request fail, the number
+of times given after them ("429-minute:1"): 429-minute, 429-day, 429-queue, 503-queue, cut (the stream breaks
+in the middle).
 A model's answer is "the answer of MODEL"; with a response_format it is `{"n": 7}`.
 """
 
@@ -66,6 +67,9 @@ class CloudServer(Server):
 
     async def answer(self, method: str, path: str, *rest: Any) -> None:
         writer: Writer = rest[-1]
+        if rest[0].get("authorization") == "Bearer wrong":
+            text = error("Wrong API Key", "invalid_request_error", "api_key", "wrong_api_key")
+            return await reply(writer, 401, json.loads(text))
         if path == "/v1/models":
             data = [{"id": name, "object": "model", "created": 0, "owned_by": "Cerebras"} for name in PRICES]
             return await reply(writer, 200, {"object": "list", "data": data})

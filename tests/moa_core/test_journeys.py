@@ -83,9 +83,29 @@ def test_a_refused_effort_is_dropped_with_a_note_and_remembered(provider, cerebr
     ask(provider, model=GEMMA, reasoning_effort="low")
 
     assert last.answer == f"the answer of {GEMMA}"
-    assert any("refuses reasoning_effort; asked without it" in note for note in last.notes)
+    assert any("refuses reasoning_effort low; asked without it" in note for note in last.notes)
     sent = ["reasoning_effort" in entry["body"] for entry in cerebras.requests(GEMMA)]
     assert sent == [True, False, False]
+
+
+def test_whoever_asks_later_hears_of_a_refused_effort_too(provider):
+    ask(provider, model=GEMMA, reasoning_effort="low")
+
+    assert any(
+        "refuses reasoning_effort low" in note
+        for note in ask(provider, model=GEMMA, reasoning_effort="low")[-1].notes
+    )
+    assert ask(provider, model=GEMMA)[-1].notes == ()
+
+
+def test_a_refused_value_of_the_effort_takes_no_other_value_with_it(provider, cerebras):
+    last = ask(provider, reasoning_effort="none")[-1]
+    ask(provider, reasoning_effort="high")
+
+    assert last.answer == f"the answer of {OSS}"
+    assert any("refuses reasoning_effort none; asked with low" in note for note in last.notes)
+    sent = [entry["body"].get("reasoning_effort") for entry in cerebras.requests(OSS)]
+    assert sent == ["none", "low", "high"]
 
 
 def test_a_retired_name_gets_a_proposal_of_its_size(provider):

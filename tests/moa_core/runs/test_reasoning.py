@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moa_core import Agent, AgentDelta, AgentFailed, AgentFinished, MoAConfig, SummaryDelta
+from moa_core.providers import Context, Delta, Finish
 from moa_core.runs.reasoning import ThinkSplitter
 
 CASES = {
@@ -18,6 +19,13 @@ CASES = {
     "nearly a tag": ("a <thinker> <think", "a <thinker> <think", ""),
     "tag inside thinking": ("<think>a<think>b</think>c", "c", "a<think>b"),
     "empty": ("<think></think>", "", ""),
+    "empty lines before": ("\n <think>a</think>b", "b", "a"),
+    "another model's tags": ("<thinking>a</thinking>\nb </thinking>", "b </thinking>", "a"),
+    "another model's tags in the text": ("b <thought>a</thought>", "b <thought>a</thought>", ""),
+    "square tags": ("[THINK]a[/THINK]b", "b", "a"),
+    "square words": ("[THIS] is b", "[THIS] is b", ""),
+    "harmony without marks": ("analysisa <think> assistantfinalb", "b", "a <think> "),
+    "a word like harmony's": ("analysis <think>b assistant", "analysis <think>b assistant", ""),
 }
 
 
@@ -133,3 +141,37 @@ def test_a_model_that_only_thought_is_asked_for_the_answer_once(play, scripted):
     assert (finished.text, finished.call.attempts) == ("four", 2)
     assert "only thought and gave no answer" in failed.message
     assert len([request for request in provider.history if request.model == "n"]) == 2
+
+
+def test_asking_again_with_more_room_stays_within_the_context(play, scripted):
+    class Small(scripted):
+        async def context(self, model, on_wait=None):
+            return Context(500, True, lambda messages: 100, takes_effort=True)
+
+    provider = Small({"m": ["<think>hm", "four"]})
+    agent = Agent("s", "m", max_tokens=150, reasoning_effort="medium")
+
+    last = play(MoAConfig(summarizer=agent), "hi", provider)[-1]
+
+    assert last.answer == "four"
+    assert [request.thinking_tokens for request in provider.history] == [250, 250]
+    assert provider.history[1].reasoning_effort == "low"
+    assert any("only thought; asked again with the effort low" in note for note in last.notes)
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("tool_calls", "called a tool instead of answering"),
+        ("content_filter", "content filter held the answer back"),
+        ("stop", "the answer is empty"),
+    ],
+)
+def test_an_empty_answer_says_why_as_far_as_the_server_told(play, scripted, reason, said):
+    class Silent(scripted):
+        async def stream(self, request):
+            yield Delta(finish=Finish(reason))
+
+    last = play(MoAConfig(summarizer=Agent("s", "m")), "hi", Silent({"m": ""}))[-1]
+
+    assert said in last.message
