@@ -2,6 +2,7 @@
 
 MoAError                     may be shown to a user as it is
 ├── ConfigError              a configuration of the wrong shape (also a ValueError)
+│   └── ServerMisconfigured  the settings name a server that cannot be used as they say
 ├── InvalidMessages          a conversation of the wrong shape (also a ValueError)
 ├── ExperimentError          an experiment cannot be made as it was asked for (also a ValueError)
 │   ├── OtherStudy           what is stored was made for another question or by another version
@@ -41,6 +42,10 @@ class ConfigError(MoAError, ValueError):
     def __init__(self, message: str, path: str = "") -> None:
         super().__init__(f"{path}: {message}" if path else message)
         self.path = path
+
+
+class ServerMisconfigured(ConfigError):
+    """The settings name a server that cannot be used as they say; the text never holds an address or key."""
 
 
 class InvalidMessages(MoAError, ValueError):

@@ -12,6 +12,7 @@ from pages.parts.setup import setup_line
 from pages.parts.setup_drawing import draw_setup
 from pages.parts.sign_in import return_to_page
 from pages.parts.tour import begin_tour
+from pages.state.servers import ServerSetting
 from pages.state.text import as_plain, count, size
 from wse_backend import machine
 from wse_backend import models as model_files
@@ -99,17 +100,18 @@ def draw_models() -> None:
 
 def draw_cloud() -> None:
     """Whether there is a key, whether the cloud takes it, and a field for one's own."""
-    if backend.cloud() is None:
+    found, problem = backend.cloud_models()
+    if problem:
+        whose = "Your own key is" if st.session_state.get(OWN_KEY) else "A key or an address is"
+        for line in problem.splitlines():
+            st.markdown(f":red[:material/key_off:] {whose} there, but: {as_plain(line)}")
+    elif not backend.has_servers():
         st.markdown(":gray[:material/cloud_off:] No cloud key: all models run in this app. That is fine.")
-    else:
-        found, problem = backend.cloud_models()
-        whose = "Your own key" if st.session_state.get(OWN_KEY) else "The app's key"
-        if problem:
-            st.markdown(f":red[:material/key_off:] {whose} is there, but: {as_plain(problem)}")
-        else:
+    for server in backend.servers() if backend.has_servers() else ():
+        models = [choice for choice in found if choice.where == server.name]
+        if models:
             st.markdown(
-                f":green[:material/cloud_done:] {whose} is accepted: {count(len(found), 'cloud model')} "
-                f"to choose."
+                f":green[:material/cloud_done:] {_whose(server)}: {count(len(models), 'model')} to choose."
             )
     with st.expander("Use a cloud key of your own", icon=":material/key:"):
         draw_own_key()
@@ -124,6 +126,17 @@ def forget_all() -> None:
     except MoAError as exc:
         st.toast(f"The experiments could not be deleted: {as_plain(str(exc))}", icon=":material/error:")
     forget_everything()
+
+
+def _whose(server: ServerSetting) -> str:
+    """ "Cerebras cloud, with the app's key", or only the name of a server that wants none.
+
+    That it lists its models does not say that it takes the key: OpenRouter's list is open to all.
+    """
+    if not server.api_key:
+        return as_plain(server.title)
+    whose = "your own" if server.api_key == st.session_state.get(OWN_KEY) else "the app's"
+    return f"{as_plain(server.title)}, with {whose} key"
 
 
 def draw_kept() -> None:

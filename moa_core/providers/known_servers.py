@@ -5,7 +5,7 @@ What each does differently is in docs/providers.md.
 
 from dataclasses import dataclass
 
-from moa_core.errors import ConfigError
+from moa_core.errors import ServerMisconfigured
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,11 @@ class KnownServer:
     @property
     def address_setting(self) -> str:
         """The setting that holds another address: `CEREBRAS_BASE_URL`, `LLAMA_CPP_BASE_URL`."""
-        return f"{self.name.upper().replace('.', '_').replace('-', '_')}_BASE_URL"
+        return self.setting("BASE_URL")
+
+    def setting(self, what: str) -> str:
+        """The name of a setting of this server, such as `LM_STUDIO_SERVICE_TIER`."""
+        return f"{self.name.upper().replace('.', '_').replace('-', '_')}_{what}"
 
 
 KNOWN_SERVERS = (
@@ -34,8 +38,8 @@ KNOWN_SERVERS = (
     KnownServer("vllm", "vLLM", "http://127.0.0.1:8000/v1", "VLLM_API_KEY"),
     KnownServer("sglang", "SGLang", "http://127.0.0.1:30000/v1", "SGLANG_API_KEY"),
     KnownServer("llama.cpp", "llama.cpp server", "http://127.0.0.1:8080/v1", "LLAMA_CPP_API_KEY"),
-    KnownServer("ollama", "Ollama", "http://127.0.0.1:11434/v1"),
-    KnownServer("lm-studio", "LM Studio", "http://127.0.0.1:1234/v1"),
+    KnownServer("ollama", "Ollama", "http://127.0.0.1:11434/v1", "OLLAMA_API_KEY"),
+    KnownServer("lm-studio", "LM Studio", "http://127.0.0.1:1234/v1", "LM_STUDIO_API_KEY"),
 )
 
 
@@ -45,7 +49,9 @@ def find_server(name: str) -> KnownServer | None:
 
 
 def check_names(names: list[str]) -> None:
-    """Raise ConfigError when two servers have one name: agents could not say which they mean."""
+    """Raise ServerMisconfigured when two servers have one name: agents could not say which they mean."""
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise ConfigError(f"two servers are called {twice!r}; give one of them another name", "servers")
+        raise ServerMisconfigured(
+            f"two servers are called {twice!r}; give one of them another name", "servers"
+        )

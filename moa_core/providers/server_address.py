@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import httpx
 
-from moa_core.errors import ConfigError
+from moa_core.errors import ServerMisconfigured
 
 CEREBRAS_URL = "https://api.cerebras.ai/v1"
 
@@ -35,25 +35,33 @@ def _shown_date(value: str) -> str:
 
 
 def checked_url(base_url: str) -> str:
-    """The address without a query and without `/chat/completions`; `/v1` where there is no path.
+    """The address without `/chat/completions`; `/v1` where there is no path.
 
-    Raises ConfigError.
+    Raises ServerMisconfigured, whose text never holds what was given: people put their key there by mistake.
     """
     try:
         url = httpx.URL(base_url.strip())
-    except (httpx.InvalidURL, TypeError) as exc:
-        raise ConfigError(f"is {base_url!r}, which is no address", "base_url") from exc
+    except (httpx.InvalidURL, TypeError, AttributeError):
+        # From None: the cause's own text may quote the address.
+        raise ServerMisconfigured(
+            f"is no address; expected something like {CEREBRAS_URL}", "base_url"
+        ) from None
     if url.userinfo:
-        raise ConfigError("holds a name or a password; give the key as api_key", "base_url")
+        raise ServerMisconfigured("holds a name or a password; give the key as api_key", "base_url")
     if url.scheme not in ("http", "https") or not url.host:
-        raise ConfigError(f"is {base_url!r}; expected something like {CEREBRAS_URL}", "base_url")
+        raise ServerMisconfigured(f"is no web address; expected something like {CEREBRAS_URL}", "base_url")
+    if url.query:
+        raise ServerMisconfigured("has a query (?...); give the key as api_key", "base_url")
     path = url.path.rstrip("/") or "/v1"
-    return str(url.copy_with(path=path.removesuffix("/chat/completions"), query=None, fragment=None))
+    return str(url.copy_with(path=path.removesuffix("/chat/completions"), fragment=None))
 
 
 def checked_key(api_key: str | None) -> str:
-    """The key without white space around it. Raises ConfigError for what no key has, without the key."""
+    """The key without white space around it.
+
+    Raises ServerMisconfigured, without the key, for characters that no key has.
+    """
     key = (api_key or "").strip()
     if not key.isascii() or not key.isprintable() or " " in key:
-        raise ConfigError("has characters that no key has; copy it again", "api_key")
+        raise ServerMisconfigured("has characters that no key has; copy it again", "api_key")
     return key

@@ -57,7 +57,7 @@ def _connected(
 
 
 def servers() -> list[ServerSetting]:
-    """The model servers that the app's settings name. Raises ConfigError for one that cannot be used."""
+    """The servers that the app's settings name. Raises ServerMisconfigured for one that cannot be used."""
     return configured_servers(secret, listed_servers(), st.session_state.get(OWN_KEY))
 
 
@@ -73,10 +73,12 @@ def connected(server: ServerSetting) -> OpenAICompatible:
     )
 
 
-def cloud() -> OpenAICompatible | None:
-    """The first server beside this process, None when no key and no address is configured."""
-    online = servers()
-    return connected(online[0]) if online else None
+def has_servers() -> bool:
+    """Whether the settings name a server beside this process, and one that can be used."""
+    try:
+        return bool(servers())
+    except MoAError:
+        return False
 
 
 @st.cache_resource(show_spinner=False)

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import streamlit as st
 
+from moa_core.errors import MoAError
+from moa_core.providers.server_address import checked_key
 from pages.parts import backend
 from pages.parts.settings import OWN_KEY
+from pages.state.text import as_plain
 
-FIELD = "own_key_typed"
+FIELD, PROBLEM = "own_key_typed", "own_key_problem"
 
 
 def take_key() -> None:
     """The field was changed: use what stands in it, or nothing."""
     typed = (st.session_state[FIELD] or "").strip()
-    st.session_state[OWN_KEY] = typed or None
+    try:
+        st.session_state[OWN_KEY] = checked_key(typed) or None
+        st.session_state[PROBLEM] = ""
+    except MoAError as exc:
+        st.session_state[OWN_KEY] = None
+        st.session_state[PROBLEM] = str(exc).removeprefix("api_key: ")
     backend.forget_listing()
 
 
 def forget_key() -> None:
     """Use no key of one's own any more."""
     st.session_state[OWN_KEY] = None
-    st.session_state[FIELD] = ""
+    st.session_state[FIELD] = st.session_state[PROBLEM] = ""
     backend.forget_listing()
 
 
@@ -35,6 +43,8 @@ def draw_own_key() -> None:
         autocomplete="off",
         help="With it the cloud's models join the model pickers, for you alone.",
     )
+    if st.session_state.get(PROBLEM):
+        st.error(f"The key {as_plain(st.session_state[PROBLEM])}.", icon=":material/key_off:")
     st.caption(
         "It stays in this tab's session on the server: it is never written down, shown, logged or "
         "exported, and "

@@ -60,7 +60,7 @@ def draw_import(config: MoAConfig | None, choices: Mapping[str, ModelChoice], lo
             )
             st.checkbox(
                 f"Map models that are not here: {names}",
-                value=backend.cloud() is None,
+                value=not backend.has_servers(),
                 key="agents_import_map",
             )
     st.button(

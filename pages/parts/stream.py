@@ -110,12 +110,12 @@ def begin(
         if runs_are_paused():
             raise MoAError(PAUSED)
         config = backend.routed(make_config())
+        providers = backend.providers()
     except Shown as exc:
         turn.finish_early(exc)
         turn.ended.set()
         session.save()
         return
-    providers = backend.providers()
     pool = backend.engine_pool()
     here = [model for model in config.models if backend.is_in_process(model)]
     start(

@@ -40,6 +40,11 @@ _ADVICE: tuple[tuple[tuple[type[Exception], ...], str, str], ...] = (
         "Choose another model for the agent on the Agents page.",
     ),
     (
+        (moa.ServerMisconfigured,),
+        "A model server is not set up right",
+        "Whoever runs the app corrects it in the secrets or the environment.",
+    ),
+    (
         (moa.ConfigError,),
         "The setup is not complete",
         "Correct it on the Agents page.",

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from moa_core.errors import ConfigError
+from moa_core.errors import ServerMisconfigured
 from moa_core.providers.known_servers import KNOWN_SERVERS, check_names, find_server
+from moa_core.providers.server_address import checked_key, checked_url
 
 LISTED_FIELDS = ("name", "title", "base_url", "api_key", "service_tier", "prompt_cache_key", "context_tokens")
 
@@ -35,7 +36,7 @@ def configured_servers(
 
     setting: looks one up by name. A service counts once its key is set (own_key: a visitor's own for
     Cerebras), another server once its address is. listed: the `[[servers]]` of the secrets.
-    Raises ConfigError for one that cannot be used, without saying what its key is.
+    Raises ServerMisconfigured for one that cannot be used, without saying what its key is.
     """
     servers = []
     for known in KNOWN_SERVERS:
@@ -49,39 +50,54 @@ def configured_servers(
                     known.title,
                     address or known.base_url,
                     key,
-                    setting(f"{known.name.upper()}_SERVICE_TIER") or "",
-                    setting(f"{known.name.upper()}_PROMPT_CACHE_KEY") or "",
+                    setting(known.setting("SERVICE_TIER")) or "",
+                    setting(known.setting("PROMPT_CACHE_KEY")) or "",
                 )
             )
-    servers += [_listed_server(item, number) for number, item in enumerate(listed, start=1)]
+    servers += [_listed_server(item, number, setting) for number, item in enumerate(listed, start=1)]
     check_names([server.name for server in servers])
+    for server in servers:
+        _check(server)
     return servers
 
 
-def _listed_server(item: Any, number: int) -> ServerSetting:
+def _check(server: ServerSetting) -> None:
+    """Raise ServerMisconfigured for an address or a key that no request can be made of."""
+    try:
+        checked_url(server.base_url)
+        checked_key(server.api_key)
+    except ServerMisconfigured as exc:
+        said = str(exc).removeprefix(f"{exc.path}: ")
+        raise ServerMisconfigured(said, f"{server.title}: {exc.path}") from None
+
+
+def _listed_server(item: Any, number: int, setting: Callable[[str], str | None]) -> ServerSetting:
     where = f"server {number} of the secrets"
     if not isinstance(item, Mapping) or not isinstance(item.get("name"), str) or not item["name"].strip():
-        raise ConfigError("needs a name", where)
+        raise ServerMisconfigured("needs a name", where)
     unknown = [name for name in item if name not in LISTED_FIELDS]
     if unknown:
-        raise ConfigError(f"has {unknown[0]!r}; known: {', '.join(LISTED_FIELDS)}", where)
+        raise ServerMisconfigured(f"has {unknown[0]!r}; known: {', '.join(LISTED_FIELDS)}", where)
     name = item["name"].strip()
     known = find_server(name)
     address = item.get("base_url") or (known.base_url if known else "")
     if not address:
-        raise ConfigError(f"is called {name!r}, which is none of the known servers: give its base_url", where)
+        raise ServerMisconfigured(
+            f"is called {name!r}, which is none of the known servers: give its base_url", where
+        )
     context = item.get("context_tokens", 0)
     if not isinstance(context, int) or isinstance(context, bool) or context < 0:
-        raise ConfigError("context_tokens is no whole number", where)
+        raise ServerMisconfigured("context_tokens is no whole number", where)
     texts = ("title", "api_key", "service_tier", "prompt_cache_key")
     if any(not isinstance(item.get(field_name, ""), str) for field_name in (*texts, "base_url")):
-        raise ConfigError("has a value that is no text", where)
+        raise ServerMisconfigured("has a value that is no text", where)
     title = item.get("title") or (known.title if known else name)
+    usual_key = setting(known.secret) if known and address == known.base_url else None
     return ServerSetting(
         name,
         title,
         address,
-        item.get("api_key", ""),
+        item.get("api_key") or usual_key or "",
         item.get("service_tier", ""),
         item.get("prompt_cache_key", ""),
         context,

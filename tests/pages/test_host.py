@@ -313,3 +313,15 @@ def open_preview(browser: Browser) -> None:
 def pick(browser: Browser, key: str, name: str) -> None:
     browser.at.selectbox(key=key).set_value(name)
     browser.run()
+
+
+def test_the_host_is_told_which_settings_add_a_model_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CEREBRAS_API_KEY")
+    browser = host()
+    assert "None: all models run in this app." in browser.text
+    (table,) = [frame.value for frame in browser.at.dataframe if "added_by" in frame.value]
+    rows = table.set_index("server")
+    assert rows.loc["Cerebras cloud", "added_by"] == "CEREBRAS_API_KEY"
+    assert list(rows.loc["LM Studio"]) == [
+        "http://127.0.0.1:1234/v1", "LM_STUDIO_BASE_URL", "LM_STUDIO_API_KEY",
+    ]  # fmt: skip

@@ -33,9 +33,31 @@ def test_models_are_listed_with_what_is_here_and_what_must_be_fetched(
 def test_an_accepted_and_a_refused_key_are_told_apart(
     cloud: Cloud, app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "The app's key is accepted: 3 cloud models" in app.text
+    assert "Cerebras cloud, with the app's key: 3 models" in app.text
     monkeypatch.setenv("CEREBRAS_API_KEY", "wrong")
-    assert "The app's key is there, but" in app.run().text
+    assert "is there, but: cerebras refuses the key (401)" in app.run().text
+
+
+@pytest.mark.parametrize("page", ["start", "chat", "agents", "challenge", "lab"])
+def test_a_server_that_is_set_up_wrongly_is_said_and_its_key_is_not(
+    app: App, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    monkeypatch.setenv("CEREBRAS_API_KEY", KEY)
+    monkeypatch.setenv("CEREBRAS_BASE_URL", KEY)
+    app.use(setup("smollm2-135m")).open(page)
+    if page == "chat":
+        app.ask("Go")
+    if page in ("start", "chat", "agents"):
+        assert "base_url: is no web address" in app.text.replace("\\", "")
+    assert KEY not in app.everything
+
+
+def test_a_typed_key_that_can_be_none_is_said_and_not_used(app: App) -> None:
+    app.at.text_input(key="own_key_typed").set_value("csk a key")
+    assert "The key has characters that no key has" in app.run().text
+    assert "No cloud key" in app.text
+    app.at.text_input(key="own_key_typed").set_value("")
+    assert "no key has" not in app.run().text
 
 
 def test_a_key_of_ones_own_is_used_and_never_kept(
@@ -45,7 +67,7 @@ def test_a_key_of_ones_own_is_used_and_never_kept(
     app.run()
     assert "No cloud key" in app.text
     app.at.text_input(key="own_key_typed").set_value(KEY)
-    assert "Your own key is accepted" in app.run().text
+    assert "Cerebras cloud, with your own key" in app.run().text
     app.use(setup("echo")).ask("Go")
     assert app.session.turns[0].state == "done"
     kept = "".join(path.read_text() for path in (tmp_path / "sessions").iterdir())

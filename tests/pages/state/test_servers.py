@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import traceback
 from typing import Any
 
 import pytest
 
-from moa_core import ConfigError
+from moa_core.errors import ServerMisconfigured
 from moa_core.providers.known_servers import KNOWN_SERVERS
 from pages.state.servers import configured_servers
 
@@ -68,10 +70,39 @@ def test_listed_servers_come_after_and_know_the_presets_addresses() -> None:
         ([{"name": "ollama", "key": KEY}], "has 'key'; known: name"),
         ([{"name": "ollama", "context_tokens": "many"}], "no whole number"),
         ([{"name": "ollama", "api_key": 7}], "no text"),
+        ([{"name": "vllm", "api_key": f"{KEY} {KEY}"}], "vLLM: api_key: has characters that no key has"),
+        ([{"name": "ours", "base_url": KEY}], "ours: base_url: is no web address"),
+        ([{"name": "ours", "base_url": f"http://{KEY}@box/v1"}], "holds a name or a password"),
+        ([{"name": "ours", "base_url": f"http://box/v1?key={KEY}"}], "has a query"),
+        ([{"name": "ours", "base_url": f"http://box:{KEY}"}], "is no address"),
     ],
 )
 def test_a_server_that_cannot_be_used_says_why_and_never_its_key(listed: list[Any], said: str) -> None:
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(ServerMisconfigured) as caught:
         configured_servers({}.get, listed)
     assert said in str(caught.value)
+    shown = traceback.TracebackException.from_exception(caught.value)
+    assert KEY not in "".join(shown.format())
+
+
+def test_a_key_in_the_place_of_an_address_is_refused_and_not_shown() -> None:
+    settings = {"CEREBRAS_API_KEY": "k", "CEREBRAS_BASE_URL": KEY}
+    with pytest.raises(ServerMisconfigured, match="Cerebras cloud: base_url") as caught:
+        configured_servers(settings.get)
     assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize("known", KNOWN_SERVERS, ids=lambda known: known.name)
+def test_the_settings_of_every_known_server_can_be_names_in_an_environment(known: Any) -> None:
+    names = [known.setting(what) for what in ("SERVICE_TIER", "PROMPT_CACHE_KEY", "BASE_URL")]
+    assert all(re.fullmatch("[A-Z_]+", name) for name in (*names, known.secret))
+    settings = {known.address_setting: "http://box/v1", known.secret: KEY, names[0]: "flex"}
+    (server,) = configured_servers(settings.get)
+    assert (server.api_key, server.service_tier) == (KEY, "flex")
+
+
+def test_a_listed_server_of_a_known_kind_finds_its_key_but_sends_it_nowhere_else() -> None:
+    settings = {"VLLM_API_KEY": KEY}
+    assert configured_servers(settings.get, [{"name": "vllm"}])[0].api_key == KEY
+    there = {"name": "vllm", "base_url": "http://elsewhere/v1"}
+    assert configured_servers(settings.get, [there])[0].api_key == ""
