@@ -75,13 +75,16 @@ class ModelSuggestion:
 def closest_model(model: str, available: Iterable[str]) -> str | None:
     """The available name that `model` most probably is another spelling of, or None."""
     names = tuple(available)
-    if MISSPELT.get(model) in names:
-        return MISSPELT[model]
-    plain = {_plain(name): name for name in names}
-    if _plain(model) in plain:
-        return plain[_plain(model)]
-    close = difflib.get_close_matches(_plain(model), plain, n=1, cutoff=0.75)
-    return plain[close[0]] if close and _same_size(model, plain[close[0]]) else None
+    meant = MISSPELT.get(model, model)
+    if meant in names:
+        return meant
+    plain = {_plain(_core(name)): name for name in sorted(names, key=len, reverse=True)}
+    wanted = _plain(_core(meant))
+    longer = [spelt for spelt in plain if _size_in(meant) and spelt.startswith(wanted)]
+    if wanted in plain or longer:
+        return plain[wanted if wanted in plain else min(longer, key=len)]
+    close = difflib.get_close_matches(wanted, plain, n=1, cutoff=0.75)
+    return plain[close[0]] if close and _same_size(meant, plain[close[0]]) else None
 
 
 def replacement(model: str, available: Iterable[str]) -> tuple[str | None, str]:
@@ -100,12 +103,12 @@ def replacement(model: str, available: Iterable[str]) -> tuple[str | None, str]:
     large = [name for name in names if (_billions(name) or 0.0) > SMALL_BILLIONS]
     gone = f"{meant} was retired on {known.retired}; " if known else ""
     if wanted is None and not any(family in meant.lower() for family in FAMILIES):
-        return None, "nothing is known of this name"
+        gone = "nothing is known of this name; "
     if large and (wanted is None or wanted > SMALL_BILLIONS):
         kind = known.kind if known else _kind(meant)
         if wanted is None:
             best = max(large, key=lambda name: (_billions(name) or 0.0, _kind(name) == kind))
-            return best, "the largest of what is served now"
+            return best, f"{gone}the largest of what is served now"
         best = min(large, key=lambda name: (_distance(name, wanted), _kind(name) != kind, name))
         return best, f"{gone}the nearest in size of what is served now"
     small = [name for name in names if name not in large and _billions(name) is not None]
@@ -126,9 +129,12 @@ def misspelling_note(model: str) -> str | None:
 
 
 def _billions(name: str) -> float | None:
-    """Parameters in billions as the name says: the largest size in it, 135m being 0.135."""
-    if name in RETIRED:
-        return RETIRED[name].billions
+    """Parameters in billions, known or as the name says."""
+    return RETIRED[name].billions if name in RETIRED else _size_in(name)
+
+
+def _size_in(name: str) -> float | None:
+    """The largest size in a name, in billions, 135m being 0.135."""
     sizes = [float(number) / (1 if unit.lower() == "b" else 1000) for number, unit in _SIZE.findall(name)]
     return max(sizes, default=None)
 
@@ -150,6 +156,11 @@ def _kind(name: str) -> Kind:
     if any(word in lower for word in CODER_WORDS):
         return "coder"
     return "reasoning" if any(word in lower for word in REASONING_WORDS) else "general"
+
+
+def _core(name: str) -> str:
+    """A name without the maker in front of it and the tariff behind it (`meta-llama/...:free`)."""
+    return re.sub(r":[a-z]+$", "", name.rpartition("/")[2])
 
 
 def _plain(name: str) -> str:

@@ -5,6 +5,10 @@ import pytest
 from moa_core.config.model_names import RETIRED, misspelling_note, replacement
 
 CLOUD = ["gpt-oss-120b", "gemma-4-31b"]
+ROUTER = [  # as OpenRouter names models: the maker in front, some with a tariff behind
+    *("a/b-70b", "deepseek/deepseek-r1-distill-llama-70b", "meta-llama/llama-3.1-8b-instruct:free"),
+    *("meta-llama/llama-3.3-70b-instruct", "qwen/qwen3-32b", "qwen/qwen3-32b-thinking"),
+]
 HERE = ["smollm2-135m", "qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b"]
 
 
@@ -23,7 +27,12 @@ HERE = ["smollm2-135m", "qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b"]
         ("smollm-135m", CLOUD + HERE, "smollm2-135m"),
         ("GPT_OSS_120B", CLOUD, "gpt-oss-120b"),
         ("llama-3.3-70b", [], None),
-        ("zzz", CLOUD + HERE, None),
+        ("zzz", CLOUD + HERE, "gpt-oss-120b"),
+        ("zzz", HERE, "qwen2.5-coder-1.5b"),
+        ("llama-3.3-70b", ROUTER, "meta-llama/llama-3.3-70b-instruct"),
+        ("llama3.1-8b", ROUTER, "meta-llama/llama-3.1-8b-instruct:free"),
+        ("qwen-3-32b", ROUTER, "qwen/qwen3-32b"),
+        ("qwen-3-32b", ["gpt-oss:20b", "qwen3:32b"], "qwen3:32b"),
     ],
 )
 def test_the_nearest_model_is_proposed(model, available, proposed):
