@@ -6,6 +6,7 @@ import streamlit as st
 
 from moa_core import CallRecord
 from pages.state.measured import call_rows
+from pages.state.model_choice import dollars
 from pages.state.text import as_markdown, as_plain, seconds
 from pages.state.turn import is_cut
 
@@ -29,6 +30,14 @@ def open_call(record: CallRecord) -> None:
         )
         st.metric("In all", seconds(row["total_s"]))
         st.metric("Attempts", record.attempts)
+        if record.reasoning_tokens:
+            st.metric("Tokens of thinking", _number(record.reasoning_tokens))
+        if record.cost_usd is not None:
+            st.metric("Cost", as_plain(dollars(record.cost_usd)))
+    if (times := server_times(record)) != "":
+        st.caption(times)
+    for note in record.notes:
+        st.caption(f":material/info: {as_plain(note)}")
     if record.error:
         st.error(as_plain(record.error), title="It failed and was left out", icon=":material/error:")
     if is_cut(record):
@@ -63,10 +72,18 @@ def open_call(record: CallRecord) -> None:
                     "completion_tokens": record.completion_tokens,
                     "reasoning_tokens": record.reasoning_tokens,
                 },
+                "cost_usd": record.cost_usd,
                 "notes": list(record.notes),
                 "reported": dict(record.raw),
             }
         )
+
+
+def server_times(record: CallRecord) -> str:
+    """ "The server's own times: 0.25 s in its queue, 0.02 s reading, 0.50 s writing."; "" without any."""
+    told = ((record.queue_s, "in its queue"), (record.prompt_s, "reading"), (record.completion_s, "writing"))
+    parts = [f"{seconds(value)} {what}" for value, what in told if value is not None]
+    return f"The server's own times: {', '.join(parts)}." if parts else ""
 
 
 def _number(value: int | None) -> str:

@@ -69,7 +69,9 @@ def draw_plan(plan: Plan, question: str) -> None:
         alt=f"Tokens of {len(table)} calls at most, and what their models hold",
     )
     exact = "Counted by the models' own tokenizers" if table["is_exact"].all() else "Partly estimated"
-    cost = "" if plan.cost_usd is None else f" This run costs at most {as_plain(dollars(plan.cost_usd))}."
+    cost = ""
+    if plan.cost_usd is not None:
+        cost = f" This run costs at most {as_plain(dollars(plan.cost_usd))}, if no call has to be repeated."
     st.caption(f"Tokens for the question “{as_plain(question)}”. {exact}.{cost}")
     for note in plan.prompt_notes:
         st.caption(as_plain(note))

@@ -24,6 +24,9 @@ _COLUMNS = {
     "prompt_tokens": st.column_config.NumberColumn("Prompt", help="Tokens of the prompt", format="localized"),
     "cached_tokens": st.column_config.NumberColumn("Cached", help="Prompt tokens reused from the cache"),
     "completion_tokens": st.column_config.NumberColumn("Written", help="Tokens written", format="localized"),
+    "reasoning_tokens": st.column_config.NumberColumn(
+        "Thinking", help="Of them spent on thinking", format="localized"
+    ),
     "start_s": st.column_config.NumberColumn("Start (s)", help="Seconds after the run began", format="%.2f"),
     "first_token_s": st.column_config.NumberColumn(
         "First token (s)", help="Seconds from the call's start to its first token", format="%.2f"
@@ -32,9 +35,11 @@ _COLUMNS = {
     "tokens_per_s": st.column_config.NumberColumn(
         "Tokens/s", help="Tokens per second after the first token", format="%.1f"
     ),
+    "queue_s": st.column_config.NumberColumn("Server's queue (s)", help="As the server says", format="%.2f"),
     "cost_usd": st.column_config.NumberColumn("Cost", help="US dollars", format="$%.6f"),
     "problem": st.column_config.TextColumn("Problem"),
 }
+SOMETIMES = ("reasoning_tokens", "queue_s", "cost_usd")  # columns that many runs leave empty
 COST_HELP = "At the prices that the servers list now, tokens from their cache at their own price."
 
 
@@ -58,8 +63,7 @@ def show_calls(turn: Turn) -> None:
     rows = pd.DataFrame(call_rows(turn.records))
     if not any(rows["problem"]):
         rows = rows.drop(columns="problem")
-    if rows["cost_usd"].isna().all():
-        rows = rows.drop(columns="cost_usd")
+    rows = rows.drop(columns=[name for name in SOMETIMES if not rows[name].fillna(0).any()])
     st.dataframe(
         rows,
         hide_index=True,

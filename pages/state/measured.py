@@ -97,10 +97,12 @@ def call_rows(records: Sequence[CallRecord]) -> list[dict[str, Any]]:
                 "prompt_tokens": record.prompt_tokens,
                 "cached_tokens": record.cached_tokens,
                 "completion_tokens": tokens,
+                "reasoning_tokens": record.reasoning_tokens,
                 "start_s": record.start_s,
                 "first_token_s": first_s,
                 "total_s": total_s,
                 "tokens_per_s": rate,
+                "queue_s": record.queue_s,
                 "cost_usd": record.cost_usd,
                 "problem": record.error or "",
             }

@@ -49,6 +49,11 @@ def test_a_first_run_with_a_key_answers_and_says_what_it_cost(cerebras: str, app
     assert turn.trace.cost_usd is not None
     assert turn.trace.cost_usd > 0.0005
     assert f"${turn.trace.cost_usd:.2g}" in app.everything.replace("\\", "")
+    (calls,) = [frame.value for frame in app.at.dataframe if "tokens_per_s" in frame.value]
+    assert list(calls["reasoning_tokens"]) == [600, 0, 600]
+    assert set(calls["queue_s"]) == {0.25}
+    app.click("chat_layers_0_open_final")
+    assert "The server's own times: 0.25 s in its queue, 0.02 s reading, 0.50 s writing." in app.text
 
 
 def test_a_retired_name_is_mapped_with_one_click_and_says_why(cerebras: str, app: App) -> None:
