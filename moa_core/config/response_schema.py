@@ -5,9 +5,11 @@ a large value, and no regular expression of it is ever run. Within these bounds 
 compiled into a grammar (`wse_backend.engine.grammar`), and planned for.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from moa_core.config.shortest_answer import shortest_answer
 from moa_core.errors import ConfigError
 
 TYPES = ("object", "array", "string", "number", "integer", "boolean", "null")
@@ -15,6 +17,7 @@ MAX_NODES = 500  # schemas inside the schema
 MAX_DEPTH = 16
 MAX_COUNT = 64  # items that a list may be required to have
 MAX_LENGTH = 100_000  # characters of a text
+MAX_SHORTEST = 200_000  # characters of the shortest answer
 MAX_TEXT_CHARS = 20_000  # of all names, choices and descriptions together
 
 # What each keyword holds. Those that are not here are refused by name.
@@ -35,9 +38,16 @@ def check_response_schema(schema: Any, where: str) -> None:
     for node, path in _walk(schema, where, 0, seen):
         for keyword, value in node.items():
             _check_keyword(keyword, value, path)
-        reference = node.get("$ref")
-        if reference is not None:
-            _check_reference(reference, schema, path)
+        if "$ref" in node:
+            _check_reference(node["$ref"], schema, path)
+    n_chars = shortest_answer(schema).n_chars
+    if n_chars > MAX_SHORTEST and n_chars != math.inf:
+        raise ConfigError(f"every answer that fits has more than {MAX_SHORTEST:,} characters", where)
+    if n_chars == math.inf:
+        raise ConfigError(
+            "no answer fits: it requires what it forbids, or every value of it needs another one inside",
+            where,
+        )
 
 
 class _Seen:

@@ -110,7 +110,8 @@ class Context:
 
     is_exact: counted by the model's own tokenizer and chat template, not estimated. info: what the server
     says of the model. takes_effort: whether `reasoning_effort` is the server's business. notes: what the
-    model's conversations go through before it is given them, in sentences.
+    model's conversations go through before it is given them, in sentences. check_schema: raises CallFailed
+    for a JSON Schema that answers cannot be held to; None: nobody knows before it is tried.
     """
 
     n_ctx: int | None
@@ -119,6 +120,7 @@ class Context:
     info: ModelInfo | None = None
     takes_effort: bool = False
     notes: tuple[str, ...] = ()
+    check_schema: Callable[[Mapping[str, Any]], None] | None = None
 
 
 @runtime_checkable

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
@@ -78,7 +78,8 @@ class Wafer:
             if engine is None:
                 raise InProcessFailed(f"{request.model} could not be loaded")
             if request.response_schema is not None:  # the first grammar of a model takes up to a second
-                await asyncio.to_thread(_prepare, engine, request)
+                check = _schema_check(engine, request.model)
+                await asyncio.to_thread(check, request.response_schema)
             handle = _submit(engine, request, chunks)
         position = 0
         try:
@@ -133,9 +134,12 @@ class Wafer:
 
 
 def context_of(engine: "Engine", model: str) -> Context:
-    """What a loaded model holds, and its own tokenizer's count."""
+    """What a loaded model holds, its own tokenizer's count, and what its answers can be held to."""
     info = ModelInfo(model, engine.n_ctx, reasons=engine.thinks)
-    return Context(engine.n_ctx, True, _counter(engine), info, notes=engine.prompt_changes)
+    return Context(
+        engine.n_ctx, True, _counter(engine), info,
+        notes=engine.prompt_changes, check_schema=_schema_check(engine, model),
+    )  # fmt: skip
 
 
 def _into_loop(queue: "asyncio.Queue[Any]") -> Callable[[Any], None]:
@@ -168,10 +172,14 @@ def _submit(engine: "Engine", request: CallRequest, chunks: "asyncio.Queue[Chunk
             return None
 
 
-def _prepare(engine: "Engine", request: CallRequest) -> None:
-    """Compile the request's schema ahead of it. Raises RequestRefused."""
-    with _translated(request.model):
-        engine.prepare_schema(json.dumps(request.response_schema))
+def _schema_check(engine: "Engine", model: str) -> Callable[[Mapping[str, Any]], None]:
+    """Compiles a schema ahead of the requests that have it. Raises RequestRefused."""
+
+    def check(schema: Mapping[str, Any]) -> None:
+        with _translated(model):
+            engine.prepare_schema(json.dumps(schema))
+
+    return check
 
 
 def _params(request: CallRequest) -> Any:

@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from moa_core.config.shortest_answer import shortest_answer
 from moa_core.config.values import MoAConfig
-from moa_core.errors import RunRefused
+from moa_core.errors import RequestRefused, RunRefused
 from moa_core.providers.base import Context, Provider, Wait, estimate_tokens
-from moa_core.runs.budget import Contexts
+from moa_core.runs.budget import Contexts, count_text
 from moa_core.runs.prompts import Message, check_messages
 from moa_core.runs.routing import Router
 from moa_core.runs.strategy_context import MAX_FEEDBACK_CHARS, SUMMARIZER, AgentResult, AgentTask, Checked
@@ -26,6 +27,7 @@ from moa_core.strategies import find_strategy
 if TYPE_CHECKING:
     import pandas as pd
 
+MAX_SAMPLED = 2000  # values in a sample of a structured answer; strategies' own schemas need far fewer
 MIN_HELPER_TOKENS = 32  # what a helper response that may be trimmed must keep at least
 _MARK = re.compile("\x02(\\d+)\x03")
 
@@ -193,7 +195,7 @@ class DryRun:
             messages = explain_schema(messages, schema)
         self.calls.append(DryCall(layer, task, messages))
         text = f"\x02{task.agent.max_tokens}\x03"
-        return AgentResult(task.agent, text, value=None if schema is None else _sample(schema, text))
+        return AgentResult(task.agent, text, value=None if schema is None else _Sampler(text).value(schema))
 
 
 async def dry_run(config: MoAConfig, messages: tuple[Message, ...]) -> DryRun:
@@ -208,8 +210,8 @@ async def plan(
 ) -> Plan:
     """The plan of a run; models of this process are loaded for it, servers are asked for their lists.
 
-    The oldest turns are left out of the conversation as far as needed. Raises InvalidMessages and
-    ConfigError.
+    The oldest turns are left out of the conversation as far as needed. Raises InvalidMessages, ConfigError,
+    and RequestRefused where a model cannot be held to an agent's JSON Schema.
     """
     router = Router(providers)
     try:
@@ -238,6 +240,7 @@ async def make_plan(
     """The plan with as few of the oldest turns left out as needed, or none when even that does not help."""
     turns = split_turns(messages)
     dry = dry or await dry_run(config, messages)
+    await _check_schemas(dry, contexts, on_wait)
     first = await _plan_of(dry, 0, router, contexts, on_wait)
     if first.fits or len(turns) == 1:
         return first
@@ -263,6 +266,25 @@ def split_turns(messages: Sequence[Message]) -> list[tuple[Message, ...]]:
             turns[-1].append(message)
     turns[-1] = [*system, *turns[-1]]
     return [tuple(turn) for turn in turns]
+
+
+async def _check_schemas(dry: DryRun, contexts: Contexts, on_wait: Callable[[Wait], None] | None) -> None:
+    """Raise RequestRefused for an agent whose model cannot be held to its schema, before anybody is asked."""
+    for agent in {id(call.task.agent): call.task.agent for call in dry.calls}.values():
+        if agent.response_schema is not None:
+            context = await contexts.of(agent, on_wait)
+            if context is None or context.check_schema is None:
+                continue
+            try:
+                await asyncio.to_thread(context.check_schema, agent.response_schema)
+            except RequestRefused as exc:
+                raise RequestRefused(f"agent {agent.name!r}, {exc}", exc.status) from exc
+            n_tokens = count_text(context.count, shortest_answer(agent.response_schema).text())
+            if n_tokens > agent.max_tokens:
+                raise RequestRefused(
+                    f"agent {agent.name!r}: the shortest answer that fits its response_schema takes about "
+                    f"{n_tokens:,} tokens, and its token limit is {agent.max_tokens:,}; raise the limit", 400,
+                )  # fmt: skip
 
 
 async def _plan_without(
@@ -323,17 +345,30 @@ async def _planned(call: DryCall, config: MoAConfig, router: Router, context: Co
     )
 
 
-def _sample(schema: Mapping[str, Any], text: str) -> Any:
-    """A value of the schema's shape with `text` as its first text, for the dry run."""
-    kind = schema.get("type")
-    if kind == "object":
-        value = {}
-        for name, inner in schema.get("properties", {}).items():
-            value[name] = _sample(inner, text)
-            text = "" if inner.get("type") == "string" else text
-        return value
-    if kind == "array":
-        return [_sample(schema.get("items", {}), text) for _ in range(schema.get("minItems", 0))]
-    if kind in ("integer", "number"):
-        return schema.get("minimum", 0)
-    return text if kind == "string" else None
+class _Sampler:
+    """Makes a value of a schema's shape with a text as its first text, for the dry run.
+
+    A schema may come from a stranger: lists in lists of lists make no large value, they end at MAX_SAMPLED.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._n_left = MAX_SAMPLED
+
+    def value(self, schema: Any) -> Any:
+        """The value; None where the schema does not say what it is."""
+        self._n_left -= 1
+        if self._n_left < 0 or not isinstance(schema, Mapping):
+            return None
+        kind = schema.get("type")
+        if kind == "object":
+            return {name: self.value(inner) for name, inner in schema.get("properties", {}).items()}
+        if kind == "array":
+            n_items = min(schema.get("minItems", 0), self._n_left)
+            return [self.value(schema.get("items")) for _ in range(n_items)]
+        if kind in ("integer", "number"):
+            return schema.get("minimum", 0)
+        if kind != "string":
+            return None
+        text, self._text = self._text, ""
+        return text

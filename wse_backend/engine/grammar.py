@@ -67,7 +67,7 @@ class Grammar:
     def __init__(self, vocabulary: "_Vocabulary", matcher: "LLMatcher", n_tokens: int) -> None:
         self._vocabulary = vocabulary
         self._matcher = matcher
-        self._n_left = n_tokens
+        self._n_left = self._look_again_at = n_tokens
         self._is_ending = False
         self._least = self._tokens_to_end()
 
@@ -94,6 +94,8 @@ class Grammar:
     def accept(self, token: int) -> None:
         """Go on by the token that was chosen."""
         self._n_left -= 1
+        if self._matcher.is_error():
+            return
         if not self._matcher.consume_token(token):
             logger.error("a grammar refused a token that it had allowed: %s", self._matcher.get_error()[:200])
 
@@ -102,10 +104,16 @@ class Grammar:
         return tokens[: self._matcher.validate_tokens(tokens)] if tokens else tokens
 
     def _must_end(self) -> bool:
-        """Whether what is left is just enough for the shortest way to the end, and one more step like it."""
-        if self._n_left > 4 * (self._least + MARGIN_TOKENS):
+        """Whether what is left is just enough for the shortest way to the end, and one more step like it.
+
+        That way grows while an answer nests, by less than a token for each that is written; so it is looked
+        for again whenever a quarter of what was to spare is used up.
+        """
+        if self._n_left > self._look_again_at:
             return False
-        return self._n_left <= self._tokens_to_end() + self._least + MARGIN_TOKENS
+        to_spare = self._n_left - self._tokens_to_end() - self._least - MARGIN_TOKENS
+        self._look_again_at = self._n_left - max(1, to_spare // 4)
+        return to_spare <= 0
 
     def _tokens_to_end(self) -> int:
         """How many tokens the shortest way to the end takes, roughly: walked on a copy, without the model."""
@@ -115,6 +123,8 @@ class Grammar:
             forced = ahead.compute_ff_tokens()
             if not forced:
                 mask = np.frombuffer(ahead.compute_bitmask(), np.uint8)
+                if not mask.any():
+                    break
                 forced = [self._vocabulary.any_of(mask)]
             ahead.consume_tokens(forced)
             n_tokens += len(forced)

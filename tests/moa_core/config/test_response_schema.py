@@ -10,12 +10,26 @@ from moa_core import Agent, ConfigError, MoAConfig
 from moa_core.config.formats import config_schema
 from moa_core.config.response_schema import KEYWORDS, MAX_COUNT, check_response_schema
 from moa_core.config.sampling import Sampling
+from moa_core.config.shortest_answer import shortest_answer
 from moa_core.runs.plan import plan_sync
 from moa_core.runs.structured import parse_structured
 
 DEEP: dict = {"type": "string"}
 for _ in range(20):
     DEEP = {"type": "array", "items": DEEP}
+
+
+def _object(**properties):
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+TOWER: dict = {"type": "null"}
+for _ in range(4):
+    TOWER = {"type": "array", "minItems": 64, "items": TOWER}
+DOUBLING: dict = {"$ref": "#/$defs/a0", "$defs": {"a100": {}}}
+for step in range(100):
+    following = {"$ref": f"#/$defs/a{step + 1}"}
+    DOUBLING["$defs"][f"a{step}"] = _object(x=following, y=following)
 
 REFUSED = {
     "a million items": ({"type": "array", "minItems": 2_000_000}, "minItems is 2000000; allowed"),
@@ -40,6 +54,27 @@ REFUSED = {
     "a huge number": ({"minimum": 1e300}, "minimum is 1e+300"),
     "an empty choice": ({"enum": []}, "enum is []"),
     "no schema": ([], "is []"),
+    "a value without end": (
+        {"$ref": "#/$defs/a", "$defs": {"a": _object(next={"$ref": "#/$defs/a"})}},
+        "needs another one inside",
+    ),
+    "two that need each other": (
+        {
+            "anyOf": [{"$ref": "#/$defs/a"}],
+            "$defs": {
+                "a": _object(b={"$ref": "#/$defs/b"}),
+                "b": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/a"}},
+            },
+        },
+        "needs another one inside",
+    ),
+    "a circle through a choice": (
+        {"$ref": "#/$defs/a", "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}]}}},
+        "needs another one inside",
+    ),
+    "what it forbids": ({"type": "object", "required": ["a"], "additionalProperties": False}, "forbids"),
+    "a tower of lists": (TOWER, "more than 200,000 characters"),
+    "what doubles at each step": (DOUBLING, "more than 200,000 characters"),
 }
 
 
@@ -53,6 +88,31 @@ def test_a_dangerous_schema_is_refused_at_import(schema, said):
     assert said in str(caught.value) or "is not of type" in str(caught.value)
     with pytest.raises(ConfigError, match="judge"):
         Agent("judge", response_schema=schema)
+
+
+@pytest.mark.parametrize(
+    ("schema", "text"),
+    [
+        ({}, "0"),
+        ({"type": ["string", "null"], "minLength": 3}, "null"),
+        ({"enum": ["red", 10, [1]]}, "10"),
+        ({"const": {"a": "é"}}, '{"a": "\\u00e9"}'),
+        (_object(a={"type": "boolean"}, b=_object(c={})), '{"a": true, "b": {"c": 0}}'),
+        ({"type": "object", "required": ["x"], "additionalProperties": {"type": "string"}}, '{"x": ""}'),
+        ({"type": "array", "minItems": 2, "items": {"type": "array"}}, "[[], []]"),
+        ({"anyOf": [{"type": "string", "minLength": 9}, {"type": "boolean"}]}, "true"),
+        ({"allOf": [_object(a={}), {"type": "object"}]}, '{"a": 0}'),
+        ({"$defs": {"n": _object(next={"anyOf": [{"$ref": "#/$defs/n"}, {"type": "null"}]})},
+          "$ref": "#/$defs/n"}, '{"next": null}'),
+        ({"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/a~1b"},
+          "$defs": {"a/b": {"$ref": "#/$defs/c"}, "c": {"const": 7}}}, "[7]"),
+    ],
+)  # fmt: skip
+def test_the_shortest_answer_is_found_through_choices_and_references(schema, text):
+    check_response_schema(schema, "here")
+
+    assert shortest_answer(schema).text() == text
+    assert parse_structured(text, schema)[1] is None
 
 
 def test_a_recursive_schema_is_allowed_and_checks_answers():

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moa_core import Agent, MoAConfig, RunFailed, RunFinished
-from moa_core.errors import ModelNotFound, RunRefused
+from moa_core import Agent, MoAConfig, RunFailed, RunFinished, run
+from moa_core.errors import ModelNotFound, RequestRefused, RunRefused
 from moa_core.providers import Context
 from moa_core.providers.base import estimate_tokens
 from moa_core.runs.budget import CUT_MARK, count_text, cut_text, fair_limit
@@ -240,3 +240,31 @@ async def test_plan_follows_the_strategy(sized):
     critic = next(call for call in made.calls if call.role == "critic")
     assert critic.helper_tokens == 10
     assert made.calls[-1].helper_tokens == 20
+
+
+async def test_a_strangers_schema_of_lists_in_lists_is_planned_at_once(sized):
+    schema = {"type": "object", "properties": {"anything": True}}
+    for _ in range(8):  # each needs 64 of what is inside: 3e14 values in all
+        schema = {"type": "array", "minItems": 64, "items": schema}
+    agent = Agent("a", "m", response_schema={"type": "object", "properties": {"not needed": schema}})
+
+    made = await plan(MoAConfig(layers=[[agent]], summarizer=agent), "hi", sized({"m": ""}, 4000))
+
+    assert [call.max_tokens for call in made.calls] == [1024, 1024]
+
+
+async def test_a_schema_that_a_model_cannot_be_held_to_stops_the_run_before_its_first_call(sized):
+    def refuse(schema):
+        raise RequestRefused(f"m: {schema['format']!r} is no format", 400)
+
+    class Held(sized):
+        async def context(self, model, on_wait=None):
+            return replace(await super().context(model), check_schema=refuse)
+
+    provider = Held({"m": "x"}, 4000)
+    judge = Agent("judge", "m", response_schema={"type": "string", "format": "colour"})
+    events = [event async for event in run(MoAConfig(layers=[[judge]]), "hi", provider)]
+
+    assert isinstance(events[-1], RunFailed)
+    assert events[-1].message == "agent 'judge', m: 'colour' is no format"
+    assert provider.history == []

@@ -117,6 +117,22 @@ def test_other_requests_of_the_batch_are_free(tiny: Engine) -> None:
     assert answer.text in ("true", "false")
 
 
+def test_an_answer_that_nests_as_deep_as_it_may_still_ends(tmp_path: Path) -> None:
+    tokenizer = Tokenizer.from_gguf(open_gguf(write_tiny_gguf(tmp_path / "tiny.gguf")))
+    schema = {"type": "array", "items": {"$ref": "#"}}
+    grammar = Grammars(tokenizer).start(json.dumps(schema), 200)
+    (deeper,) = tokenizer.encode("[", parse_special=False)
+    written: list[int] = []
+    while not grammar.is_complete and len(written) < 200:
+        logits = np.zeros(tokenizer.vocab_size, np.float32)
+        grammar.restrict(logits)
+        written.append(deeper if np.isfinite(logits[deeper]) else int(np.isfinite(logits).argmax()))
+        grammar.accept(written[-1])
+    text = tokenizer.decode(written)
+    assert text.count("[") > 50
+    Draft202012Validator(schema).validate(json.loads(text))
+
+
 def test_no_control_token_is_allowed_inside_of_a_text(smollm2_path: Path) -> None:
     tokenizer = Tokenizer.from_gguf(open_gguf(smollm2_path))
     grammar = Grammars(tokenizer).start('{"type": "string"}', 100)
