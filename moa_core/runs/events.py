@@ -31,47 +31,44 @@ class LayerStarted:
 
 
 @dataclass(frozen=True, slots=True)
-class AgentStarted:
-    """A call was handed to its provider. role: agent, or the part it plays (planner, critic, judge)."""
+class AgentEvent:
+    """Something of one agent's call: in which layer, from 1, whose, and at which place among them, from 0."""
 
     layer: int
     agent: str
     index: int
+
+
+@dataclass(frozen=True, slots=True)
+class AgentStarted(AgentEvent):
+    """A call was handed to its provider. role: agent, or the part it plays (planner, critic, judge)."""
+
     model: str
     provider: str
     role: str = "agent"
 
 
 @dataclass(frozen=True, slots=True)
-class AgentWaiting:
+class AgentWaiting(AgentEvent):
     """A call cannot go on yet: a queue, a retry, a download. wait_s: expected seconds, if known."""
 
-    layer: int
-    agent: str
-    index: int
     reason: str
     wait_s: float | None = None
     role: str = "agent"
 
 
 @dataclass(frozen=True, slots=True)
-class AgentDelta:
+class AgentDelta(AgentEvent):
     """More text of an agent; `reasoning` is thinking, which is no part of the answer."""
 
-    layer: int
-    agent: str
-    index: int
     text: str
     reasoning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class AgentFinished:
+class AgentFinished(AgentEvent):
     """An agent's whole answer; `text` is binding where the deltas differ (a retry, a stray tag)."""
 
-    layer: int
-    agent: str
-    index: int
     text: str
     call: CallRecord
     reasoning: str = ""
@@ -79,12 +76,9 @@ class AgentFinished:
 
 
 @dataclass(frozen=True, slots=True)
-class AgentFailed:
+class AgentFailed(AgentEvent):
     """An agent failed and is left out. `partial` is what came before the fault: shown, never passed on."""
 
-    layer: int
-    agent: str
-    index: int
     message: str
     error: MoAError
     call: CallRecord

@@ -59,7 +59,7 @@ class Certificate:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RoundOutcome:
     """What ranks: the standings of a final, or without one the board of best scores."""
 
     board: Sequence[BoardRow]
@@ -73,7 +73,7 @@ def certificates(
     max_score: float,
     people: Sequence[Participant],
     members: Mapping[int, Sequence[str]],
-    outcome: Outcome,
+    outcome: RoundOutcome,
 ) -> dict[int, Certificate]:
     """By participant: everybody with a place. challenge: its title. members: the others of each team.
 

@@ -15,9 +15,6 @@ from moa_core.runs.conversation import Conversation
 from moa_core.runs.trace import CallRecord, Trace
 
 State = Literal["running", "done", "stopped", "failed"]
-CallEvent = (
-    events.AgentStarted | events.AgentWaiting | events.AgentDelta | events.AgentFinished | events.AgentFailed
-)
 SUMMARIZER_NAME = "Summarizer"
 CallState = Literal["waiting", "writing", "done", "failed", "stopped"]
 
@@ -108,7 +105,7 @@ class Turn:
                 return self._apply_to_call(event)
         return None
 
-    def _apply_to_call(self, event: CallEvent) -> CallView:
+    def _apply_to_call(self, event: events.AgentEvent) -> CallView:
         call = self._call(event)
         match event:
             case events.AgentStarted():
@@ -142,7 +139,7 @@ class Turn:
         """Ask the run to end; `ended` says when it has."""
         self.stop_wanted.set()
 
-    def _call(self, event: CallEvent) -> CallView:
+    def _call(self, event: events.AgentEvent) -> CallView:
         """The view of the event's call; the summarizer's stands apart from the layers."""
         for layer in self.layers:
             if layer.number == event.layer:

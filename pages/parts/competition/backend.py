@@ -35,7 +35,7 @@ from grader.grading.workers import RETRIES, connect
 from pages.parts import backend as agents
 from pages.parts.competition.place import ROOT, competition_url
 from pages.parts.settings import cluster_scheduler, secret
-from pages.state.certificate import Certificate, Outcome, certificates
+from pages.state.certificate import Certificate, RoundOutcome, certificates
 from pages.state.final_runs import run_setup
 
 _log = logging.getLogger(__name__)
@@ -176,7 +176,9 @@ def winners(found: Round) -> list[tuple[str, str]]:
     return won
 
 
-def all_certificates(found: Round, people: Sequence[Participant], outcome: Outcome) -> dict[int, Certificate]:
+def all_certificates(
+    found: Round, people: Sequence[Participant], outcome: RoundOutcome
+) -> dict[int, Certificate]:
     """The certificates of these people, by participant; of those without a place there is none."""
     task = find_challenge(found.challenge)
     members = store().participants.members(found.id)

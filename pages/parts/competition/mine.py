@@ -13,7 +13,7 @@ from pages.parts.competition.view import outcome as outcome_of
 from pages.parts.competition.view import when
 from pages.parts.layout import row
 from pages.parts.report import points, show_report
-from pages.state.certificate import Outcome, to_html
+from pages.state.certificate import RoundOutcome, to_html
 from pages.state.config_diff import config_diff
 from pages.state.recap import Step, recap
 from pages.state.text import count
@@ -116,9 +116,9 @@ def draw_certificate(found: Round, who: Participant) -> None:
     """My certificate, once it is settled what ranks: the final where there is one, else the board."""
     latest = shared.latest_final(found)
     if latest is None and found.frozen_ms is None:
-        outcome = Outcome(shared.public_board(found))
+        outcome = RoundOutcome(shared.public_board(found))
     elif latest is not None and latest[0].released_ms is not None:
-        outcome = Outcome((), latest[0], latest[2])
+        outcome = RoundOutcome((), latest[0], latest[2])
     else:
         st.caption("Your certificate comes when the host shows the result.", width="content")
         return

@@ -33,7 +33,7 @@ from pages.parts.competition.view import (
     state_badge,
 )
 from pages.parts.layout import row
-from pages.state.certificate import Outcome, to_zip
+from pages.state.certificate import RoundOutcome, to_zip
 from pages.state.text import as_plain
 
 LIVE_S = 3
@@ -253,9 +253,9 @@ def draw_certificates(found: Round, stem: str) -> None:
         store = shared.store()
         done = next((each for each in store.finals.of_round(found.id) if each.state == "done"), None)
         outcome = (
-            Outcome(store.boards.board(found.id))
+            RoundOutcome(store.boards.board(found.id))
             if done is None
-            else Outcome((), done, store.final_boards.standings(done.id))
+            else RoundOutcome((), done, store.final_boards.standings(done.id))
         )
         people = store.participants.of_round(found.id)
         return to_zip(list(shared.all_certificates(found, people, outcome).values()))

@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 import pytest
 
 from grader.competition import BoardRow, Final, Participant, Round, Standing
-from pages.state.certificate import Outcome, certificates, to_html, to_zip
+from pages.state.certificate import RoundOutcome, certificates, to_html, to_zip
 
 AT_MS = 1_800_000_000_000  # 08:00 UTC on 15 January 2027
 ROUND = Round(1, "ab" * 16, "Monday", "user_metrics", 5, 1, AT_MS, None, 0, "everyone", 1, None, False)
@@ -40,7 +40,9 @@ class Tags(HTMLParser):
 
 
 def of_final(*people: Participant) -> dict[int, str]:
-    made = certificates(ROUND, "User metrics", 120, people, {8: ["Cat"]}, Outcome((), FINAL, (FIRST, SECOND)))
+    made = certificates(
+        ROUND, "User metrics", 120, people, {8: ["Cat"]}, RoundOutcome((), FINAL, (FIRST, SECOND))
+    )
     return {who: to_html(each) for who, each in made.items()}
 
 
@@ -53,7 +55,7 @@ def test_a_certificate_says_place_mean_interval_and_people() -> None:
 
 def test_without_a_final_the_board_ranks_and_who_has_no_place_has_none() -> None:
     row = BoardRow(1, 7, 1, "Ada", 60.0, 60.0, 100, 1, 4, 2)
-    made = certificates(ROUND, "User metrics", 120, (ADA, BLUE), {}, Outcome((row,)))
+    made = certificates(ROUND, "User metrics", 120, (ADA, BLUE), {}, RoundOutcome((row,)))
     assert list(made) == [7]
     assert (made[7].result, made[7].how) == ("60 of 120 points", "on the board of best scores")
 
@@ -75,7 +77,7 @@ def test_the_date_is_the_servers(zone: str, day: str, monkeypatch: pytest.Monkey
 def test_names_and_titles_are_text_and_nothing_on_the_page_can_run() -> None:
     found = replace(ROUND, title=HOSTILE)
     who = replace(BLUE, nickname=HOSTILE, person=HOSTILE)
-    made = certificates(found, HOSTILE, 120, (who,), {8: [HOSTILE]}, Outcome((), FINAL, (FIRST,)))
+    made = certificates(found, HOSTILE, 120, (who,), {8: [HOSTILE]}, RoundOutcome((), FINAL, (FIRST,)))
     page = Tags(to_html(made[8]))
     assert {"script", "img"} & set(page.tags) == set()
     assert page.text.count(HOSTILE) == 6
@@ -84,7 +86,7 @@ def test_names_and_titles_are_text_and_nothing_on_the_page_can_run() -> None:
 
 def test_all_are_in_one_file_under_names_that_every_system_takes() -> None:
     people = (replace(ADA, nickname="../../Ærø / ..\\con?"), replace(BLUE, nickname="模型"))
-    made = certificates(ROUND, "User metrics", 120, people, {}, Outcome((), FINAL, (FIRST, SECOND)))
+    made = certificates(ROUND, "User metrics", 120, people, {}, RoundOutcome((), FINAL, (FIRST, SECOND)))
     with zipfile.ZipFile(io.BytesIO(to_zip(list(made.values())))) as archive:
         assert archive.namelist() == ["001.html", "002-r-con.html"]
         assert "模型" in archive.read("001.html").decode()
