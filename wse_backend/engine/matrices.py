@@ -38,11 +38,18 @@ class Matrices:
         self._matmul = matmul
         self._regroup = regroup
         self._n_threads = n_threads
-        self._memory: list[npt.NDArray[np.uint8]] = []
+        self._memory = np.zeros(0, np.uint8)
+        self._n_taken = 0
 
     def load(self, places: list[MatrixRows], progress: Progress | None = None) -> dict[MatrixRows, Matrix]:
-        """Regroup tensors, or some rows of them. Raises BrokenGGUF when a weight is NaN or infinite."""
+        """Regroup tensors, or some rows of them. Raises BrokenGGUF when a weight is NaN or infinite.
+
+        All in one piece of memory: numpy asks for large pages from 4 MB on, and a pass that walks over
+        hundreds of MB in pages of 4 kB waits for addresses as much as for weights.
+        """
         found: dict[MatrixRows, Matrix] = {}
+        n_bytes = sum(_padded(math.prod(self._groups(place))) for place in places)
+        self._memory, self._n_taken = np.zeros(n_bytes + ALIGNMENT + PREFETCH_SLACK, np.uint8), 0
         with ThreadPoolExecutor(self._n_threads, "wse-regroup") as threads:
             for done, place in enumerate(places):
                 if progress is not None:
@@ -52,16 +59,28 @@ class Matrices:
             progress("regroup weights", len(places), len(places))
         return found
 
+    def _groups(self, place: MatrixRows) -> tuple[int, int]:
+        """How many groups of rows, and the bytes of each, regrouped."""
+        tensor = widened(self._gguf.tensors[place.name])
+        fmt = FORMATS[tensor.qtype]
+        n_groups = -(-(place.stop - place.start) // ROWS)
+        return n_groups, tensor.shape[-1] // fmt.values * fmt.group_block_bytes
+
+    def _take(self, n_bytes: int) -> int:
+        """The address of the next `n_bytes`; they begin with a cache line, and are zeros."""
+        start = self._memory.ctypes.data
+        address = start + -start % ALIGNMENT + self._n_taken
+        self._n_taken += _padded(n_bytes)
+        return address
+
     def _load(self, place: MatrixRows, threads: ThreadPoolExecutor) -> Matrix:
         stored = self._gguf.tensors[place.name]
         tensor = widened(stored)
         fmt, n_rows, n_cols = FORMATS[tensor.qtype], place.stop - place.start, tensor.shape[-1]
         n_blocks = n_cols // fmt.values
         row_bytes = n_blocks * fmt.size_bytes
-        group_bytes = n_blocks * fmt.group_block_bytes
-        out = _aligned(-(-n_rows // ROWS) * group_bytes)
-        self._memory.append(out)
-        target, regroup = out.ctypes.data, self._regroup[tensor.qtype].ctypes
+        n_groups, group_bytes = self._groups(place)
+        target, regroup = self._take(n_groups * group_bytes), self._regroup[tensor.qtype].ctypes
 
         def copy(run: tuple[int, int, int]) -> int:  # ctypes lets go of the GIL meanwhile
             source, start, stop = run
@@ -175,8 +194,6 @@ def vector(gguf: GGUFFile, name: str, n: int = 0) -> npt.NDArray[np.float32]:
     return out
 
 
-def _aligned(n_bytes: int) -> npt.NDArray[np.uint8]:
-    """Zeros that begin with a cache line."""
-    memory = np.zeros(n_bytes + ALIGNMENT + PREFETCH_SLACK, np.uint8)
-    start = -memory.ctypes.data % ALIGNMENT
-    return memory[start : start + n_bytes]
+def _padded(n_bytes: int) -> int:
+    """Whole cache lines."""
+    return -(-n_bytes // ALIGNMENT) * ALIGNMENT
