@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 PROGRESS_STEP = 0.01
 LOAD_INTERVAL_S = 0.1  # how often a waiting call looks how far its model is
 POSITION_INTERVAL_S = 0.5  # how often a waiting call looks at its place in the queue
-REPETITION_PENALTY = 1.05  # where an agent does not say: small models go round in circles without one
 MIN_TOP_P = 1e-6  # servers take 0 for "the likeliest token only", the engine wants that said so
 
 
@@ -185,10 +184,12 @@ def _schema_check(engine: "Engine", model: str) -> Callable[[Mapping[str, Any]],
 def _params(request: CallRequest) -> Any:
     """What the engine takes of a request: every setting that it knows by the same name."""
     from wse_backend import SamplingParams
+    from wse_backend.weights.catalog import CARDS
 
     known = {item.name for item in fields(SamplingParams)}
     settings = {name: value for name, value in request.settings().items() if name in known}
-    settings.setdefault("repetition_penalty", REPETITION_PENALTY)
+    if request.model in CARDS:
+        settings.setdefault("repetition_penalty", CARDS[request.model].repetition_penalty)
     settings["top_p"] = max(request.top_p, MIN_TOP_P)
     if request.seed is not None:
         settings["seed"] = request.seed % 2**64

@@ -15,6 +15,7 @@ from moa_core.strategies.base import Option, Strategy, agents_for, option
 OPTIONS = {
     "n": Option(4, 1, 64, "candidates"),
     "rounds": Option(2, 0, 10, "rounds of repair"),
+    "repaired": Option(64, 1, 64, "candidates repaired in a round, the best first"),
 }
 CODER_PROMPT = "You are an expert Python programmer. Write correct and complete code."
 REPAIR_TASK = (
@@ -33,7 +34,7 @@ class TriedAnswer:
 
 async def answer(run: StrategyContext) -> str:
     """The candidate that passes the most cases, the earliest of equals; repairs stop when one passes all."""
-    rounds = option(run.config, OPTIONS, "rounds")
+    rounds, repaired = (option(run.config, OPTIONS, name) for name in ("rounds", "repaired"))
     coders = agents_for(run.config, "coder", option(run.config, OPTIONS, "n"), CODER_PROMPT)
     results = await run.layer([AgentTask(agent, role="coder") for agent in coders], "proposals")
     answers = [result for result in results if result.error is None]
@@ -43,8 +44,9 @@ async def answer(run: StrategyContext) -> str:
         failing = [candidate for candidate in candidates if not candidate.checked.problem]
         if not failing or any(candidate.checked.share >= 1.0 for candidate in candidates):
             break
+        failing.sort(key=lambda candidate: candidate.checked.share, reverse=True)
         try:
-            await _repair(run, failing, f"repairs, round {number}")
+            await _repair(run, failing[:repaired], f"repairs, round {number}")
         except LayerFailed:
             run.note(f"No repair came in round {number}, so the candidates stay as they were.")
             break

@@ -33,6 +33,7 @@ class ModelCard:
     ram_note: str
     licence: str
     note: str
+    repetition_penalty: float = 1.0  # where a request does not say: small chat models go round in circles
 
 
 def _parts(package: str, version: str, count: int) -> tuple[Wheel, ...]:
@@ -54,6 +55,7 @@ _CARDS = (
         ram_note="below 0.7 GB",
         licence="Apache-2.0",
         note="the default: small and quick, and often wrong",
+        repetition_penalty=1.05,
     ),
     ModelCard(
         name="qwen2.5-coder-0.5b",
@@ -101,6 +103,7 @@ _CARDS = (
         ram_note="about 1 GB",
         licence="Gemma Terms of Use, ai.google.dev/gemma/terms",
         note="a base model: it continues texts and follows no instructions",
+        repetition_penalty=1.05,
     ),
 )
 

@@ -21,6 +21,7 @@ FIGURES = FOLDER / "figures.json"
 WRITTEN_FOR = "qwen2.5-coder-1.5b"
 SETUPS = (
     "single",
+    "exact-rules",
     "specialists",
     "two-layers",
     "best-of-n",

@@ -54,6 +54,15 @@ def test_a_worse_repair_is_dropped(scripted):
     assert play(config(n=1, rounds=1), provider, by_length).answer == "abc"
 
 
+def test_only_the_best_are_repaired_where_a_number_is_given(scripted):
+    provider = scripted({"coder": ["a", "abc", "ab", "abcd"]})
+
+    finished = play(config(n=3, rounds=1, repaired=1), provider, by_length)
+
+    assert finished.answer == "abcd"
+    assert [message["content"] for message in provider.history[3].messages][2] == "abc"
+
+
 def test_failed_repairs_keep_the_candidates(scripted):
     provider = scripted({"coder": ["abc", ServerFailed("down")]})
 
