@@ -162,7 +162,7 @@ class BrokenTemplate(WseError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"the model's chat template cannot be rendered: {self.reason}"
+        return f"the model's chat template (tokenizer.chat_template) cannot be rendered: {self.reason}"
 
 
 class InvalidMessages(WseError, ValueError):

@@ -19,6 +19,7 @@ from jinja2 import TemplateError, meta
 from wse_backend.errors import BrokenTemplate, InvalidMessages
 from wse_backend.weights.jinja_environment import RefusedByTemplate, chat_environment
 from wse_backend.weights.messages import Turns, check_messages, fold_system, merge_turns
+from wse_backend.weights.template_limits import start_work
 from wse_backend.weights.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ _THINKING: dict[str, Callable[[str], object]] = {
     "reasoning_effort": lambda effort: "low" if effort == NO_EFFORT else effort,  # gpt-oss
 }
 NO_EFFORT = "none"
+SOURCE_LIMIT = 200_000  # characters; published templates have up to 20,000
 FOLDED = "the system prompt stands in front of the next user message: this model knows no system prompt"
 MERGED = "neighbouring messages of one role are joined: this model takes turns strictly"
 
@@ -82,7 +84,9 @@ class ChatTemplate:
     """
 
     def __init__(self, tokenizer: Tokenizer, source: str = CHATML) -> None:
-        """Parse `source` and try what it takes. Raises BrokenTemplate."""
+        """Parse `source` and try what it takes. Raises BrokenTemplate, also when it breaks on one message."""
+        if len(source) > SOURCE_LIMIT:
+            raise BrokenTemplate(f"it has {len(source):,} characters; at most {SOURCE_LIMIT:,} are read")
         environment = chat_environment()
         try:
             known = meta.find_undeclared_variables(environment.parse(source))
@@ -93,6 +97,7 @@ class ChatTemplate:
         self._thinking = {name: value for name, value in _THINKING.items() if name in known}
         self.can_think = bool(self._thinking)
         self.mentions_thinking = self.can_think or any(mark in source for mark in THINKING_MARKS)
+        self._try_one_question()
         self._folds = not self._takes("system", "user")
         self._merges = not self._takes("user", "user")
         self.changes = (*((FOLDED,) if self._folds else ()), *((MERGED,) if self._merges else ()))
@@ -166,6 +171,7 @@ class ChatTemplate:
 
     def _fill(self, turns: Turns, add_generation_prompt: bool, effort: str | None) -> str:
         """Render with the variables that `transformers` sets."""
+        start_work(len(turns))
         tokens = self._tokenizer
         chosen = {} if effort is None else {name: value(effort) for name, value in self._thinking.items()}
         return self._template.render(
@@ -177,6 +183,18 @@ class ChatTemplate:
             eos_token=tokens.token_text(tokens.eos_id),
             **chosen,
         )
+
+    def _try_one_question(self) -> None:
+        """Raises BrokenTemplate when not even one message of a user can be rendered.
+
+        One that it refuses in its own words is left to whoever asks: they are told those.
+        """
+        try:
+            self._fill([{"role": "user", "content": "probe"}], True, None)
+        except RefusedByTemplate:
+            return
+        except _TEMPLATE_ERRORS as exc:
+            raise BrokenTemplate(f"{exc} ({type(exc).__name__})") from exc
 
     def _takes(self, first: str, second: str) -> bool:
         """Whether the template neither refuses nor leaves out a conversation of these two roles."""

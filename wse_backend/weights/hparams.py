@@ -8,9 +8,11 @@ from typing import Any, Literal
 
 from wse_backend.errors import BrokenGGUF, Unsupported
 from wse_backend.weights.architectures import Architecture
+from wse_backend.weights.architectures.description import Experts
 from wse_backend.weights.rope import RopeScaling, read_rope_scaling
 from wse_backend.weights.sizes import Fields, Sizes, read_sizes
 
+SOFTMAX_GATES = (0, 1, 3)  # llama.cpp's numbers (src/llama-hparams.h); 0: the header does not say
 N_CTX_LIMIT = 1 << 20  # a longer context is never used: its cache would not fit
 
 
@@ -175,10 +177,32 @@ def _refuse_variants(fields: Fields, sizes: Sizes, architecture: Architecture) -
         raise BrokenGGUF(
             file, f"{fields.architecture}.expert_count is missing; allowed: 1 or more for this architecture"
         )
+    if sizes.n_experts and architecture.experts is not None:
+        _refuse_routers(fields, architecture.experts)
     if fields.integer("attention.value_length", sizes.dim, default=sizes.head_dim) != sizes.head_dim:
         raise Unsupported(file, "the size of a value head", "not that of a key head")
     if fields.get("attention.causal") is False:
         raise Unsupported(file, "its attention", "not causal", ("causal",))
+
+
+def _refuse_routers(fields: Fields, experts: Experts) -> None:
+    """Refuse routers that choose or weigh otherwise than the family's do (DeepSeek's and GLM's, say)."""
+
+    def refuse(key: str, found: object, allowed: str) -> None:
+        raise Unsupported(fields.file, f"{fields.architecture}.{key}", str(found), (allowed,))
+
+    gating = fields.integer("expert_gating_func", 1 << 16, default=0, least=0)
+    if gating not in SOFTMAX_GATES:
+        refuse("expert_gating_func", gating, "1 (softmax), 3 (softmax over the chosen)")
+    scale = fields.real("expert_weights_scale", -1e6, 1e6, default=1.0)
+    if scale not in (0.0, 1.0):  # 0: there is none
+        refuse("expert_weights_scale", scale, "1")
+    if fields.get("expert_weights_norm") is (not experts.sums_to_one):
+        refuse("expert_weights_norm", not experts.sums_to_one, str(experts.sums_to_one))
+    for key, most in (("expert_group_count", 1), ("leading_dense_block_count", 0)):
+        found = fields.integer(key, 1 << 16, default=0, least=0)
+        if found > most:
+            refuse(key, found, str(most))
 
 
 __all__ = ["HParams", "read_hparams"]

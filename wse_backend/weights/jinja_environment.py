@@ -13,7 +13,8 @@ from typing import Any, NoReturn
 from jinja2 import nodes
 from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from wse_backend.weights.template_limits import LimitedEnvironment
 
 
 class RefusedByTemplate(Exception):
@@ -32,9 +33,9 @@ class GenerationBlock(Extension):
         return nodes.Scope(body, lineno=line)
 
 
-def chat_environment() -> ImmutableSandboxedEnvironment:
+def chat_environment() -> LimitedEnvironment:
     """A fresh environment for one template."""
-    environment = ImmutableSandboxedEnvironment(
+    environment = LimitedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, GenerationBlock]
     )
     environment.filters["tojson"] = _tojson

@@ -228,11 +228,18 @@ def check_tensors(h: HParams, tensors: dict[str, TensorInfo], file: str) -> None
             raise BrokenGGUF(file, f"tensor {name} has the shape {found.shape}, its header implies {shape}")
         if _is_vector(name, shape) and found.type_name not in FLOAT_TYPES:
             raise Unsupported(file, f"vector {name}", found.type_name, FLOAT_TYPES)
+        if name in optional and not _are_factors(found.floats()):
+            raise BrokenGGUF(file, f"tensor {name} has entries that are no positive numbers")
     ignored = [name for name in tensors if name not in expected and name not in optional]
     if ignored:
         raise Unsupported(
             file, f"tensor {ignored[0]}", "no part of the transformer that this engine computes"
         )
+
+
+def _are_factors(values: npt.NDArray[np.float32]) -> bool:
+    """Whether frequencies can be divided by all of them."""
+    return bool((np.isfinite(values) & (values > 0)).all())
 
 
 def _is_vector(name: str, shape: tuple[int, ...]) -> bool:

@@ -127,6 +127,17 @@ def test_another_familys_tensors_are_refused_by_name(
         open_gguf(path)
 
 
+@pytest.mark.parametrize("value", [0.0, -1.0, np.nan, np.inf])
+def test_factors_of_rope_that_are_no_factors_are_refused_by_name(tmp_path: Path, value: float) -> None:
+    factors = np.ones(8, np.float32)
+    factors[3] = value
+    path = write_family(
+        tmp_path / "t.gguf", FAMILIES["llama, rope_freqs"], tensor_changes={"rope_freqs.weight": factors}
+    )
+    with pytest.raises(BrokenGGUF, match=r"rope_freqs\.weight has entries that are no positive numbers"):
+        open_gguf(path)
+
+
 def test_layers_that_differ_are_refused_by_key(tmp_path: Path) -> None:
     changes = {"llama.attention.head_count_kv": [2, 1, 2]}
     with pytest.raises(Unsupported, match=r"llama\.attention\.head_count_kv is not the same in all layers"):
@@ -167,6 +178,17 @@ def test_only_chosen_experts_are_computed(tmp_path: Path) -> None:
         ("qwen3", {"qwen3.expert_count": 4, "qwen3.expert_used_count": 2}, {}, Unsupported, "a mixture"),
         (
             "olmoe",
+            {"olmoe.expert_gating_func": 2},
+            {},
+            Unsupported,
+            r"expert_gating_func is 2; supported: 1 \(soft",
+        ),
+        ("olmoe", {"olmoe.expert_weights_scale": 2.5}, {}, Unsupported, "expert_weights_scale is 2.5"),
+        ("olmoe", {"olmoe.expert_weights_norm": True}, {}, Unsupported, "expert_weights_norm is True"),
+        ("olmoe", {"olmoe.expert_group_count": 4}, {}, Unsupported, "expert_group_count is 4"),
+        ("olmoe", {"olmoe.leading_dense_block_count": 1}, {}, Unsupported, "leading_dense_block_count is 1"),
+        (
+            "olmoe",
             {"olmoe.feed_forward_length": 24},
             {},
             BrokenGGUF,
@@ -180,6 +202,11 @@ def test_only_chosen_experts_are_computed(tmp_path: Path) -> None:
         "zero",
         "no number",
         "of a dense family",
+        "another gate",
+        "another scale",
+        "another norm",
+        "groups",
+        "dense layers first",
         "another width",
     ],
 )
