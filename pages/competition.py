@@ -222,14 +222,9 @@ def draw_picks(found: Round, who: Participant, mine: list[Submission]) -> None:
     )
 
 
-@st.fragment(run_every=LIVE_S)
-def draw_final_live(found: Round, mine: int | None) -> None:
+def draw_final(found: Round, mine: int | None) -> None:
     """The final: how far it is, and the standings once the host has released them."""
-    try:
-        latest = shared.latest_final(found)
-    except CompetitionError as exc:
-        show_competition_problem(exc)
-        return
+    latest = shared.latest_final(found)
     if latest is None:
         return
     final, progress, standings = latest
@@ -244,7 +239,7 @@ def draw_final_live(found: Round, mine: int | None) -> None:
 
 @st.fragment(run_every=LIVE_S)
 def draw_board(found: Round, state: str, mine: int | None) -> None:
-    """The board that everybody sees, live.
+    """The final and the board that everybody sees, live: one part, because each costs a class a rerun.
 
     Redraws the whole page when the host has changed the round since, or its clock has: what a fragment was
     given stays as it was, and names may have been hidden meanwhile.
@@ -253,6 +248,7 @@ def draw_board(found: Round, state: str, mine: int | None) -> None:
         latest = next((each for each in shared.rounds() if each.id == found.id), None)
         if latest != found or found.state(now_ms()) != state:
             st.rerun()
+        draw_final(found, mine)
         draw_boards(found, mine)
     except CompetitionError as exc:
         show_competition_problem(exc)
@@ -327,7 +323,6 @@ def draw_round(found: Round) -> None:
         draw_submit(found, who, mine)
         draw_picks(found, who, mine)
     draw_winners(found)
-    draw_final_live(found, who.id if who else None)
     draw_board(found, found.state(now_ms()), who.id if who else None)
     if who is not None and mine and shared.is_own_score_shown(found):
         draw_attempts(found, who, mine)
