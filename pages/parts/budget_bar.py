@@ -76,10 +76,10 @@ def _draw_refusal(plan: Plan, found: Totals) -> None:
 
 def _draw_basis(session: Session, config: MoAConfig, found: Totals, question: str) -> None:
     """What the numbers stand on."""
-    basis = "your runs here" if expectation(session, config).is_measured else "an estimate"
+    basis = "from your runs here" if expectation(session, config).is_measured else "an estimate"
     to_fetch = backend.bytes_to_fetch(config)
     first = f" First {size(to_fetch)} of models have to be fetched." if to_fetch else ""
     st.caption(
         f"For the question “{as_plain(question)}”. {EXACT if found.is_exact else ESTIMATED}; the time is "
-        f"from {basis}.{first}"
+        f"{basis}.{first}"
     )
