@@ -19,7 +19,7 @@ from moa_core.runs.prompts import Message
 from moa_core.runs.strategy_context import Checker
 from moa_core.runs.trace import Trace
 
-MAX_SEED = 2**31 - 1
+N_SEEDS = 2**31 - 1  # fresh ones are below, like those of calls (seeds.py)
 STOPPED = "stopped before it ended"
 
 
@@ -63,7 +63,7 @@ class FinishedRun:
 
 def with_seed(config: MoAConfig) -> MoAConfig:
     """`config` with a seed: a fresh one, unless it has its own. Without one no run can be made again."""
-    return config if config.seed is not None else replace(config, seed=secrets.randbelow(MAX_SEED))
+    return config if config.seed is not None else replace(config, seed=secrets.randbelow(N_SEEDS))
 
 
 def run_to_end(

@@ -17,29 +17,16 @@ N_CTX_LIMIT = 1 << 20  # a longer context is never used: its cache would not fit
 
 
 @dataclass(frozen=True)
-class HParams:
+class HParams(Sizes):
     """Hyperparameters of a transformer, as its header gives them and its tensors confirm them.
 
-    Sizes are those of `Sizes`. windows: how many positions each layer sees, its own included;
-    0 where all are seen. rope_kinds: whose frequencies turn each layer.
-    embedding_scale, residual_scale, attention_scale, logit_scale: factors of the embedding, of what is added
-    to the residual, of queries times keys, and of the logits. attention_softcap, final_softcap: c of
-    c * tanh(x / c), 0 without.
+    windows: how many positions each layer sees, its own included; 0 where all are seen. rope_kinds: whose
+    frequencies turn each layer. embedding_scale, residual_scale, attention_scale, logit_scale: factors of the
+    embedding, of what is added to the residual, of queries times keys, and of the logits. attention_softcap,
+    final_softcap: c of c * tanh(x / c), 0 without.
     """
 
     architecture: Architecture
-    n_layers: int
-    dim: int
-    hidden_dim: int
-    n_heads: int
-    n_kv_heads: int
-    head_dim: int
-    vocab_size: int
-    n_ctx: int
-    n_experts: int
-    n_experts_active: int
-    expert_hidden_dim: int
-    shared_hidden_dim: int
     rope_theta: float
     local_rope_theta: float
     rope_dim: int
@@ -119,8 +106,7 @@ def read_hparams(
 
 
 def _counts(sizes: Sizes) -> dict[str, Any]:
-    counts = {name: value for name, value in vars(sizes).items() if name != "uneven"}
-    return {**counts, "n_ctx": min(sizes.n_ctx, N_CTX_LIMIT)}
+    return {**vars(sizes), "n_ctx": min(sizes.n_ctx, N_CTX_LIMIT)}
 
 
 def _windows(fields: Fields, sizes: Sizes, architecture: Architecture) -> tuple[int, ...]:

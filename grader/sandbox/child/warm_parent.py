@@ -1,7 +1,7 @@
 """The warm parent: a small process that has everything loaded, holds nothing secret, and forks a child per
 run.
 
-Started by the judge as a script (`python -s -S -P .../warm_parent.py FD LAYERS`), so that
+Started by the judge as a script (`python -s -S -P .../warm_parent.py FD ISOLATION`), so that
 `grader/__init__.py` and what it imports stay out of it. Over its control socket come 5-byte messages:
 b"R" + id with three file descriptors (request in, results out, exit status out), or b"K" + id to kill that
 child. With FD "once" it serves a single request from standard input to standard output instead (platforms
@@ -121,13 +121,13 @@ def main(where: str, isolation: list[str]) -> None:
         isolate_parent(isolation)
         serve_request(os.dup(0), os.dup(1), modules)
     control = socket.socket(fileno=int(where))
-    host = _ForkServer(control, modules)
+    server = _ForkServer(control, modules)
     active = isolate_parent(isolation)
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 50, 100)
     control.sendall(json.dumps({"pid": os.getpid(), "isolation": active}).encode() + b"\n")
-    host.serve()
+    server.serve()
 
 
 if __name__ == "__main__":
