@@ -1,5 +1,8 @@
 """The block pool: no block has two owners by accident, nothing leaks, and equal prefixes share."""
 
+import ctypes
+import sys
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -66,6 +69,17 @@ def test_clearing_forgets_what_nobody_uses() -> None:
     pool.clear_unused()
     assert pool.match(tokens_of(1, 2)) == []
     assert [pool.allocate() for _ in range(4)] != []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what the system does with memory it has back differs")
+def test_memory_that_nobody_uses_really_goes_back() -> None:
+    pool = BlockPool(4, 4096)
+    block = fill(pool, tokens_of(1))
+    memory = (ctypes.c_char * 4096).from_address(pool.base_address + block[0] * 4096)
+    memory[0] = b"x"
+    pool.release(block)
+    pool.clear_unused()
+    assert memory[0] == b"\0"  # shared memory would only be unmapped, and still be there
 
 
 class PoolMachine(RuleBasedStateMachine):
