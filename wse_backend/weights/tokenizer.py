@@ -38,6 +38,7 @@ _ALWAYS_CONTROL = frozenset(text for text in END_TEXTS if text.startswith("<|"))
 _ENDS_A_MESSAGE, _END_A_TURN = "<|end|>", {"<|return|>", "<|call|>"}  # gpt-oss: messages within one turn
 _END_KEYS = ("eos_token_id", "eot_token_id", "eom_token_id")
 _CONTROL = (TokenType.CONTROL, TokenType.UNKNOWN)
+_TYPES = range(7)  # 0: undefined, then gguf's TokenType
 
 
 class _Spelling(NamedTuple):
@@ -93,6 +94,9 @@ class Tokenizer:
         types = metadata.get("tokenizer.ggml.token_type", [TokenType.NORMAL] * len(tokens))
         if not isinstance(types, list) or len(types) != len(tokens):
             raise BrokenGGUF(file, "tokenizer.ggml.token_type has not one entry per token")
+        for kind in types:
+            if type(kind) is bool or not isinstance(kind, int) or kind not in _TYPES:
+                raise BrokenGGUF(file, f"tokenizer.ggml.token_type has {kind!r:.40}, no type of a token")
         spell = _byte_level if model == "gpt2" else _sentencepiece
         return cls(tokens, types, spell(tokens, types, metadata, file), metadata)
 

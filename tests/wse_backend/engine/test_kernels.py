@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numba import cfunc, types
 
-from wse_backend.engine.kernels import activations
+from wse_backend.engine.kernels import activations, arguments
 from wse_backend.engine.kernels.attention import attention_scratch_floats, compile_attention
 from wse_backend.engine.kernels.formats import FORMATS, ROWS
+from wse_backend.engine.kernels.forward import cache_name, compile_forward
 from wse_backend.engine.kernels.matmul import compile_matmul, matmul_scratch_floats
 from wse_backend.engine.kernels.regroup import compile_decode, compile_regroup
 
@@ -239,3 +240,11 @@ def test_attention_agrees_with_the_textbook(
 def test_the_kernels_are_plain_c_functions() -> None:
     # ctypes releases the GIL around them: threads of one pass must not wait for each other's Python.
     assert isinstance(compile_decode(8).ctypes, ctypes._CFuncPtr)
+
+
+def test_machine_code_of_renamed_arguments_is_not_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The disk cache's index mentions the classes by name; reading one that is gone would raise.
+    before = cache_name()
+    assert cache_name() == before == compile_forward().py_func.__qualname__
+    monkeypatch.setattr(arguments, "Renamed", arguments.Model, raising=False)
+    assert cache_name() != before

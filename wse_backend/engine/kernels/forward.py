@@ -6,11 +6,12 @@ counter, and the next step begins when all units are done. No result depends on 
 or on what else is in the batch.
 """
 
+import zlib
 from typing import Any
 
 from numba import njit
 
-from wse_backend.engine.kernels import experts
+from wse_backend.engine.kernels import arguments, experts
 from wse_backend.engine.kernels.arguments import (
     ATTENTION,
     ATTENTION_OUT,
@@ -57,7 +58,6 @@ def compile_forward(has_experts: bool = False) -> Any:
     """
     stamp = SOURCE_STAMP  # part of the cache's key, see there
 
-    @njit(cache=True, **JIT)
     def forward(thread, n_threads, model, cache, buffers, batch, team):
         """Run one pass as thread `thread`: fills `buffers.logits` and extends the KV cache.
 
@@ -120,4 +120,15 @@ def compile_forward(has_experts: bool = False) -> Any:
         if thread == 0:
             team.head_ticks[0], team.head_ticks[1] = ticks() - t6, ticks() - began
 
-    return forward
+    forward.__qualname__ = cache_name()
+    return njit(cache=True, **JIT)(forward)
+
+
+def cache_name() -> str:
+    """What the cache's files are called: another name whenever a class of `arguments` gets one.
+
+    The index in the cache mentions these classes, and is read as a whole before it is compared with the
+    source: with a class gone, an index of yesterday's code would end every load with an AttributeError.
+    """
+    classes = sorted(name for name, value in vars(arguments).items() if isinstance(value, type))
+    return f"forward_{zlib.crc32(' '.join(classes).encode()):08x}"
