@@ -215,6 +215,7 @@ class Finals:
             FinalRow.lease_owner.is_(None),
             FinalRow.lease_owner == owner,
             FinalRow.lease_until_ms < now,
+            FinalRow.lease_until_ms > now + 2 * round(lease_s * 1000),  # the clock was set back since
         )
         statement = sa.update(FinalRow).where(FinalRow.id == final_id, is_free)
         values = {"lease_owner": owner, "lease_until_ms": now + round(lease_s * 1000)}

@@ -178,7 +178,7 @@ class Participants:
             return _from(row._mapping)
 
     def _next_number(self, connection: sa.Connection, round_id: int, now: int) -> int:
-        recent = sa.func.count().filter(ParticipantRow.created_ms > now - 60_000)
+        recent = sa.func.count().filter(ParticipantRow.created_ms.between(now - 60_000, now + 60_000))
         query = sa.select(sa.func.coalesce(sa.func.max(ParticipantRow.number), 0), sa.func.count(), recent)
         highest, n_all, n_recent = connection.execute(query.where(ParticipantRow.round_id == round_id)).one()
         if n_all >= self._limits.participants_per_round:

@@ -55,7 +55,9 @@ def with_current_grade(*columns: Any) -> sa.Select[Any]:
 
 # What submitting runs while others wait for their turn to write, built once.
 _WHOSE = SubmissionRow.participant_id == sa.bindparam("whose", type_=sa.Integer)
-_RECENT = SubmissionRow.created_ms > sa.bindparam("since_ms", type_=sa.BigInteger)
+# What is more than a minute ahead was stored before the server's clock was set back: it holds nobody up.
+_PAST = SubmissionRow.created_ms <= sa.bindparam("until_ms", type_=sa.BigInteger)
+_RECENT = sa.and_(SubmissionRow.created_ms > sa.bindparam("since_ms", type_=sa.BigInteger), _PAST)
 _SENT = with_current_grade(*_SUMMARY).where(
     _WHOSE, SubmissionRow.attempt_key == sa.bindparam("key", type_=sa.String)
 )
@@ -66,7 +68,7 @@ _COUNTS = sa.select(
     sa.func.count().filter(
         SubmissionRow.created_ms >= sa.bindparam("opens_ms", type_=sa.BigInteger)  # practice is not counted
     ),
-    sa.func.max(SubmissionRow.created_ms),
+    sa.func.max(SubmissionRow.created_ms).filter(_PAST),
     sa.func.count().filter(_RECENT),
     sa.func.min(SubmissionRow.created_ms).filter(_RECENT),
     _IN_ROUND.correlate(None).scalar_subquery(),
@@ -133,7 +135,12 @@ class Submissions:
                 late_s = (now - rules.closes_ms) / 1000
                 raise NotOpen(f"this round is over; the submission came {late_s:,.1f} s after its end")
             raise NotOpen("this round has not begun; nothing can be submitted now")
-        given = {"whose": participant.id, "round_id": rules.id, "since_ms": now - _MINUTE_MS}
+        given = {
+            "whose": participant.id,
+            "round_id": rules.id,
+            "since_ms": now - _MINUTE_MS,
+            "until_ms": now + _MINUTE_MS,
+        }
         given["opens_ms"] = rules.opens_ms or 0 if rules.has_practice and state == "open" else 0
         counted = connection.execute(_COUNTS, given).one()
         n_mine, last_ms, n_recent, oldest_ms, n_in_round = counted

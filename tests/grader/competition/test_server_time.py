@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
-from grader.competition import NotOpen, Store
+from grader.competition import NotOpen, Store, TooSoon
 from tests.grader.competition.conftest import Clock
-from tests.grader.competition.samples import generation, join, open_round
+from tests.grader.competition.samples import generation, join, open_round, scored
 
 LIMIT_S = 30
 
@@ -46,3 +46,22 @@ def test_what_comes_too_late_is_told_by_how_much(store: Store, clock: Clock) -> 
     clock.wait(12.5)
     with pytest.raises(NotOpen, match=r"came 2\.5 s after its end"):
         store.submissions.add(ada.id, generation("k"))
+
+
+def test_a_clock_that_was_set_back_an_hour_holds_nobody_up(store: Store, clock: Clock) -> None:
+    """Pauses, rates and leases count from moments that are in the future now."""
+    made = open_round(store, cooldown_s=60)
+    ada = join(store, made, "Ada")
+    scored(store, ada, "k0", 50)
+    clock.wait(-3_600)
+    store.rounds.open(made.id)
+    for number in range(1, 4):
+        store.submissions.add(ada.id, generation(f"k{number}"))
+        with pytest.raises(TooSoon):
+            store.submissions.add(ada.id, generation("early"))
+        clock.wait(61)
+    store.rounds.close(made.id)
+    final = store.finals.start(made.id, 1)
+    assert store.finals.take_lease(final.id, "gone", 30) == "running"
+    clock.wait(-3_600)
+    assert store.finals.take_lease(final.id, "next", 30) == "running"
