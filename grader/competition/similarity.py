@@ -13,11 +13,13 @@ import json
 import keyword
 import re
 import tokenize
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 
 from grader.competition.models import ParticipantRow, SubmissionRow
@@ -26,6 +28,7 @@ from grader.competition.store import Store
 SHINGLE = 5
 SHOWN_FROM = 0.6
 MAX_SHOWN = 100
+_COLUMNS = 4_096  # of the matrix at a time: 20 MB for a thousand submissions
 _SKIPPED = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
 _WORD = re.compile(r"\w+|[^\w\s]")
 
@@ -53,28 +56,46 @@ def similar_pairs(store: Store, round_id: int, least: float = SHOWN_FROM) -> lis
     )
     query = sa.select(*columns).join(ParticipantRow, ParticipantRow.id == SubmissionRow.participant_id)
     with store.database.reading() as connection:
-        rows = connection.execute(query.where(SubmissionRow.round_id == round_id)).all()
-    marked = [(row, shingles(code_words(row.code)), shingles(prompt_words(row.config))) for row in rows]
-    closest: dict[tuple[int, int], Pair] = {}
-    for (one, code, prompts), (two, other_code, other_prompts) in combinations(marked, 2):
-        if one.participant_id == two.participant_id:
-            continue
-        pair = Pair(
-            one.nickname,
-            two.nickname,
-            one.id,
-            two.id,
-            jaccard(code, other_code),
-            jaccard(prompts, other_prompts),
-        )
-        people = (min(one.participant_id, two.participant_id), max(one.participant_id, two.participant_id))
-        if max(pair.code, pair.prompts) >= least and _order(pair) < _order(closest.get(people)):
-            closest[people] = pair
-    return sorted(closest.values(), key=_order)[:MAX_SHOWN]
+        of_round = query.where(SubmissionRow.round_id == round_id).order_by(SubmissionRow.id)
+        rows = connection.execute(of_round).all()
+    code = _alike([shingles(code_words(row.code)) for row in rows])
+    prompts = _alike([shingles(prompt_words(row.config)) for row in rows])
+    owner = np.array([row.participant_id for row in rows])
+    most, other = np.maximum(code, prompts), np.minimum(code, prompts)
+    shown = (most >= least) & (owner[:, None] != owner[None, :])
+    first, second = np.nonzero(np.triu(shown))
+    found: dict[tuple[int, int], Pair] = {}
+    for at in np.lexsort((-other[first, second], -most[first, second])):
+        one, two = int(first[at]), int(second[at])
+        people = (min(owner[one], owner[two]), max(owner[one], owner[two]))
+        if people not in found:
+            names = (rows[one].nickname, rows[two].nickname)
+            ids = (rows[one].id, rows[two].id)
+            found[people] = Pair(*names, *ids, float(code[one, two]), float(prompts[one, two]))
+        if len(found) == MAX_SHOWN:
+            break
+    return list(found.values())
 
 
-def _order(pair: Pair | None) -> tuple[float, float]:
-    return (0.0, 0.0) if pair is None else (-max(pair.code, pair.prompts), -min(pair.code, pair.prompts))
+def _alike(sets: Sequence[frozenset[int]]) -> np.ndarray:
+    """The Jaccard similarity of every two sets, float32 (n, n); 0 where one is empty.
+
+    A class of two hundred hands in a thousand programs, half a million pairs. So what two have in common is
+    counted for all at once, as the product of a 0/1 matrix with itself, a part of its columns at a time;
+    shingles that only one set has are left out of it.
+    """
+    n_sets = Counter(chain.from_iterable(sets))
+    number = {shingle: at for at, shingle in enumerate(s for s, n in n_sets.items() if n > 1)}
+    common = np.zeros((len(sets), len(sets)), np.float32)
+    columns = [np.array([number[each] for each in part if each in number], np.int64) for part in sets]
+    for start in range(0, len(number), _COLUMNS):
+        has = np.zeros((len(sets), _COLUMNS), np.float32)
+        for at, mine in enumerate(columns):
+            has[at, mine[(mine >= start) & (mine < start + _COLUMNS)] - start] = 1
+        common += has @ has.T
+    sizes = np.array([len(part) for part in sets], np.float32)
+    alike: np.ndarray = common / np.maximum(1, sizes[:, None] + sizes[None, :] - common)
+    return alike
 
 
 def code_words(code: str) -> list[str]:
@@ -117,8 +138,3 @@ def shingles(words: Sequence[str], size: int = SHINGLE) -> frozenset[int]:
     """The hashes of all runs of `size` words; of the whole when it is shorter."""
     last = max(1, len(words) - size + 1)
     return frozenset(hash(tuple(words[at : at + size])) for at in range(last)) if words else frozenset()
-
-
-def jaccard(one: frozenset[int], two: frozenset[int]) -> float:
-    """The share of what both have in what either has; 0 when one is empty."""
-    return len(one & two) / len(one | two) if one and two else 0.0
