@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # the first page asks this file too, and loads nothing of the
     from grader.competition import Account
 
 RETURN, SEATS_OF, PROBLEM = "sign_in_return", "sign_in_seats_of", "sign_in_problem"
+LEAVING = "sign_in_leaving"  # in the tab that is on its way to the provider
 RETURN_S = 600.0
 PAGES = {"competition": "pages/competition.py", "host": "pages/host.py"}
 
@@ -87,26 +88,34 @@ def own_seats(session: Session) -> None:
 
 def sign_in(session: Session, provider: str | None, page: str, round_uid: str = "") -> None:
     """Off to the provider; it sends the browser back to the app's first page, which comes back here."""
-    session.kept[RETURN] = {"page": page, "round": round_uid, "at_s": time.time()}
-    session.save()
+    _leave(session, page, round_uid)
     try:
         st.login(provider)
     except StreamlitAPIException as exc:  # not installed, or a key of [auth] is missing; it names no value
         st.session_state[PROBLEM] = str(exc)
+        st.session_state.pop(LEAVING)
 
 
 def sign_out(session: Session, page: str) -> None:
     """Forget the account, and this browser's seats with it."""
     session.seats.clear()
     session.kept.pop(SEATS_OF, None)
-    session.kept[RETURN] = {"page": page, "round": "", "at_s": time.time()}
-    session.save()
+    _leave(session, page)
     st.logout()
 
 
+def _leave(session: Session, page: str, round_uid: str = "") -> None:
+    session.kept[RETURN] = {"page": page, "round": round_uid, "at_s": time.time()}
+    session.save()
+    st.session_state[LEAVING] = True
+
+
 def arrive(session: Session) -> None:
-    """The page that somebody signed in for is there: nothing has to come back to it any more."""
-    if session.kept.pop(RETURN, None) is not None:
+    """The page that somebody signed in for is there: nothing has to come back to it any more.
+
+    The tab that is about to leave draws the page once more; that is no arrival.
+    """
+    if not st.session_state.get(LEAVING) and session.kept.pop(RETURN, None) is not None:
         session.save()
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import streamlit as st
 
 from pages.parts.competition import backend as competition_backend
 from pages.parts.settings import email_key
 from tests.pages.competition_fixtures import Browser, join, open_round, store, submit_form
-from tests.pages.harness import Cloud
+from tests.pages.harness import App, Cloud
 
 AUTH = {
     "redirect_uri": "http://localhost:8501/oauth2callback",
@@ -153,3 +154,28 @@ def test_without_auth_a_signed_in_visitor_of_the_platform_is_nobody() -> None:
     browser.at.user = {"is_logged_in": True, **BOB}
     assert "host_leave" not in [button.key for button in browser.run().at.button]
     assert "Nickname" in [field.label for field in browser.open("competition").at.text_input]
+
+
+def test_the_first_page_goes_on_to_the_page_that_somebody_signed_in_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The provider sends the browser to the app's first page, in a new session of Streamlit's."""
+    made = open_round()
+    left = signed_in("competition", None)
+    monkeypatch.setattr(st, "login", lambda provider: None)  # there is no provider: the browser would leave
+    left.click("sign_in_competition_default")
+    returned = App()
+    returned.at.session_state["moa_session"] = left.session
+    returned.at.secrets["auth"] = AUTH
+    returned.at.user = {"is_logged_in": True, **ADA}
+    assert returned.run().at.title[0].value == "Competition"
+    assert returned.at.session_state["competition_round"] == made.uid
+    assert returned.open("start").at.title[0].value != "Competition"  # once
+
+
+def test_a_provider_that_is_not_set_up_right_is_said() -> None:
+    """What Streamlit finds missing; AppTest's secrets do not reach it, so to it all of [auth] is."""
+    open_round()
+    browser = signed_in("competition", None).click("sign_in_competition_default")
+    assert "Sign-in is not set up right" in browser.text
+    assert AUTH["cookie_secret"] not in browser.everything
