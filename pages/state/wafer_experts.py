@@ -8,10 +8,11 @@ from functools import reduce
 import numpy as np
 
 from pages.state.wafer_setting import DRAWN_TOKENS, Setting
-from wse_backend.wafer.economics import PipelineIntervals, pipeline_intervals
+from wse_backend.wafer.economics import PipelineIntervals, Workload, pipeline_intervals
 from wse_backend.wafer.placement import Placement, Region
-from wse_backend.wafer.placement_timing import operation_intervals, placed_timing
+from wse_backend.wafer.placement_timing import operation_intervals
 from wse_backend.wafer.routing import EXPERT_PLACEMENTS, RouterTrace, Routing
+from wse_backend.wafer.timing import PhaseTiming, decode, prefill
 from wse_backend.wafer.timing.interval import Interval, plus
 from wse_backend.wafer.timing.result import sum_causes
 
@@ -39,17 +40,29 @@ def compare_placements(setting: Setting) -> dict[str, PlacedExperts]:
 
 def _placed(setting: Setting) -> PlacedExperts:
     placement, workload = setting.placement(), setting.workload()
-    number = layer_of_experts(placement).layers[-1]
+    region = layer_of_experts(placement)
+    number = region.layers[-1]
     causes, whole, traffic = {}, {}, {}
     for phase, tokens in (("decode", setting.context), ("prefill", setting.prompt_tokens)):
-        timing = placed_timing(placement, phase, tokens, workload=workload)
-        ops = [op for op in timing.layers[number].ops if op.group == "ffn"]
+        timed = _timed(placement, region.grid, phase, tokens, workload)
+        ops = [op for op in timed.layers[number].ops if op.group == "ffn"]
         sure = operation_intervals(placement, phase, tokens, number, workload=workload)
         causes[phase] = sum_causes(ops)
         whole[phase] = reduce(plus, [sure[name] for name in dict.fromkeys(op.name for op in ops)])
         if ALL_TO_ALL in sure:
             traffic[phase] = sure[ALL_TO_ALL]
     return PlacedExperts(placement.wafers, pipeline_intervals(placement, workload), causes, whole, traffic)
+
+
+def _timed(
+    placement: Placement, grid: tuple[int, int], phase: str, tokens: int, workload: Workload
+) -> PhaseTiming:
+    """A phase as if all layers lay on one region's grid."""
+    model, spec = placement.model, placement.spec
+    if phase == "decode":
+        return decode(model, spec, grid, tokens, routing=workload.routing)
+    routing = workload.prefill_routing or workload.routing
+    return prefill(model, spec, grid, tokens, program=workload.program, routing=routing)
 
 
 def layer_of_experts(placement: Placement) -> Region:

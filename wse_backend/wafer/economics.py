@@ -141,7 +141,7 @@ def _timed_regions(
     prompt = whole("prompt_tokens", prompt, 1, TOKENS_LIMIT)
     whole("batch", workload.batch, 1, STREAMS_LIMIT)
     spec, model, regions = placement.spec, placement.model, placement.layer_regions
-    times: dict[tuple[tuple[int, int], ModelShape], tuple[Count, Count]] = {}
+    times = _layers_s(placement, context, prompt, workload, constants)
     hop_s = constants.hop / spec.clock_hz
     stages: list[Count] = []
     prompts: list[Count] = []
@@ -149,10 +149,8 @@ def _timed_regions(
         moved_s, moved_prompt_s = _handed_on(placement, before, region, prompt, hop_s)
         stage, read = np.asarray(moved_s), np.asarray(moved_prompt_s)
         for layer in region.layers:
-            key = (region.grid, model.kind_of(layer))
-            if key not in times:
-                times[key] = _layer_s(key[1], spec, region.grid, context, prompt, workload, constants)
-            stage, read = stage + times[key][0], read + times[key][1]
+            step_s, prompt_s = times[region.grid, model.kind_of(layer)]
+            stage, read = stage + step_s, read + prompt_s
         stages.append(stage)
         prompts.append(read)
     mesh = Mesh.of(spec, *regions[-1].grid)
@@ -174,22 +172,30 @@ def _handed_on(
     return CROSSING_S + token_s, CROSSING_S + prompt * token_s
 
 
-def _layer_s(
-    kind: ModelShape,
-    spec: WaferSpec,
-    grid: tuple[int, int],
-    context: int,
-    prompt: int,
-    workload: Workload,
-    constants: Constants,
-) -> tuple[Count, Count]:
-    """Seconds of one layer in decode and in prefill."""
-    mesh = Mesh.of(spec, *grid)
-    check_blocks(kind, *grid, workload.routing)
-    step = decode_counts(kind, mesh, context, workload.batch, routing=workload.routing)
-    in_prefill = workload.prefill_routing or workload.routing
-    whole = prefill_counts(kind, mesh, prompt, wide_kv=is_wide(workload.program), routing=in_prefill)
-    return _seconds(step, spec, constants), _seconds(whole, spec, constants)
+def _layers_s(
+    placement: Placement, context: int, prompt: int, workload: Workload, constants: Constants
+) -> dict[tuple[tuple[int, int], ModelShape], tuple[Count, Count]]:
+    """Seconds of one layer in decode and in prefill, by grid and kind of layer.
+
+    All grids of a kind are timed at once: formulas broadcast, (grids, 1) against the constants' (refits,).
+    """
+    grids_of: dict[ModelShape, dict[tuple[int, int], None]] = {}
+    for region in placement.layer_regions:
+        for layer in region.layers:
+            grids_of.setdefault(placement.model.kind_of(layer), {})[region.grid] = None
+    spec, in_prefill, times = placement.spec, workload.prefill_routing or workload.routing, {}
+    n_fits = np.size(constants.hop)
+    for kind, grids in grids_of.items():
+        for grid in grids:
+            check_blocks(kind, *grid, workload.routing)
+        mesh = Mesh.of(spec, *np.array(list(grids)).T[:, :, None])
+        step = decode_counts(kind, mesh, context, workload.batch, routing=workload.routing)
+        read = prefill_counts(kind, mesh, prompt, wide_kv=is_wide(workload.program), routing=in_prefill)
+        both = [np.broadcast_to(_seconds(ops, spec, constants), (len(grids), n_fits)) for ops in (step, read)]
+        for index, grid in enumerate(grids):
+            alone = [np.asarray(rows[index] if n_fits > 1 else rows[index, 0]) for rows in both]
+            times[grid, kind] = (alone[0], alone[1])
+    return times
 
 
 def _seconds(ops: list[OpCount], spec: WaferSpec, constants: Constants) -> Count:
