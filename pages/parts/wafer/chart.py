@@ -19,6 +19,7 @@ FIGURE_LIMIT_BYTES = 300_000
 """No figure's JSON is larger than this; tests hold every chart to it."""
 
 NEUTRAL = "rgba(127, 127, 127, 0.85)"  # lines that must show on light and on dark
+GAP = "\u2003"  # between a mark and its words; an ordinary space would be dropped
 BAND = "rgba(127, 127, 127, 0.25)"
 
 # Streamlit's Plotly theme swaps these for the theme's own colours, light or dark: text, and categorical
@@ -173,7 +174,28 @@ def add_whiskers(figure: go.Figure, at: Sequence[object], sure: Sequence[Interva
         **{along: ends, across: list(at), bars: error_bars(sure, factor) | {"color": NEUTRAL}},
         name="Refits on fewer rows",
         mode="markers",
-        marker={"size": 1, "color": NEUTRAL},
+        marker={
+            "symbol": "line-ns" if is_lying else "line-ew",
+            "size": 8,
+            "line": {"width": 1.5, "color": NEUTRAL},
+        },
+        hoverinfo="skip",
+    )
+    if not is_lying:  # points would pad the axis with layers that there are not
+        figure.update_xaxes(range=[-0.6, len(ends) - 0.4])
+
+
+def add_words(figure: go.Figure, x: Sequence[float], y: Sequence[str], words: Sequence[str]) -> None:
+    """Words beside lying bars or points, behind their whiskers; x: where those end."""
+    figure.add_scatter(
+        x=list(x),
+        y=list(y),
+        text=[f"{GAP}{one}" for one in words],
+        textposition="middle right",
+        textfont={"color": TEXT},
+        cliponaxis=False,
+        mode="text",
+        showlegend=False,
         hoverinfo="skip",
     )
 

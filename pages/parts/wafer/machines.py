@@ -9,8 +9,8 @@ import plotly.graph_objects as go
 from pages.parts.charts import with_legend_below
 from pages.parts.wafer.chart import (
     KIND_COLORS,
-    TEXT,
     Chart,
+    add_words,
     duration,
     duration_between,
     log_axis,
@@ -75,17 +75,8 @@ def _add_points(figure: go.Figure, bars: Sequence[Bar], kind: str, name: str) ->
             hovertext=[_time(bar) for bar in bars],
             hoverinfo="text",
         )
-        figure.add_scatter(
-            y=[bar.machine for bar in bars],
-            x=[bar.interval.high if bar.interval else bar.seconds for bar in bars],
-            text=[f"  {_time(bar)}" for bar in bars],
-            textposition="middle right",
-            textfont={"color": TEXT},
-            cliponaxis=False,
-            mode="text",
-            showlegend=False,
-            hoverinfo="skip",
-        )
+        ends = [bar.interval.high if bar.interval else bar.seconds or 0.0 for bar in bars]
+        add_words(figure, ends, [bar.machine for bar in bars], [_time(bar) for bar in bars])
 
 
 def _time(bar: Bar) -> str:

@@ -8,8 +8,8 @@ from pages.parts.charts import with_legend_below
 from pages.parts.wafer.chart import (
     KIND_COLORS,
     NEUTRAL,
-    TEXT,
     Chart,
+    add_words,
     error_bars,
     extrapolated,
     joules_between,
@@ -45,16 +45,13 @@ def _chart(view: View, machines: list[Energy], is_busy: bool) -> Chart:
         y=names,
         x=[float(f"{found.value:.4g}") for found in joules],
         error_x=error_bars(joules) | {"color": NEUTRAL},
-        text=[joules_between(found) for found in joules],
-        textposition="outside",
-        textfont={"color": TEXT},
-        cliponaxis=False,
         orientation="h",
         name="Modelled speed, published power",
         showlegend=False,
         marker={"color": KIND_COLORS["modelled"]},
         hovertemplate="%{x:.3g} J a token",
     )
+    add_words(figure, [found.high for found in joules], names, [joules_between(found) for found in joules])
     figure.update_layout(height=110 + 42 * len(machines), bargap=0.35)
     figure.update_xaxes(title="Joules per output token", range=[0, 1.6 * max(found.high for found in joules)])
     figure.update_yaxes(autorange="reversed", showgrid=False, ticksuffix=" ")
