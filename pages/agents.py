@@ -185,9 +185,10 @@ def draw_model(agent: AgentDraft, choices: Choices) -> None:
         format_func=lambda name: choices[name].label if name in choices else f"{name} (not available here)",
         **wiring(agent, "model"),
     )
-    about_it = model_words(agent.model, measured_speeds(session))
+    listed = choices[agent.model].details if agent.model in choices else ""
+    about_it = [words for words in (listed, model_words(agent.model, measured_speeds(session))) if words]
     if about_it:
-        st.caption(as_plain(about_it))
+        st.caption(as_plain(" · ".join(about_it)))
 
 
 def draw_prompt_and_limits(agent: AgentDraft) -> None:

@@ -16,13 +16,15 @@ HERE = "in-process"
 class ModelChoice:
     """A model in a picker. where: "in-process", or the name of the server that has it.
 
-    info: what its server says of it; None for models of this process.
+    info: what its server says of it; None for models of this process. details: the note at length, for
+    where there is room.
     """
 
     name: str
     where: str
     note: str
     info: ModelInfo | None = None
+    details: str = ""
 
     @property
     def label(self) -> str:
@@ -41,19 +43,33 @@ def model_words(model: str, tokens_per_s: Mapping[str, float]) -> str:
 
 def server_choices(server: str, title: str, infos: Mapping[str, ModelInfo]) -> list[ModelChoice]:
     """The models that a server lists, by name."""
-    return [ModelChoice(name, server, model_note(title, info), info) for name, info in sorted(infos.items())]
+    return [
+        ModelChoice(name, server, model_note(title, info), info, model_details(title, info))
+        for name, info in sorted(infos.items())
+    ]
 
 
 def model_note(title: str, info: ModelInfo) -> str:
-    """ "Cerebras cloud, 131k context, $0.35 in and $0.75 out per million tokens, reasons"."""
-    parts = [title]
+    """ "reasons, 131k context, $0.35 in / $0.75 out per M, Cerebras cloud": pickers cut off what is long."""
+    parts = ["reasons"] if info.reasons else []
     if info.n_ctx:
         parts.append(f"{context(info.n_ctx)} context")
     if info.price is not None:
         parts.append(price(info.price))
-    if info.reasons:
-        parts.append("reasons")
-    return ", ".join(parts)
+    return ", ".join([*parts, title])
+
+
+def model_details(title: str, info: ModelInfo) -> str:
+    """ "Cerebras cloud · reasons before it answers · 131k tokens of context · $0.35 in and $0.75 out ..."."""
+    parts = [title]
+    if info.reasons is not None:
+        parts.append("reasons before it answers" if info.reasons else "answers without reasoning")
+    if info.n_ctx:
+        parts.append(f"{context(info.n_ctx)} tokens of context")
+    if info.price is not None:
+        said = price(info.price).replace(" / ", " and ").replace("per M", "per million tokens")
+        parts.append(said)
+    return " · ".join(parts)
 
 
 def context(n_ctx: int) -> str:
@@ -67,7 +83,7 @@ def price(tokens: TokenPrice) -> str:
     """Dollars per million tokens, as services quote them."""
     if tokens.prompt == tokens.completion == 0:
         return "free"
-    return f"${tokens.prompt * MILLION:.2f} in and ${tokens.completion * MILLION:.2f} out per million tokens"
+    return f"${tokens.prompt * MILLION:.2f} in / ${tokens.completion * MILLION:.2f} out per M"
 
 
 def dollars(amount: float | None) -> str:

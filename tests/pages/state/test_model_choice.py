@@ -11,11 +11,13 @@ from pages.state.model_choice import dollars, model_note, model_words, server_ch
 def test_a_label_says_context_price_and_thinking() -> None:
     info = ModelInfo("m", 131072, 40960, TokenPrice(0.35e-6, 0.75e-6, 0.1e-6), reasons=True)
     (choice,) = server_choices("cerebras", "Cerebras cloud", {"m": info})
-    assert choice.label == (
-        "m (Cerebras cloud, 131k context, $0.35 in and $0.75 out per million tokens, reasons)"
-    )
+    assert choice.label == ("m (reasons, 131k context, $0.35 in / $0.75 out per M, Cerebras cloud)")
     assert model_note("vLLM", ModelInfo("m")) == "vLLM"
-    assert model_note("x", ModelInfo("m", 1_048_576, price=TokenPrice(0, 0, 0))) == "x, 1M context, free"
+    assert model_note("x", ModelInfo("m", 1_048_576, price=TokenPrice(0, 0, 0))) == "1M context, free, x"
+    assert choice.details == (
+        "Cerebras cloud · reasons before it answers · 131k tokens of context · "
+        "$0.35 in and $0.75 out per million tokens"
+    )
 
 
 @pytest.mark.parametrize(
