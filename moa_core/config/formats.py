@@ -111,7 +111,12 @@ def _parse(text: str | bytes | bytearray) -> Any:
     try:
         if not isinstance(text, str):
             text = bytes(text).decode("utf-8-sig")
-        return json.loads(text.lstrip("\ufeff"), object_pairs_hook=_Pairs, parse_constant=_refuse_constant)
+        found = json.loads(text.lstrip("\ufeff"), object_pairs_hook=_Pairs, parse_constant=_refuse_constant)
+        json.dumps(found, ensure_ascii=False).encode()  # what cannot be written can be no name and no prompt
+        return found
+    except UnicodeEncodeError as exc:
+        half = exc.object[exc.start]
+        raise ConfigError(f"a text in it holds half a character (\\u{ord(half):x})") from exc
     except json.JSONDecodeError as exc:
         raise ConfigError(f"not valid JSON: {exc.msg} in line {exc.lineno}, column {exc.colno}") from exc
     except UnicodeDecodeError as exc:

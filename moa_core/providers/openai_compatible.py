@@ -221,8 +221,10 @@ class OpenAICompatible:
         """Send the request and read its stream; the connection is closed when this is closed."""
         stream = ChatStream(self.name, request.model, self._key.reveal())
         deadline = Deadline(self.name, self.timeouts)
-        body = json.dumps(self._body(request, dropped), ensure_ascii=False, allow_nan=False).encode()
-        http_request = httpx.Request("POST", self._chat_url, headers=self._headers(), content=body)
+        body = json.dumps(self._body(request, dropped), ensure_ascii=False, allow_nan=False)
+        http_request = httpx.Request(
+            "POST", self._chat_url, headers=self._headers(), content=body.encode(errors="replace")
+        )
         with translated(self.name, self.timeouts.connect_s):
             async with deadline:
                 response = await client.send(http_request, stream=True)

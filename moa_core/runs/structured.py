@@ -33,7 +33,11 @@ def parse_structured(text: str, schema: Mapping[str, Any]) -> tuple[Any, str | N
     for candidate in _candidates(text):
         try:
             value = json.loads(candidate, parse_constant=_refuse_constant)
+            json.dumps(value, ensure_ascii=False).encode()
             error = best_match(validator.iter_errors(value))
+        except UnicodeEncodeError:
+            fault = "a text in it holds half a character (one of \\ud800 to \\udfff alone)"
+            continue
         except ValueError as exc:
             fault = f"not valid JSON: {exc}" if fault.startswith("there is no") else fault
             continue

@@ -261,6 +261,7 @@ def test_misspelt_model_is_left_alone_and_pointed_out():
     ("text", "words"),
     [
         ("", "not valid JSON"),
+        ('{"main_model": "m\\ud83d"}', "holds half a character"),
         ("{", "line 1, column 2"),
         ("[]", "found|is a list; expected a JSON object"),
         ('"x"', "is a text"),

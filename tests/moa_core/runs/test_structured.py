@@ -33,6 +33,7 @@ def test_json_is_found_in_what_models_write(text):
     ("text", "fault"),
     [
         ("no", "not valid JSON"),
+        ('{"n": 1, "m": "\\ud83d"}', "half a character"),
         ('{"n": 3', "not valid JSON"),
         ('{"n": "x"}', "$.n: 'x' is not of type 'integer'"),
         ("{}", "'n' is a required property"),
