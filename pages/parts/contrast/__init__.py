@@ -1,4 +1,4 @@
-"""Colours of Streamlit's own that no theme reaches and that are too faint to read, put right page by page."""
+"""What no theme reaches and cannot be seen: Streamlit's own faint colours, and focus that is not shown."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import streamlit as st
 
 FOLDER = Path(__file__).parent
 
+
+def _sheet(name: str) -> str:
+    return (FOLDER / f"{name}.css").read_text("utf-8")
+
+
 # Components without a shadow root of their own: the rules hold for the page they are on.
 _SHEETS = {
     kind: st.components.v2.component(
-        f"moa_workshop_contrast_{kind}",
-        css=(FOLDER / f"{kind}.css").read_text("utf-8"),
-        isolate_styles=False,
+        f"moa_workshop_contrast_{kind}", css=_sheet("focus") + _sheet(kind), isolate_styles=False
     )
     for kind in ("light", "dark")
 }
