@@ -25,8 +25,10 @@ from pages.parts.competition.mine import draw_attempts, submission_name
 from pages.parts.competition.seat import draw_who, my_seat
 from pages.parts.competition.view import (
     KIND_NAMES,
+    LIVE_S,
     board_table,
     countdown,
+    pace_s,
     show_competition_problem,
     state_badge,
     when,
@@ -39,7 +41,7 @@ from pages.state.model_choice import dollars
 from pages.state.text import as_plain, capitalised, count
 
 session = init_session()
-LIVE_S, WAITING_S = 4, 1
+WAITING_S = 1
 SPENT_HELP = "On my submissions, as far as the prices of their models were known."
 ANSWER_KEPT = "Your attempt is kept in this browser session: send it again."
 
@@ -237,7 +239,6 @@ def draw_final(found: Round, mine: int | None) -> None:
     final_table(standings, found, max_score=find_challenge(found.challenge).max_score, mine=mine)
 
 
-@st.fragment(run_every=LIVE_S)
 def draw_board(found: Round, state: str, mine: int | None) -> None:
     """The final and the board that everybody sees, live: one part, because each costs a class a rerun.
 
@@ -302,6 +303,7 @@ def draw_round(found: Round) -> None:
         return
     draw_rules(found)
     problem = st.session_state.pop("competition_problem", None)
+    live_s = pace_s(shared.counts(found)[0])
     seat = my_seat(session, found)
     if problem is not None:
         show_competition_problem(problem, kept=ANSWER_KEPT if seat else "")
@@ -318,12 +320,13 @@ def draw_round(found: Round) -> None:
         draw_who(session, found, seat)
         draw_budget_line(session)
         is_waiting = any(not each.is_graded for each in mine)
-        live = st.fragment(draw_standing, run_every=WAITING_S if is_waiting else LIVE_S)
+        live = st.fragment(draw_standing, run_every=WAITING_S if is_waiting else live_s)
         live(found, who, sum(each.is_graded for each in mine))
         draw_submit(found, who, mine)
         draw_picks(found, who, mine)
     draw_winners(found)
-    draw_board(found, found.state(now_ms()), who.id if who else None)
+    board = st.fragment(draw_board, run_every=live_s)
+    board(found, found.state(now_ms()), who.id if who else None)
     if who is not None and mine and shared.is_own_score_shown(found):
         draw_attempts(found, who, mine)
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from grader.competition.accounts import Account
 from grader.competition.codes import hash_code, new_code
 from grader.competition.database import Database
-from grader.competition.errors import NicknameTaken, Refused
+from grader.competition.errors import Disqualified, NicknameTaken, Refused
 from grader.competition.models import MemberRow, ParticipantRow, SubmissionRow
 from grader.competition.nicknames import NAME_CHARS, clean_nickname, skeleton
 from grader.competition.participants import (
@@ -103,7 +103,8 @@ class Seats:
     def leave(self, round_id: int, account: Account) -> None:
         """Give the seat up. Whoever made a team hands it to the member who has been in it longest.
 
-        Raises Refused where that would leave submissions without anybody, NotOpen when the round is over.
+        Raises Refused where that would leave submissions without anybody, Disqualified for an entry that the
+        host has taken out (it could begin anew), NotOpen when the round is over.
         """
         with self._database.writing() as connection:
             found = find_open(connection, round_id, self._clock)
@@ -111,6 +112,8 @@ class Seats:
             if seat is None:
                 return
             who = find_participant(connection, seat.participant.id, lock=True)
+            if who.is_disqualified:
+                raise Disqualified(who.disqualified_reason or "")
             members = sa.select(MemberRow.__table__).where(MemberRow.participant_id == who.id)
             others = connection.execute(members.order_by(MemberRow.id)).all()
             if seat.member is not None:

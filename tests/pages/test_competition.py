@@ -10,6 +10,7 @@ import pytest
 
 from grader.competition.codes import ALPHABET
 from pages.parts.competition import backend as competition_backend
+from pages.parts.competition.view import pace_s
 from pages.state.config_diff import config_diff
 from tests.pages.competition_fixtures import (
     PASSWORD,
@@ -286,3 +287,8 @@ def test_who_joined_a_team_with_a_nickname_leaves_it_again() -> None:
     bob.click("competition_leave")
     assert store().participants.members(made.id) == {}
     assert "Come back from another browser" in bob.text
+
+
+def test_a_large_class_looks_less_often() -> None:
+    """At 20 looks a second in all, two hundred people look every ten seconds."""
+    assert [pace_s(n) for n in (0, 30, 200)] == [4, 4, 10]

@@ -40,7 +40,16 @@ STATES = {
     "open": ("Open", "green", ":material/play_circle:"),
     "closed": ("Closed", "red", ":material/stop_circle:"),
 }
+LIVE_S, LOOKS_PER_S = 4.0, 20
 PLACE_PX, NAME_PX, SCORE_PX = 58, 140, 140  # what fits on a phone; a wider table stretches them
+
+
+def pace_s(n_people: int) -> float:
+    """Seconds between two looks of a live part. The more people look, the less often each of them does.
+
+    A look costs the server some ten milliseconds, and two hundred browsers look for as many people.
+    """
+    return max(LIVE_S, n_people / LOOKS_PER_S)
 
 
 def shown_name(row: BoardRow, found: Round) -> str:

@@ -11,6 +11,7 @@ import pytest
 from grader.competition import (
     Account,
     BadNickname,
+    Disqualified,
     NotOpen,
     Refused,
     RoundFull,
@@ -148,6 +149,16 @@ def test_whoever_made_a_team_hands_it_on_and_a_lonely_one_takes_it_back(store: S
     store.seats.enter(made.id, ADA, "Red")
     store.seats.leave(made.id, ADA)
     assert [who.nickname for who in store.participants.of_round(made.id)] == ["Blue"]
+
+
+def test_whom_the_host_has_taken_out_cannot_begin_anew(store: Store) -> None:
+    made = open_round(store, team_size=2)
+    team, code = store.seats.enter(made.id, ADA, "Blue")
+    store.seats.join_team(made.id, BOB, "Blue", code)
+    store.participants.disqualify(team.id, "Pasted")
+    for account in (ADA, BOB):
+        with pytest.raises(Disqualified, match="Pasted"):
+            store.seats.leave(made.id, account)
 
 
 def test_a_member_with_a_nickname_leaves_and_what_the_team_submitted_stays(store: Store) -> None:
