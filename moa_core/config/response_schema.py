@@ -34,12 +34,15 @@ KEYWORDS = (*ONE_SCHEMA, *LISTS_OF_SCHEMAS, *MAPS_OF_SCHEMAS, *COUNTS, *NUMBERS,
 
 def check_response_schema(schema: Any, where: str) -> None:
     """Raise ConfigError, with the place, for whatever this program would not hold an answer to."""
-    seen = _Seen()
+    seen, references = _Seen(), []
     for node, path in _walk(schema, where, 0, seen):
         for keyword, value in node.items():
             _check_keyword(keyword, value, path)
         if "$ref" in node:
-            _check_reference(node["$ref"], schema, path)
+            references.append((node["$ref"], path))
+    schemas = {id(node) for node in seen.nodes}
+    for reference, path in references:
+        _check_reference(reference, schema, schemas, path)
     n_chars = shortest_answer(schema).n_chars
     if n_chars > MAX_SHORTEST and n_chars != math.inf:
         raise ConfigError(f"every answer that fits has more than {MAX_SHORTEST:,} characters", where)
@@ -54,7 +57,7 @@ class _Seen:
     """How much of a schema was read so far."""
 
     def __init__(self) -> None:
-        self.n_nodes = 0
+        self.nodes: list[Mapping[str, Any]] = []
         self.n_chars = 0
 
 
@@ -64,11 +67,11 @@ def _walk(node: Any, path: str, depth: int, seen: _Seen) -> Iterator[tuple[Mappi
         return
     if not isinstance(node, Mapping):
         raise ConfigError(f"is {_shown(node)}; a schema is a JSON object", path)
-    seen.n_nodes += 1
+    seen.nodes.append(node)
     seen.n_chars += sum(len(str(key)) for key in node) + sum(
         len(str(value)) for key, value in node.items() if key in ("enum", "const", "required", *NOTES)
     )
-    if seen.n_nodes > MAX_NODES or depth > MAX_DEPTH or seen.n_chars > MAX_TEXT_CHARS:
+    if len(seen.nodes) > MAX_NODES or depth > MAX_DEPTH or seen.n_chars > MAX_TEXT_CHARS:
         raise ConfigError(
             f"is too large; allowed: {MAX_NODES} schemas in it, {MAX_DEPTH} levels, {MAX_TEXT_CHARS:,} "
             "characters of names, choices and descriptions",
@@ -120,25 +123,27 @@ def _check_keyword(keyword: str, value: Any, path: str) -> None:
         _require(is_names, node, keyword, "a list of property names", path)
 
 
-def _check_reference(reference: Any, schema: Mapping[str, Any], path: str) -> None:
-    """Only references into the schema itself, to something that is there, and not in a circle of its own."""
-    target: Any = schema
-    if not isinstance(reference, str) or not (reference == "#" or reference.startswith("#/")):
-        raise ConfigError(
-            f"$ref is {_shown(reference)}; only references inside the schema (#/...) are followed", path
-        )
-    hops = 0
-    while isinstance(target, Mapping):
+def _check_reference(reference: Any, schema: Mapping[str, Any], schemas: set[int], path: str) -> None:
+    """Only references to a schema inside the schema that was checked too, and not in a circle of their own.
+
+    schemas: the ids of those that were checked. What stands in a default or a choice is data: as a schema it
+    could hold what is refused elsewhere. %xx would be read as another character by whoever follows it.
+    """
+    for _ in range(MAX_DEPTH):
+        if not isinstance(reference, str) or not (reference == "#" or reference.startswith("#/")):
+            raise ConfigError(
+                f"$ref is {_shown(reference)}; only references inside the schema (#/...) are followed", path
+            )
+        target: Any = schema
         for part in reference.split("/")[1:]:
             name = part.replace("~1", "/").replace("~0", "~")
             target = target.get(name) if isinstance(target, Mapping) else None
-        if not isinstance(target, Mapping | bool):
-            raise ConfigError(f"$ref is {reference!r}, which is not there", path)
-        if not isinstance(target, Mapping) or not isinstance(target.get("$ref"), str):
+        if "%" in reference or not (isinstance(target, bool) or id(target) in schemas):
+            raise ConfigError(f"$ref is {_shown(reference)}, which is not there, or is no schema", path)
+        if isinstance(target, bool) or "$ref" not in target:
             return
-        reference, target, hops = target["$ref"], schema, hops + 1
-        if hops > MAX_DEPTH:
-            raise ConfigError("$ref leads in a circle", path)
+        reference = target["$ref"]
+    raise ConfigError("$ref leads in a circle", path)
 
 
 def _require(is_met: object, node: Mapping[str, Any], keyword: str, allowed: str, path: str) -> None:

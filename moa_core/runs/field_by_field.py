@@ -16,6 +16,7 @@ from moa_core.runs.prompts import Message
 from moa_core.runs.structured import parse_structured
 
 ATTEMPTS = 2  # per field
+MAX_QUESTIONS = 100  # of a form: each is a call of the model
 SHOWN_CHARS = 80
 NUMBER_TOKENS = 24  # enough for a number with a few words around it
 CHOICE_TOKENS = 48
@@ -80,7 +81,7 @@ def _shortened(text: str) -> str:
 
 
 def questions_for(schema: Mapping[str, Any]) -> tuple[Field, ...] | None:
-    """The questions whose answers make a value of `schema`; None when it is too deep for a form.
+    """The questions whose answers make a value of `schema`; None when it is too deep or long for a form.
 
     A form is an object whose required properties are numbers, texts, truths, choices, or lists of a fixed
     length of these.
@@ -91,7 +92,9 @@ def questions_for(schema: Mapping[str, Any]) -> tuple[Field, ...] | None:
     fields = [
         field for name in schema.get("required", properties) for field in _fields(name, properties.get(name))
     ]
-    return None if None in fields or not fields else tuple(field for field in fields if field is not None)
+    if None in fields or not 0 < len(fields) <= MAX_QUESTIONS:
+        return None
+    return tuple(field for field in fields if field is not None)
 
 
 def read_answer(field: Field, text: str) -> Any:

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moa_core import Agent, ConfigError, MoAConfig
@@ -11,6 +11,7 @@ from moa_core.config.formats import config_schema
 from moa_core.config.response_schema import KEYWORDS, MAX_COUNT, check_response_schema
 from moa_core.config.sampling import Sampling
 from moa_core.config.shortest_answer import shortest_answer
+from moa_core.config.values import Layer
 from moa_core.runs.plan import plan_sync
 from moa_core.runs.structured import parse_structured
 
@@ -41,6 +42,22 @@ REFUSED = {
     "a reference to a server": ({"$ref": "http://127.0.0.1:1/x"}, "only references inside"),
     "a reference to a file": ({"items": {"$ref": "file:///etc/passwd"}}, "items: $ref is 'file"),
     "a reference to nothing": ({"$ref": "#/$defs/a"}, "which is not there"),
+    "a reference to a default": (
+        {"items": {"$ref": "#/default"}, "default": {"pattern": "(a+)+$"}},
+        "items: $ref is '#/default', which is not there, or is no schema",
+    ),
+    "a reference to a choice": ({"items": {"$ref": "#/const"}, "const": {"type": "colour"}}, "is no schema"),
+    "a reference with an escape": (
+        {
+            "items": {"$ref": "#/properties/a%2Fdefault"},
+            "properties": {"a%2Fdefault": {}, "a": {"default": {"pattern": "(a+)+$"}}},
+        },
+        "a%2Fdefault', which is not there",
+    ),
+    "a reference to a reference to a default": (
+        {"items": {"$ref": "#/$defs/a"}, "$defs": {"a": {"$ref": "#/$defs/a/default", "default": {}}}},
+        "is no schema",
+    ),
     "a reference to itself": ({"$ref": "#"}, "circle"),
     "a circle of references": (
         {"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}},
@@ -134,6 +151,43 @@ def test_a_reference_is_never_retrieved(server):
     assert server.history()["connections"] == 1  # this very question
 
 
+BRANCHING = {f"a{n}": {"allOf": [{"$ref": f"#/$defs/a{n + 1}"}] * 2} for n in range(100)}
+BRANCHING["a100"] = {}
+BY_ITEMS = {"a": {"allOf": [{"items": {"$ref": "#/$defs/a"}}] * 2}}
+
+
+@pytest.mark.parametrize(
+    ("definitions", "first", "answer"),
+    [(BRANCHING, "a0", "1"), (BY_ITEMS, "a", "[" * 60 + "]" * 60)],
+    ids=["at one place", "deeper each time"],
+)
+def test_references_that_double_are_not_followed_for_ever(definitions, first, answer):
+    """Each step asks for two more: 2**100 and 2**60 in all."""
+    schema = {"$ref": f"#/$defs/{first}", "$defs": definitions}
+    check_response_schema(schema, "here")
+
+    value, said = parse_structured(answer, schema)
+
+    assert value is None
+    assert "more references" in said
+
+
+def test_a_long_list_of_references_is_checked():
+    schema = {"type": "array", "items": {"$ref": "#/$defs/n"}, "$defs": {"n": {"type": "integer"}}}
+    numbers = list(range(5_000))
+
+    assert parse_structured(json.dumps(numbers), schema) == (numbers, None)
+
+
+def test_properties_that_take_anything_or_nothing_are_planned_for():
+    schema = {"type": "object", "properties": {"a": True, "b": False, "c": {"items": True, "minItems": 2}}}
+    agent = Agent("a", "m", response_schema=schema)
+    config = MoAConfig(layers=(Layer((agent,)),), summarizer=agent)
+
+    assert len(plan_sync(config, "hi", _Nobody()).calls) == 2
+
+
+@settings(deadline=None)
 @given(st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=4),
     lambda inner: st.lists(inner, max_size=3)
@@ -146,15 +200,16 @@ def test_any_value_is_a_schema_or_a_clear_refusal(value):
         agent = Agent("a", "m", response_schema=value)
     except ConfigError:
         return
-    plan_sync(MoAConfig(summarizer=agent), "hi", _Nobody())
+    plan_sync(MoAConfig(layers=(Layer((agent,)),), summarizer=agent), "hi", _Nobody())
     parse_structured("{}", value or {})
 
 
 def test_the_largest_list_allowed_is_planned_for():
     item = {"type": "array", "minItems": MAX_COUNT, "items": {"type": "number"}}
     agent = Agent("a", "m", response_schema={"type": "object", "properties": {"x": item}})
+    config = MoAConfig(layers=(Layer((agent,)),), summarizer=agent)
 
-    assert len(plan_sync(MoAConfig(summarizer=agent), "hi", _Nobody()).calls) == 1
+    assert len(plan_sync(config, "hi", _Nobody()).calls) == 2
 
 
 def test_the_published_schema_has_every_sampling_setting_as_it_is_checked():

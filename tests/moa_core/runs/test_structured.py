@@ -48,6 +48,39 @@ def test_fault_is_named_in_words_a_model_can_act_on(text, fault):
     assert fault in said
 
 
+@pytest.mark.timeout(20)  # a search that is not linear takes minutes
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("```" + "\n" * 400_000, "```json\n" * 50_000, "``` \n" * 50_000),
+        *("[" * 400_000, '{"a":' * 80_000, f"[{'{},' * 130_000}1]"),
+    ],
+    ids=["blank lines", "fences", "fences with blanks", "brackets", "objects", "a long list"],
+)
+def test_a_hostile_answer_is_searched_in_linear_time(text):
+    assert parse_structured(text, SCHEMA)[0] is None
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "1" + "0" * 400, "1" * 5000])
+@pytest.mark.parametrize("rule", [{"multipleOf": 0.1}, {"multipleOf": 3}, {"maximum": 5.5}, {}])
+def test_a_number_beyond_all_bounds_is_a_fault_or_a_number(number, rule):
+    value, said = parse_structured(f'{{"n": {number}}}', {"properties": {"n": {"type": "number", **rule}}})
+
+    assert value is None or value == {"n": 10**400}
+    assert (value is None) == (said is not None)
+
+
+def test_a_fault_never_quotes_a_whole_answer():
+    assert len(parse_structured(json.dumps(["x" * 100_000]), SCHEMA)[1]) < 600
+
+
+def test_a_form_with_too_many_questions_is_not_asked():
+    scores = {"type": "array", "minItems": 60, "items": {"type": "integer"}}
+
+    assert len(questions_for({"type": "object", "properties": {"a": scores}})) == 60
+    assert questions_for({"type": "object", "properties": {"a": scores, "b": scores}}) is None
+
+
 def test_invalid_answer_is_asked_again_with_the_error(play, scripted):
     provider = scripted({"m": ['{"n": "x"}', '{"n": 3}'], "b": "b", "sum": "s"})
 
