@@ -51,6 +51,29 @@ def test_text_that_cannot_be_a_tag_is_not_held_back():
     assert splitter.feed("ag>") == ("<tag>", "")
 
 
+SIZE = 2_000_000  # one event of a server may hold eight times as much
+HARMONY = "<|channel|>analysis<|message|>"
+MANY_MARKS = {
+    "pairs": ("", "<think></think>"),
+    "closed": ("", "a</think>"),
+    "messages": (HARMONY, "<|end|><|channel|>final<|message|>a"),
+    "channels": (HARMONY, "<|channel|>"),
+}
+
+
+@pytest.mark.timeout(20)  # a reading that is not linear takes minutes
+@pytest.mark.parametrize(("before", "unit"), MANY_MARKS.values(), ids=MANY_MARKS)
+def test_a_piece_full_of_marks_is_read_in_linear_time(before, unit):
+    splitter = ThinkSplitter()
+    n_units = SIZE // len(unit)
+
+    splitter.feed(before + unit * n_units)
+    splitter.finish()
+
+    found = splitter.text + splitter.reasoning
+    assert found == "a" * (n_units if unit.endswith("a") or unit.startswith("a") else 0)
+
+
 def of(events, kind):
     return [event for event in events if isinstance(event, kind)]
 
