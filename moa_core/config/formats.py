@@ -123,6 +123,10 @@ def _parse(text: str | bytes | bytearray) -> Any:
         raise ConfigError(f"not UTF-8 text: byte {exc.start} cannot be read") from exc
     except RecursionError as exc:
         raise ConfigError("not readable: the JSON is nested too deeply") from exc
+    except ConfigError:
+        raise
+    except ValueError as exc:  # of whole numbers with thousands of digits
+        raise ConfigError("not readable: a number in it is too long") from exc
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -154,7 +158,7 @@ def _own_layer(layer: Any, agent: Any, number: int, own: dict[str, Any]) -> Any:
         return layer
     unknown = {key: value for key, value in layer.items() if key != "agents"}
     if unknown:
-        own["extra"] = {**own.get("extra", {}), f"layer {number}": unknown}
+        _put_aside(own, {f"layer {number}": unknown})
     items = layer["agents"]
     return {"agents": [agent(item, f"agent {i} of layer {number}") for i, item in enumerate(items, start=1)]}
 
@@ -165,8 +169,15 @@ def _keep(data: Mapping[str, Any], known: Mapping[str, Any], where: str, notes: 
     unknown = {key: value for key, value in data.items() if key not in known and key != "$schema"}
     if unknown:
         _note_unknown(unknown, where, notes)
-        kept["extra"] = {**(kept.get("extra") or {}), **unknown}
+        _put_aside(kept, unknown)
     return kept
+
+
+def _put_aside(own: dict[str, Any], unknown: Mapping[str, Any]) -> None:
+    """Keep what is not known in `extra`; one that is no object is left for the schema to refuse."""
+    extra = own.get("extra") or {}
+    if isinstance(extra, Mapping):
+        own["extra"] = {**extra, **unknown}
 
 
 def _note_unknown(keys: Mapping[str, Any], where: str, notes: list[str]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from moa_core.config.formats import FORMAT, VERSION, normalise
 from moa_core.config.model_names import ModelSuggestion, misspelling_note, replacement
 from moa_core.config.response_schema import check_response_schema
-from moa_core.config.sampling import Sampling, check_number
+from moa_core.config.sampling import MAX_SEED, Sampling, check_number
 from moa_core.errors import ConfigError
 from wse_backend.models import DEFAULT_MODEL
 
@@ -17,6 +17,9 @@ DEFAULT_MAX_TOKENS = 1024
 MAX_TOKENS = 1_000_000  # more than any model writes
 MAX_TEMPERATURE = 2.0
 MAX_CYCLES = 20
+MAX_LAYERS = 50
+MAX_AGENTS = 200  # in all layers together, and in roles: each is a call, and a form on a page
+MAX_NAME_CHARS = 4096  # of an agent and of a model, which may be a path
 PROMPT_ORDERS = ("instruction_first", "instruction_last")
 
 
@@ -48,6 +51,10 @@ class Agent(Sampling):
             raise ConfigError(f"the name is {self.name!r}; give every agent a name", "agent")
         if not isinstance(self.model, str) or not self.model.strip():
             raise ConfigError(f"the model is {self.model!r}; choose one", where)
+        if max(len(self.name), len(self.model)) > MAX_NAME_CHARS:
+            raise ConfigError(
+                f"a name has at most {MAX_NAME_CHARS:,} characters", f"agent {self.name[:40]!r}"
+            )
         self.check_sampling(where)
         check_number(where, "temperature", self.temperature, 0.0, MAX_TEMPERATURE)
         check_number(where, "max_tokens", self.max_tokens, 1, MAX_TOKENS, is_whole=True)
@@ -63,7 +70,8 @@ class Agent(Sampling):
         data: dict[str, Any] = {name: getattr(self, name) for name in always}
         for item in fields(self):
             value = getattr(self, item.name)
-            is_set = value is not None and value is not False and value != () and value != {}
+            is_set = value is not None and value is not False and value != ()
+            is_set = is_set and (value != {} or item.name == "response_schema")  # {} takes any JSON
             if item.name not in data and is_set:
                 data[item.name] = list(value) if isinstance(value, tuple) else value
         return data
@@ -122,6 +130,9 @@ class MoAConfig:
         if self.prompt_order not in PROMPT_ORDERS:
             allowed = ", ".join(PROMPT_ORDERS)
             raise ConfigError(f"prompt_order is {self.prompt_order!r}; allowed: {allowed}", "config")
+        if self.seed is not None:
+            check_number("config", "seed", self.seed, -MAX_SEED, MAX_SEED, is_whole=True)
+        self._check_size()
         notes = list(self.notes)
         layers = []
         for number, layer in enumerate(self.layers, start=1):
@@ -129,6 +140,15 @@ class MoAConfig:
             layers.append(Layer(_unique_names(layer.agents, f"layer {number}", notes)))
         object.__setattr__(self, "layers", tuple(layers))
         object.__setattr__(self, "notes", tuple(notes))
+
+    def _check_size(self) -> None:
+        """Raise ConfigError for more than a page can show or a run can ask."""
+        if len(self.layers) > MAX_LAYERS:
+            raise ConfigError(f"there are {len(self.layers):,} layers; allowed: {MAX_LAYERS}", "config")
+        n_agents = sum(len(layer.agents if isinstance(layer, Layer) else layer) for layer in self.layers)
+        if max(n_agents, len(self.roles)) > MAX_AGENTS:
+            found = max(n_agents, len(self.roles))
+            raise ConfigError(f"there are {found:,} agents; allowed: {MAX_AGENTS}", "config")
 
     @classmethod
     def default(cls, model: str = DEFAULT_MODEL) -> "MoAConfig":

@@ -120,6 +120,30 @@ def test_cycles_out_of_range_are_refused(cycles):
         MoAConfig(cycles=cycles)
 
 
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        (lambda: MoAConfig(seed=2**63), "seed is 9223372036854775808; allowed"),
+        (lambda: MoAConfig(seed=1.5), "seed is 1.5"),
+        (lambda: MoAConfig(layers=[[Agent("a")]] * 51), "there are 51 layers; allowed: 50"),
+        (lambda: MoAConfig(layers=[[Agent("a")] * 101, [Agent("b")] * 100]), "there are 201 agents"),
+        (lambda: MoAConfig(roles={f"r{n}": Agent("a") for n in range(201)}), "there are 201 agents"),
+        (lambda: Agent("a" * 4097), "at most 4,096 characters"),
+        (lambda: Agent("a", "m" * 4097), "at most 4,096 characters"),
+    ],
+    ids=["a large seed", "half a seed", "layers", "agents", "roles", "a name", "a model's name"],
+)
+def test_what_no_page_could_show_is_refused(build, words):
+    with pytest.raises(ConfigError, match=words):
+        build()
+
+
+def test_a_schema_that_takes_anything_is_kept():
+    config = MoAConfig(summarizer=Agent("s", response_schema={}))
+
+    assert MoAConfig.from_json(config.to_json()).summarizer.response_schema == {}
+
+
 def test_layer_without_agents_is_refused():
     with pytest.raises(ConfigError, match="add an agent or remove the layer"):
         Layer(())

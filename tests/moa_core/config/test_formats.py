@@ -291,6 +291,15 @@ def test_misspelt_model_is_left_alone_and_pointed_out():
         ('{"summarizer": {"name": "s"}, "layers": 3}', "layers: 3 is not of type 'array'"),
         ("\ud800".encode("utf-16-le", "surrogatepass"), "not UTF-8"),
         ("[" * 100_000, "nested too deeply|not valid"),
+        ('{"main_model": "m", "seed": ' + "1" * 5000 + "}", "a number in it is too long"),
+        ('{"main_model": "m", "prompt": "\\ud800"}', "half a character"),
+        ('{"main_model": "\ud800"}', "half a character"),
+        ('{"summarizer": {"name": "s", "extra": [1], "foo": 2}}', r"summarizer\.extra: \[1\] is not"),
+        ('{"summarizer": {"name": "s"}, "extra": "x", "foo": 2}', "extra: 'x' is not"),
+        (
+            '{"summarizer": {"name": "s"}, "extra": 1, "layers": [{"agents": [{"name": "a"}], "x": 1}]}',
+            "extra: 1 is not",
+        ),
     ],
     ids=lambda value: str(value)[:40],
 )
