@@ -21,13 +21,16 @@ class EnvironmentProviders:
     what `further_providers` finds.
 
     base_url: an address, or the name of a known kind of server (see known_servers.py). A value that can be
-    sent to another process, whose own environment then says the key.
+    sent to another process, whose own environment then says the key. accepts_paths: False where a model's
+    name may come from a stranger: it is then never taken for a path of that process's machine.
     """
 
     base_url: str = ""
+    accepts_paths: bool = True
 
     def __call__(self) -> tuple[Provider, ...]:
-        return (Wafer(), *self._servers(), *further_providers(os.environ.get))
+        wafer = Wafer(accepts_paths=self.accepts_paths)
+        return (wafer, *self._servers(), *further_providers(os.environ.get))
 
     def _servers(self) -> tuple[Provider, ...]:
         known = find_server(self.base_url)

@@ -38,8 +38,12 @@ class Wafer:
     Thread-safe; usable from any number of event loops at once.
     """
 
-    def __init__(self, pool: "EnginePool | None" = None, name: str = "wafer") -> None:
+    def __init__(
+        self, pool: "EnginePool | None" = None, name: str = "wafer", accepts_paths: bool = True
+    ) -> None:
+        """accepts_paths: of a pool that is made here, see `EnginePool`."""
         self.name = name
+        self._accepts_paths = accepts_paths
         self._pool = pool
         self._lock = threading.Lock()
 
@@ -128,7 +132,7 @@ class Wafer:
             if self._pool is None:
                 from wse_backend import EnginePool
 
-                self._pool = EnginePool()
+                self._pool = EnginePool(accepts_paths=self._accepts_paths)
             return self._pool
 
 

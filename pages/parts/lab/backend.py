@@ -38,8 +38,11 @@ def _experiments(place: str) -> Experiments:
 
 
 def trial_providers() -> Providers:
-    """What trials ask: this app's own providers, or on a cluster those that each worker makes."""
-    return EnvironmentProviders() if cluster_scheduler() else backend.providers()
+    """What trials ask: this app's own providers, or on a cluster those that each worker makes.
+
+    The setup may be imported, so no worker takes its models' names for paths either.
+    """
+    return EnvironmentProviders(accepts_paths=False) if cluster_scheduler() else backend.providers()
 
 
 def forget_experiments() -> None:
