@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -202,7 +202,11 @@ def scored(scorer: Scorer, reply: str) -> Score:
     except Exception as exc:  # the scorer is the caller's: whatever it raises ends this trial only
         raise ExperimentError(f"the scorer raised {type(exc).__name__}: {exc}") from exc
     value = getattr(found, "value", found)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not abs(value) <= sys.float_info.max  # an integer may be too large to become a float
+    ):
         raise ExperimentError(f"the scorer gave {found!r}; a score has a finite number as its value")
     return Score(
         float(value), float(getattr(found, "maximum", 1.0)), dict(getattr(found, "detail", None) or {})

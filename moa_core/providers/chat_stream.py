@@ -11,6 +11,7 @@ from moa_core.providers.http_errors import scrub, stream_error
 from moa_core.providers.sse import SSEParser
 
 DONE = "[DONE]"
+MAX_COUNTED = 10**12  # tokens or dollars of one answer; beyond it a server counts something else
 KEEP_ALIVES = ("", "null")  # as data of an event: some servers send them while they think
 REASONING_FIELDS = ("reasoning", "reasoning_content", "thinking", "reasoning_details")  # the first one counts
 MAX_SHOWN = 200
@@ -202,12 +203,14 @@ def _thinking(value: Any) -> str:
 
 
 def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_COUNTED
+    return value if is_count else None
 
 
 def _cost(value: Any) -> float | None:
     """Dollars, where the server adds them to the usage (OpenRouter does)."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    is_number = is_number and 0 <= value <= MAX_COUNTED
     return float(value) if is_number else None
 
 

@@ -129,7 +129,7 @@ def _dollars(value: Any) -> float | None:
     """A price; services write it as text, and -1 for "it depends"."""
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return number if math.isfinite(number) and number >= 0 else None
 

@@ -78,7 +78,7 @@ def test_a_scorer_that_raises_costs_only_its_trial(alone, scripted):
     assert found.values == (1.0, 1.0)
 
 
-@pytest.mark.parametrize("given", ["many", None, float("nan"), True])
+@pytest.mark.parametrize("given", ["many", None, float("nan"), True, 10**400])
 def test_a_score_that_is_no_number_is_said(alone, scripted, given):
     found = spread(alone(), "task", scripted({"sum": "x"}), lambda reply: given, seeds=1).result()
     assert "a score has a finite number" in found.trials[0].problem

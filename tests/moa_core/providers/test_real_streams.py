@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moa_core.errors import MalformedAnswer, MoAError, RateLimited, ServerFailed
+from moa_core.providers.base import TokenUsage
 from moa_core.providers.chat_stream import ChatStream
+from moa_core.providers.model_info import read_models
 from moa_core.runs.reasoning import ThinkSplitter
 
 DONE = b"data: [DONE]\n\n"
@@ -135,6 +137,17 @@ def test_answer_and_thinking_are_the_same_wherever_the_stream_is_cut(body):
     for cut in range(len(body) + 1):
         assert read([body[:cut], body[cut:]]) == ("ok 42", "hm"), cut
     assert read([bytes([byte]) for byte in body]) == ("ok 42", "hm")
+
+
+def test_counts_and_prices_that_no_answer_has_are_not_taken():
+    usage = {"prompt_tokens": 10**400, "completion_tokens": True, "cost": 10**400}
+    chat = ChatStream("server", "m", "")
+    deltas = chat.feed(event({"content": "ok"}, "stop", usage=usage) + DONE)
+
+    (finish,) = [delta.finish for delta in deltas if delta.finish is not None]
+    assert finish.usage == TokenUsage(None, None, None)
+    pricing = {"prompt": 10**400, "completion": "1e999"}
+    assert read_models({"data": [{"id": "m", "pricing": pricing}]})["m"].price is None
 
 
 @pytest.mark.parametrize("text", HARMONY)
