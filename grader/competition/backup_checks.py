@@ -11,6 +11,7 @@ from typing import Any, cast, get_args
 import sqlalchemy as sa
 
 from grader.competition.errors import BadBackup
+from grader.competition.finals import check_final
 from grader.competition.models import (
     Base,
     FinalRow,
@@ -23,10 +24,12 @@ from grader.competition.models import (
 )
 from grader.competition.nicknames import NAME_CHARS, NICKNAME_CHARS, clean_nickname, skeleton
 from grader.competition.records import FinalState, Generation, storable
-from grader.competition.rounds import check_rules
+from grader.competition.rounds import LATEST_MS, check_rules
 from grader.errors import GraderError
 from grader.grading.report import Report
 
+MAX_POINTS = 1_000_000  # more than any challenge pays
+_OF_WRONG_DATA = (ArithmeticError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
 _INT32, _INT64 = 2**31, 2**63
 _HASH = re.compile(r"[0-9a-f]{32}:[0-9a-f]{64}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -54,15 +57,7 @@ def check_row(model: type[Base], row: Mapping[str, Any]) -> None:
             _MEANING[model](row)
         except BadBackup:
             raise
-        except (
-            GraderError,
-            ValueError,
-            TypeError,
-            KeyError,
-            AttributeError,
-            ArithmeticError,
-            RecursionError,
-        ) as exc:
+        except (GraderError, *_OF_WRONG_DATA) as exc:
             reason = str(exc) if isinstance(exc, GraderError) else type(exc).__name__
             raise BadBackup(f"the backup does not fit together: in {name}: {reason}") from exc
 
@@ -73,6 +68,11 @@ def _check_value(table: str, column: sa.Column[Any], value: object) -> None:
     if not _fits(column.type, value):
         raise BadBackup(
             f"the backup does not fit together: {table}.{column.name} cannot be {str(value)[:40]}"
+        )
+    is_time = column.name.endswith("_ms") and isinstance(column.type, sa.BigInteger)
+    if is_time and not 0 <= cast(int, value) <= LATEST_MS:
+        raise BadBackup(
+            f"the backup does not fit together: {table}.{column.name} is not between the years 1970 and 9999"
         )
 
 
@@ -152,6 +152,7 @@ def _check_final(row: Mapping[str, Any]) -> None:
         raise BadBackup("the backup does not fit together: a final has a list of seeds")
     if row["state"] not in get_args(FinalState):
         raise BadBackup("the backup does not fit together: a final is running, cancelled, capped or done")
+    check_final(len(seeds), *(row.get(name) for name in ("prompt_price", "completion_price", "cost_cap")))
 
 
 def _check_grade(row: Mapping[str, Any]) -> None:
@@ -166,8 +167,8 @@ def _check_grade(row: Mapping[str, Any]) -> None:
     for case in (case for check in again["checks"] for case in check["cases"]):
         if not all(isinstance(case[name], str) for name in ("name", "status", "input", "got", "expected")):
             raise BadBackup("the backup does not fit together: a report's case is not one of the grader")
-    if not 0 <= row["score"] <= row["max_score"]:
-        raise BadBackup("the backup does not fit together: a grade is 0 to its maximum")
+    if not 0 <= row["score"] <= row["max_score"] <= MAX_POINTS:
+        raise BadBackup(f"the backup does not fit together: a grade is 0 to its maximum of {MAX_POINTS:,}")
 
 
 _MEANING: dict[type[Base], Callable[[Mapping[str, Any]], None]] = {

@@ -137,7 +137,7 @@ class Finals:
 
         A round has one final at a time; a new one can be started when the last one is done or cancelled.
         """
-        _check_final(n_seeds, prompt_price, completion_price, cost_cap)
+        check_final(n_seeds, prompt_price, completion_price, cost_cap)
         now = self._clock()
         with self._database.writing() as connection:
             if find_round(connection, round_id, lock=True).state(now) != "closed":
@@ -299,9 +299,10 @@ class Finals:
             return [_final(row) for row in rows]
 
 
-def _check_final(
+def check_final(
     n_seeds: int, prompt_price: float | None, completion_price: float | None, cost_cap: float | None
 ) -> None:
+    """Raise Refused for what no final can be started with."""
     if not 1 <= n_seeds <= MAX_FINAL_RUNS:
         raise Refused(f"a final has 1 to {MAX_FINAL_RUNS} seeds; this one has {n_seeds}")
     for price in (prompt_price, completion_price, cost_cap):

@@ -121,6 +121,9 @@ def test_a_file_that_is_no_backup_changes_nothing(store: Store, played: Round, d
     assert len(store.rounds.all()) == 1
 
 
+REPORT = json.dumps(report(60))
+
+
 def changed(file: bytes, part: str, column: str, value: object) -> bytes:
     """The backup with one value changed in the last row of a part, and a checksum that is right again."""
     head, _, payload = gzip.decompress(file).partition(b"\n")
@@ -161,6 +164,17 @@ def changed(file: bytes, part: str, column: str, value: object) -> bytes:
         ("submissions", "id", 10**400, "id cannot be 1000"),
         ("round", "budget", '{"tokens": 1' + "0" * 400 + "}", "a budget's tokens"),
         ("participants", "account", "me", "digest"),
+        ("grades", "max_score", 1e300, "maximum"),
+        ("grades", "report", REPORT.replace('"score": 60', f'"score": {10**400}'), "report"),
+        ("grades", "report", REPORT.replace('"seed": 5', '"seed": 1e999'), "OverflowError"),
+        ("grades", "created_ms", 2**62, "1970 and 9999"),
+        ("submissions", "created_ms", -1, "1970 and 9999"),
+        ("submissions", "tokens", 2**31, "tokens cannot be"),
+        ("submissions", "generation_seed", 10**400, "generation_seed cannot be"),
+        ("participants", "created_ms", 2**63 - 1, "1970 and 9999"),
+        ("participants", "number", 10**400, "number cannot be"),
+        ("round", "id", 10**400, "id cannot be"),
+        ("round", "frozen_ms", 2**63 - 1, "1970 and 9999"),
     ],
 )
 def test_a_backup_is_checked_like_what_is_typed(
