@@ -2,7 +2,6 @@
 
 import hashlib
 import secrets
-import uuid
 
 import streamlit as st
 
@@ -11,6 +10,8 @@ from grader.competition import (
     Round,
     Source,
     browser_token,
+    host_key_problem,
+    is_host_key,
     is_same_password,
     sources,
     why_unplayable,
@@ -39,7 +40,7 @@ from pages.state.text import as_plain, capitalised
 
 session = init_session()
 KNOWN = "host"  # where the browser's session keeps that the password was right there once
-OPENED = "host_opened"  # a digest of the password that opened the page; another password closes it again
+OPENED = "host_opened"  # a digest of the password or key that opened the page; another one closes it again
 SECTIONS = {
     "board": "Board",
     "participants": "Participants",
@@ -56,18 +57,20 @@ def digest(password: str) -> str:
 
 def my_sources(password: str) -> tuple[Source, ...]:
     """What this browser's tries at the password are counted under."""
-    session_id = st.session_state.setdefault("host_session", uuid.uuid4().hex)
+    session_id = shared.tab()
     address = st.context.ip_address  # None on this machine
     token = str(session.kept.get(KNOWN, ""))
     return sources(session_id, address if isinstance(address, str) else None, token, password)
 
 
-def enter(password: str) -> None:
-    """Open the page for this browser session when the password is right, and know its browser again."""
+def enter(password: str, key: str | None) -> None:
+    """Open the page for this browser session when password or key is right, and know its browser again."""
     given = st.session_state["host_password"]
     limiter = shared.password_limiter()
-    if limiter.attempt(lambda: is_same_password(given, password), *my_sources(password)):
-        st.session_state[OPENED] = digest(password)
+    if is_host_key(given, key) or limiter.attempt(
+        lambda: is_same_password(given, password), *my_sources(password)
+    ):
+        st.session_state[OPENED] = digest(given)
         session.kept[KNOWN] = browser_token(password)
         session.save()
     else:
@@ -100,7 +103,25 @@ def draw_account_gate() -> None:
         st.warning("This account is not on the list of hosts.", icon=":material/lock:")
 
 
-def draw_gate(password: str | None) -> None:
+def draw_key_problem(key: str | None) -> None:
+    """Why the configured host key opens nothing, without saying what it is."""
+    why = host_key_problem(key) if key else None
+    if why:
+        st.warning(
+            f"{capitalised(why)}. Set one that nobody could guess, such as the line below, or remove it.",
+            title="HOST_KEY is not used",
+            icon=":material/key_off:",
+        )
+        st.code(proposed("HOST_KEY", 24), language="toml")
+
+
+def proposed(name: str, n_bytes: int) -> str:
+    """A line for the secrets with a value that nobody guesses, the same as long as this tab is open."""
+    value = st.session_state.setdefault(f"host_proposed_{name}", secrets.token_urlsafe(n_bytes))
+    return f'{name} = "{value}"'
+
+
+def draw_gate(password: str | None, key: str | None) -> None:
     """What stands here for everybody who is not the host."""
     if sign_in.is_configured() and host_emails():
         draw_account_gate()
@@ -114,9 +135,12 @@ def draw_gate(password: str | None) -> None:
             title="No host password is configured",
             icon=":material/lock:",
         )
-        st.caption("A line to copy, with a password that nobody guesses:")
-        proposed = st.session_state.setdefault("host_proposed", secrets.token_urlsafe(12))
-        st.code(f'HOST_PASSWORD = "{proposed}"', language="toml")
+        st.caption(
+            "Lines to copy: a password that nobody guesses, and a key that opens this page on a new device "
+            "also while somebody guesses the password. Keep the key where only you find it."
+        )
+        lines = (proposed("HOST_PASSWORD", 12), proposed("HOST_KEY", 24))
+        st.code("\n".join(lines), language="toml")
         with row():
             st.button("I have set it", icon=":material/refresh:", key="host_look_again")
             st.page_link("pages/competition.py", label="To the competition", icon=":material/leaderboard:")
@@ -125,13 +149,17 @@ def draw_gate(password: str | None) -> None:
     with st.form("host_gate", width=420):
         st.text_input("Host password", type="password", key="host_password", max_chars=200)
         st.form_submit_button(
-            "Enter", type="primary", icon=":material/login:", on_click=enter, args=(password,)
+            "Enter", type="primary", icon=":material/login:", on_click=enter, args=(password, key)
         )
     was_wrong = st.session_state.pop("host_is_wrong", False)
     if wait_s > 0:
-        st.error(f"Too many wrong passwords. Try again in {wait_s:.0f} s.", icon=":material/hourglass_top:")
+        also = " The host key opens this page at once." if key and not host_key_problem(key) else ""
+        st.error(
+            f"Too many wrong passwords. Try again in {wait_s:.0f} s.{also}", icon=":material/hourglass_top:"
+        )
     elif was_wrong:
         st.error("This is not the password.", icon=":material/lock:")
+    draw_key_problem(key)
 
 
 def draw_storage_note() -> None:
@@ -232,6 +260,7 @@ def draw_desk() -> None:
     said = st.session_state.pop("host_said", "")
     if said:
         st.success(as_plain(said), icon=":material/check:")
+    draw_key_problem(shared.host_key())
     draw_receipt()
     draw_storage_note()
     if rounds:
@@ -244,14 +273,17 @@ def draw_desk() -> None:
     draw_servers()
 
 
-password = shared.host_password()
+password, key = shared.host_password(), shared.host_key()
 sign_in.arrive(session)
-is_in = sign_in.is_host() or (bool(password) and st.session_state.get(OPENED) == digest(password or ""))
+is_open = bool(password) and st.session_state.get(OPENED) in [
+    digest(each) for each in (password, key) if each
+]
+is_in = sign_in.is_host() or is_open
 with page_body(is_wide=is_in and st.session_state.get("host_view") == "projector"):
     if not is_in:
         page_title("Host")
         st.caption("For whoever runs the competition.")
-        draw_gate(password)
+        draw_gate(password, key)
     else:
         try:
             draw_desk()

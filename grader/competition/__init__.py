@@ -33,7 +33,15 @@ from grader.competition.finals import Estimate, Finals, Progress
 from grader.competition.grading_queue import GradingQueue, grade_text
 from grader.competition.limits import Limits
 from grader.competition.nicknames import clean_nickname, skeleton
-from grader.competition.password import AttemptLimiter, Source, browser_token, is_same_password, sources
+from grader.competition.password import (
+    AttemptLimiter,
+    Source,
+    browser_token,
+    host_key_problem,
+    is_host_key,
+    is_same_password,
+    sources,
+)
 from grader.competition.records import (
     VISIBILITIES,
     Final,
@@ -111,6 +119,8 @@ __all__ = [
     "clean_nickname",
     "final_to_json",
     "grade_text",
+    "host_key_problem",
+    "is_host_key",
     "is_same_password",
     "mean_interval",
     "now_ms",

@@ -72,13 +72,14 @@ class Participants:
         row = connection.execute(sa.insert(ParticipantRow).values(columns).returning(*_COLUMNS)).one()
         return Participant(**row._mapping)
 
-    def join_team(self, round_id: int, team: str, code: str, nickname: str) -> Participant:
+    def join_team(self, round_id: int, team: str, code: str, nickname: str, session: str = "") -> Participant:
         """Join somebody's team with its name and its code; the team keeps its one entry.
 
-        Raises WrongCode, BadNickname, NicknameTaken, RoundFull when the team has as many people as it may.
+        session: see `come_back`. Raises WrongCode, BadNickname, NicknameTaken, RoundFull when the team has as
+        many people as it may.
         """
         nickname = clean_nickname(nickname)
-        who = self.come_back(round_id, team, code)
+        who = self.come_back(round_id, team, code, session)
         with self._database.writing() as connection:
             found = find_open(connection, round_id, self._clock)
             refuse_taken(connection, round_id, nickname)
@@ -124,13 +125,17 @@ class Participants:
                 found.setdefault(row.participant_id, []).append(row.nickname)
         return found
 
-    def come_back(self, round_id: int, nickname: str, code: str) -> Participant:
-        """The participant of this nickname and code. Raises WrongCode, or Refused after too many tries."""
+    def come_back(self, round_id: int, nickname: str, code: str, session: str = "") -> Participant:
+        """The participant of this nickname and code. Raises WrongCode, or Refused after too many tries.
+
+        session: names the browser session that tries. Only its own tries count: a code is too long to be
+        guessed from however many, and nobody shall be kept out by what others type.
+        """
         looks = skeleton(nickname[:200])
-        source = Source(f"{round_id}/{looks}")
+        source = Source(f"{round_id}/{looks}/{session}")
         wait_s = self._limiter.wait_s(source)
         if wait_s > 0:
-            raise Refused(f"too many wrong codes for this nickname; try again in {wait_s:.0f} s")
+            raise Refused(f"too many wrong codes for this nickname here; try again in {wait_s:.0f} s")
         with self._database.reading() as connection:
             query = sa.select(*_COLUMNS, ParticipantRow.code_hash).where(
                 ParticipantRow.round_id == round_id, ParticipantRow.skeleton == looks

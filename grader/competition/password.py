@@ -4,12 +4,14 @@ Whoever guesses is slowed down where the guesses come from, so that nobody else 
 browser session, an address, a nickname) has a count of its own. A browser in which the password was right
 once carries a token that only the password could have made. Its tries are counted by that token alone, so a
 guesser at the same address cannot keep it out ("device cookies": OWASP, Slow Down Online Guessing Attacks).
+A host on a new browser has the host key: made by a machine and too long to guess, so it never has to wait.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import ipaddress
 import secrets
 import threading
 import time
@@ -22,6 +24,9 @@ FREE_TRIES_PER_ADDRESS = 20  # many people share one: a classroom behind one rou
 FIRST_WAIT_S = 30.0
 LONGEST_WAIT_S = 900.0
 MAX_SOURCES = 10_000
+KEY_CHARS = 32  # of a host key: 24 random bytes in base64 are 192 bits
+MAX_KEY_CHARS = 200
+KEY_KINDS = 8  # different characters in it; of 28 million random keys in hexadecimal one has fewer
 _TOKEN_SALT = b"moa host browser"
 # RFC 7914's interactive setting: whoever steals a token has as long to guess the password from it.
 _SCRYPT = {"n": 2**14, "r": 8, "p": 1, "dklen": 32}
@@ -99,7 +104,32 @@ def sources(session: str, address: str | None, token: str, password: str) -> tup
     """
     if is_known_browser(token, password):
         return (Source(f"browser {token}"),)
-    return Source(f"session {session}"), Source(f"address {address}", FREE_TRIES_PER_ADDRESS)
+    return Source(f"session {session}"), Source(f"address {_network(address)}", FREE_TRIES_PER_ADDRESS)
+
+
+def _network(address: str | None) -> str | None:
+    """What one connection has of addresses: of IPv6 a whole /64 at least (RFC 6177), of IPv4 a single one."""
+    try:
+        parsed = ipaddress.ip_address((address or "").partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    return str(parsed.ipv4_mapped or ipaddress.ip_network((parsed, 64), strict=False))
+
+
+def host_key_problem(key: str) -> str | None:
+    """Why `key` is not used as a host key, as the end of a sentence without the key; None when it is."""
+    if not KEY_CHARS <= len(key) <= MAX_KEY_CHARS:
+        return f"it has {len(key)} characters; a host key has {KEY_CHARS} to {MAX_KEY_CHARS}"
+    if len(set(key)) < KEY_KINDS:
+        return f"it has {len(set(key))} different characters; one that a machine made has {KEY_KINDS} or more"
+    return None
+
+
+def is_host_key(given: str, key: str | None) -> bool:
+    """Whether the host key was typed. Nobody has to wait for a try: there is nothing to be guessed."""
+    return key is not None and host_key_problem(key) is None and is_same_password(given, key)
 
 
 def is_same_password(given: str, expected: str) -> bool:

@@ -28,6 +28,8 @@ from tests.pages.competition_fixtures import (
 )
 from tests.pages.harness import Cloud
 
+HOST_KEY = "fJ2xQ8vRk1ZtYw6sBn4mLc7pHd9gAe3u"
+
 
 @pytest.fixture(autouse=True)
 def _own_database(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
@@ -49,6 +51,10 @@ def test_without_a_password_the_page_says_how_to_set_one(monkeypatch: pytest.Mon
     monkeypatch.delenv("HOST_PASSWORD")
     browser = Browser("host")
     assert "HOST_PASSWORD" in "".join(block.value for block in browser.at.info)
+    assert [line.split(" = ")[0] for line in browser.at.code[0].value.splitlines()] == [
+        "HOST_PASSWORD",
+        "HOST_KEY",
+    ]
     assert not is_open(browser)
     assert [field.key for field in browser.at.text_input] == []
 
@@ -80,6 +86,36 @@ def test_a_host_who_is_in_stays_in_while_somebody_guesses() -> None:
     late = host()
     assert "Too many wrong passwords" in late.text
     assert is_open(inside.run())
+
+
+def test_a_guesser_at_the_same_address_cannot_shut_out_a_new_browser_that_has_the_host_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HOST_KEY", HOST_KEY)
+    limiter = competition_backend.password_limiter()
+    for number in range(60):
+        limiter.attempt(lambda: False, *sources(f"guesser {number}", None, "", PASSWORD))
+    late = host()
+    assert not is_open(late)
+    assert "The host key opens this page at once" in late.text
+    late.at.text_input(key="host_password").set_value(HOST_KEY[:-1])
+    submit_form(late, "Enter")
+    assert not is_open(late)
+    late.at.text_input(key="host_password").set_value(HOST_KEY)
+    submit_form(late, "Enter")
+    assert is_open(late)
+    assert HOST_KEY not in late.text + str(vars(late.at.session_state["moa_session"]))
+    monkeypatch.setenv("HOST_KEY", HOST_KEY[::-1])  # another key closes what this one opened
+    assert not is_open(late.look_again())
+
+
+def test_a_host_key_that_could_be_guessed_opens_nothing_and_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOST_KEY", "open sesame")
+    browser = host("open sesame")
+    assert not is_open(browser)
+    assert "HOST_KEY is not used" in browser.text
+    assert "It has 11 characters" in browser.text
+    assert "HOST_KEY is not used" in host().text
 
 
 @pytest.mark.parametrize("column", ["challenge", "visibility"])

@@ -7,6 +7,7 @@ Boards, rounds and counts are kept for a second, as resources: tuples of frozen 
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import cast
@@ -101,9 +102,20 @@ def password_limiter() -> AttemptLimiter:
     return AttemptLimiter()
 
 
+def tab() -> str:
+    """Names this browser session, for counts of wrong tries; a new tab has another name."""
+    name: str = st.session_state.setdefault("competition_tab", uuid.uuid4().hex)
+    return name
+
+
 def host_password() -> str | None:
     """The host's password; None when it is not configured."""
     return secret("HOST_PASSWORD")
+
+
+def host_key() -> str | None:
+    """The key that opens the Host page while its password has to wait; None when there is none."""
+    return secret("HOST_KEY")
 
 
 def is_on_community_cloud() -> bool:

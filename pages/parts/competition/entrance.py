@@ -33,7 +33,9 @@ def come_back(found: Round, session: Session) -> None:
     """Continue from another browser."""
     typed = st.session_state["competition_known_nickname"], st.session_state["competition_typed_code"]
     try:
-        session.seats[found.uid] = shared.store().participants.come_back(found.id, *typed).id
+        session.seats[found.uid] = (
+            shared.store().participants.come_back(found.id, *typed, session=shared.tab()).id
+        )
     except CompetitionError as exc:
         st.session_state["competition_problem"] = exc
 
@@ -75,13 +77,14 @@ def draw_entrance(found: Round, session: Session) -> None:
 
 def join_team(found: Round, session: Session) -> None:
     """Take part in somebody's team."""
-    typed = [st.session_state[f"competition_team_{part}"] for part in ("name", "code", "mine")]
+    team, code, mine = (st.session_state[f"competition_team_{part}"] for part in ("name", "code", "mine"))
     try:
-        session.seats[found.uid] = shared.store().participants.join_team(found.id, *typed).id
+        people = shared.store().participants
+        session.seats[found.uid] = people.join_team(found.id, team, code, mine, shared.tab()).id
     except CompetitionError as exc:
         st.session_state["competition_problem"] = exc
         return
-    session.kept.setdefault(MEMBERS, {})[found.uid] = clean_nickname(typed[2])
+    session.kept.setdefault(MEMBERS, {})[found.uid] = clean_nickname(mine)
 
 
 def draw_team_entrance(found: Round, session: Session) -> None:

@@ -17,6 +17,8 @@ from grader.competition import (
     WrongCode,
     backup,
     browser_token,
+    host_key_problem,
+    is_host_key,
     is_same_password,
     sources,
     to_csv,
@@ -83,6 +85,20 @@ def test_guessing_a_code_has_to_wait(store: Store) -> None:
         store.participants.come_back(made.id, "Аda", code)  # a lookalike has no count of its own
 
 
+def test_wrong_codes_of_one_session_keep_nobody_else_out(store: Store) -> None:
+    made = open_round(store, team_size=2)
+    ada, code = store.participants.join(made.id, "Ada")
+    for _ in range(FREE_TRIES):
+        with pytest.raises(WrongCode):
+            store.participants.come_back(made.id, "Ada", "2222-2222-2222", session="guesser")
+    with pytest.raises(Refused, match="too many wrong codes"):
+        store.participants.come_back(made.id, "Ada", code, session="guesser")
+    with pytest.raises(Refused, match="too many wrong codes"):
+        store.participants.join_team(made.id, "Ada", code, "Eve", session="guesser")
+    assert store.participants.come_back(made.id, "Ada", code, session="Ada's phone") == ada
+    assert store.participants.join_team(made.id, "Ada", code, "Bob", session="Bob's phone") == ada
+
+
 GUESSER, HOST = Source("session a"), Source("session b")
 
 
@@ -118,6 +134,45 @@ def test_new_sessions_of_one_address_are_slowed_down_together() -> None:
     assert limiter.wait_s(*tries[0]) == 30
     assert limiter.wait_s(*sources("s41", "10.0.0.7", "", "right")) == 30
     assert limiter.wait_s(*sources("s42", "10.0.0.8", "", "right")) == 0
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_one"),
+    [
+        ("2001:db8:1:2::a", "2001:db8:1:2:ffff::b", True),
+        ("2001:db8:1:2::a", "2001:db8:1:3::a", False),
+        ("fe80::1%eth0", "fe80::2%eth1", True),
+        ("::ffff:10.0.0.7", "10.0.0.7", True),
+        ("::ffff:10.0.0.7", "::ffff:10.0.0.8", False),
+        ("10.0.0.7", "10.0.0.8", False),
+        ("unix:", "unix:", True),
+    ],
+)
+def test_addresses_that_one_connection_has_are_counted_together(
+    first: str, second: str, is_one: bool
+) -> None:
+    limiter = AttemptLimiter(SecondHand())
+    for number in range(20):
+        limiter.attempt(lambda: False, *sources(f"s{number}", first, "", "right"))
+    assert (limiter.wait_s(*sources("new", second, "", "right")) > 0) is is_one
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("fJ2xQ8vRk1ZtYw6sBn4mLc7pHd9gAe3u", None),
+        ("0123456789abcdef" * 2, None),
+        ("", "0 characters"),
+        ("fJ2xQ8vRk1ZtYw6sBn4mLc7pHd9gAe3", "31 characters"),
+        ("host" * 10, "4 different"),
+        ("aB3dE6gH9" * 40, "360 characters"),
+    ],
+)
+def test_a_host_key_is_long_and_varied_or_opens_nothing(key: str, said: str | None) -> None:
+    assert is_host_key(key, key) is (said is None)
+    assert (said or "") in (host_key_problem(key) or "")
+    assert not is_host_key(key[:-1], key)
+    assert not is_host_key("", None)
 
 
 def test_a_guesser_at_the_hosts_address_cannot_shut_out_the_hosts_browser() -> None:
