@@ -12,6 +12,7 @@ import streamlit as st
 from streamlit.errors import StreamlitSecretNotFoundError
 
 OWN_KEY = "moa_own_key"  # a visitor's own cloud key, in this tab's session only
+LISTS = ("HOST_EMAILS",)  # settings that may be lists; all others are texts
 PLACE = re.compile(r"at (line \d+, column \d+|end of document)")
 
 
@@ -70,6 +71,24 @@ def secrets_problem() -> str | None:
         return f"secrets.toml is no valid TOML{f', {place[1]}' if place else ''}"
     except (OSError, UnicodeDecodeError) as exc:
         return f"secrets.toml cannot be read ({type(exc).__name__})"
+    return _wrong_shape()
+
+
+def _wrong_shape() -> str | None:
+    """What in readable secrets is not of the shape that it is read in; by its name, never its value."""
+    for place in (("connections",), ("connections", "competition"), ("cluster",)):
+        found: Any = st.secrets
+        for name in place:
+            found = found.get(name, {})
+        if not isinstance(found, Mapping):
+            section = ".".join(place)
+            return f"{section} in secrets.toml is no section; it begins with a line [{section}]"
+    servers = st.secrets.get("servers", [])
+    if not isinstance(servers, list):
+        return "servers in secrets.toml is no list; each server begins with a line [[servers]]"
+    for name, value in st.secrets.items():
+        if name.isupper() and name not in LISTS and not isinstance(value, str | int | float):
+            return f'{name} in secrets.toml is no text; it is written {name} = "..."'
     return None
 
 

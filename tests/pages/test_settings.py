@@ -32,8 +32,18 @@ def secrets_file(tmp_path: Path) -> Iterator[Path]:
         (f"CEREBRAS_API_KEY = {SECRET}\n".encode(), "no valid TOML, line 1, column 20"),
         (f'CEREBRAS_API_KEY = "{SECRET}'.encode(), "no valid TOML, end of document"),
         (b'HOST_PASSWORD = "\xff\xfe"', "cannot be read (UnicodeDecodeError)"),
+        (f'connections = "{SECRET}"'.encode(), "connections in secrets.toml is no section"),
+        (f'[connections]\ncompetition = "{SECRET}"'.encode(), "connections.competition in secrets.toml is"),
+        (f'cluster = "{SECRET}"'.encode(), "cluster in secrets.toml is no section"),
+        (f'servers = "{SECRET}"'.encode(), "servers in secrets.toml is no list"),
+        (f'[servers]\napi_key = "{SECRET}"'.encode(), "servers in secrets.toml is no list"),
+        (f'[HOST_PASSWORD]\nvalue = "{SECRET}"'.encode(), "HOST_PASSWORD in secrets.toml is no text"),
+        (f'CEREBRAS_API_KEY = ["{SECRET}"]'.encode(), "CEREBRAS_API_KEY in secrets.toml is no text"),
     ],
-    ids=["no quotes", "open quotes", "not UTF-8"],
+    ids=[
+        *("no quotes", "open quotes", "not UTF-8", "no section", "no section inside", "no cluster"),
+        *("no list", "one section", "a section as text", "a list as text"),
+    ],
 )
 def test_unreadable_secrets_are_said_by_their_place_alone(
     secrets_file: Path, app: App, written: bytes, said: str
