@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from moa_core.config.values import MoAConfig
-from moa_core.errors import MoAError
+from moa_core.errors import InvalidMessages, MoAError
 from moa_core.experiments import command
 from moa_core.providers import Provider
 from moa_core.providers.environment import KEY_VARIABLE, EnvironmentProviders
@@ -76,8 +76,15 @@ def _config(path: str | None) -> MoAConfig:
     return config
 
 
+def _read_question() -> str:
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as exc:
+        raise InvalidMessages("the question on standard input is not UTF-8 text") from exc
+
+
 def _ask(config: MoAConfig, question: str, providers: Sequence[Provider], as_json: bool) -> int:
-    text = sys.stdin.read() if question == "-" else question
+    text = _read_question() if question == "-" else question
     last: Event | None = None
     with closing(run_sync(config, text, providers)) as events:
         for last in events:

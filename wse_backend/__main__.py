@@ -109,12 +109,20 @@ def run_list() -> None:
     print(f"folder: {folder}")
 
 
+def read_question() -> str:
+    """Everything on standard input. Raises InvalidMessages when it is no text."""
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as exc:
+        raise InvalidMessages("a question that is not UTF-8", "UTF-8 text on standard input") from exc
+
+
 def run_chat(options: argparse.Namespace) -> None:
     """Stream one answer to standard output."""
     from wse_backend import Engine, SamplingParams  # loads the kernels, which pull and list do not need
 
     params = SamplingParams(temperature=options.temperature, max_tokens=options.max_tokens, seed=options.seed)
-    text = sys.stdin.read() if options.text == "-" else options.text
+    text = read_question() if options.text == "-" else options.text
     if not text.strip():
         raise InvalidMessages("an empty question", "a question with at least one word")
     messages = [{"role": "system", "content": options.system}] if options.system is not None else []

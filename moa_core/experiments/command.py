@@ -187,11 +187,14 @@ def _imported(scorer: str) -> tuple[ModuleType, Callable[..., Any]]:
 
 def _read_task(path: Path) -> Sequence[Message]:
     """A text file is one question; a JSON file may be a whole conversation."""
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as exc:
+        raise ExperimentError(f"{path} is not UTF-8 text") from exc
     if path.suffix == ".json":
         try:
             messages = json.loads(text)
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             raise ExperimentError(f"{path} is no JSON: {exc}") from exc
         if not isinstance(messages, list) or not all(isinstance(each, dict) for each in messages):
             raise ExperimentError(f"{path} holds no list of messages with role and content")

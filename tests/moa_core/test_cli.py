@@ -1,5 +1,6 @@
 """The command line, as a user calls it."""
 
+import io
 import json
 import signal
 import subprocess
@@ -74,6 +75,13 @@ def test_wrong_arguments_say_what_is_wrong(arguments, words, capsys, tmp_path, m
 
     assert main(["ask", "hi", *arguments]) == 1
     assert words in capsys.readouterr().err
+
+
+def test_a_question_that_is_no_text_is_one_line(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff\xfe"), encoding="utf-8"))
+
+    assert main(["ask", "-"]) == 1
+    assert capsys.readouterr().err == "error: the question on standard input is not UTF-8 text\n"
 
 
 def test_broken_configuration_says_where(tmp_path, capsys):

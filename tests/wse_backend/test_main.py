@@ -77,6 +77,18 @@ def test_refusals_are_one_line_and_exit_code_1(
     assert (out, err.count("\n")) == ("", 1)
 
 
+def test_a_question_that_is_no_text_is_one_line() -> None:
+    command = [sys.executable, "-m", "wse_backend", "chat", "-"]
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(
+        command, cwd=ROOT, input=b"\xff\xfe", capture_output=True, check=False, env=environment
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"error: ")
+    assert done.stderr.count(b"\n") == 1
+    assert b"not UTF-8" in done.stderr
+
+
 def test_question_longer_than_the_context_is_refused_with_both_numbers(smollm2_path: Path) -> None:
     done = run("chat", "-", typed="word " * 9000)
     assert done.returncode == 1

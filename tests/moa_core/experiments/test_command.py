@@ -113,6 +113,27 @@ def test_what_is_not_there_is_said(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("name", "written", "message"),
+    [
+        ("task.md", b"\xff\xfe", "task.md is not UTF-8 text"),
+        ("task.json", b"[" * 100_000, "task.json is no JSON"),
+        ("task.json", b"{}", "no list of messages"),
+    ],
+)
+def test_a_task_that_cannot_be_read_is_said(
+    command: Command,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    name: str,
+    written: bytes,
+    message: str,
+) -> None:
+    (tmp_path / name).write_bytes(written)
+    assert command("spread", task=str(tmp_path / name)) == 1
+    assert message in capsys.readouterr().err
+
+
 def test_a_scorer_that_raises_leaves_the_trials_and_fails(
     command: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
