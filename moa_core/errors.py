@@ -75,13 +75,16 @@ class RunRefused(MoAError):
 
 
 class LayerFailed(MoAError):
-    """Every agent of a layer failed; `reasons` maps each agent to its own."""
+    """Every agent of a layer failed; `reasons` maps each agent to its own, `causes` are the errors."""
 
-    def __init__(self, layer: int, reasons: Mapping[str, str]) -> None:
+    def __init__(
+        self, layer: int, reasons: Mapping[str, str], causes: tuple[Exception | None, ...] = ()
+    ) -> None:
         lines = "\n".join(f"- {agent}: {reason}" for agent, reason in reasons.items())
         super().__init__(f"Layer {layer}: every agent failed, so there is nothing to go on with.\n{lines}")
         self.layer = layer
         self.reasons = dict(reasons)
+        self.causes = tuple(cause for cause in causes if cause is not None)
 
 
 class CallFailed(MoAError):

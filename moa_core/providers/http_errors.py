@@ -58,7 +58,7 @@ def status_error(
 ) -> CallFailed:
     """The error that an HTTP status other than 200 stands for, with what the server said about it."""
     said = scrub(_server_text(body), secret)
-    tail = f": {said}" if said else ""
+    tail = f": {said.rstrip('. ')}" if said else ""
     lower = said.lower()
     if status in (401, 403):
         return WrongKey(f"{service} refuses the key ({status}){tail}. Check the API key")

@@ -177,7 +177,8 @@ class LiveRun:
         answers = tuple(result.passed_on for result in results if result.error is None)
         self.emit(LayerFinished(layer, answers, len(results) - len(answers)))
         if not answers:
-            raise LayerFailed(layer, {result.agent.name: str(result.error) for result in results})
+            reasons = {result.agent.name: str(result.error) for result in results}
+            raise LayerFailed(layer, reasons, tuple(result.error for result in results))
         return results
 
     async def check(self, answers: Sequence[AgentResult]) -> list[Checked]:

@@ -90,6 +90,11 @@ _ADVICE: tuple[tuple[tuple[type[Exception], ...], str, str], ...] = (
         "The reasons above say what each agent needs. Change the agents on the Agents page, or try again.",
     ),
 )
+LONG_WAIT_S = 120.0  # nobody waits longer in front of a page
+_USED_UP = (
+    "The key's allowance is used up",
+    "Wait until it is full again, use a key of your own on the Start page, or choose in-process models.",
+)
 _DEFAULT = ("The run failed", "Try again. If it happens again, choose another model on the Agents page.")
 
 
@@ -97,6 +102,10 @@ def advice(error: Exception) -> tuple[str, str]:
     """A title and the next step for an error."""
     if isinstance(error, ToldBefore):
         return error.title, error.step
+    if isinstance(error, moa.LayerFailed) and len({type(cause) for cause in error.causes}) == 1:
+        return advice(error.causes[0])  # all for one reason: what to do about that
+    if isinstance(error, moa.RateLimited) and (error.retry_after_s or 0.0) > LONG_WAIT_S:
+        return _USED_UP
     reasons = getattr(error, "__cause__", None)
     for kinds, title, step in _ADVICE:
         if isinstance(error, kinds) or (
