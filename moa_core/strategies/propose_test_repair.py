@@ -8,7 +8,6 @@ candidates at once.
 from dataclasses import dataclass
 
 from moa_core.errors import LayerFailed
-from moa_core.runs.prompts import with_system
 from moa_core.runs.strategy_context import AgentResult, AgentTask, Checked, StrategyContext
 from moa_core.strategies.base import Option, Strategy, agents_for, option
 
@@ -20,7 +19,7 @@ OPTIONS = {
 CODER_PROMPT = "You are an expert Python programmer. Write correct and complete code."
 REPAIR_TASK = (
     "Your code was run. It fails:\n\n{feedback}\n\n"
-    "Find the mistake and give the corrected, complete code again."
+    "Keep the rest, mend this, and give the complete code again in one code block."
 )
 
 
@@ -62,8 +61,9 @@ async def _repair(run: StrategyContext, failing: list[TriedAnswer], title: str) 
     for candidate in failing:
         agent = candidate.result.agent
         task = REPAIR_TASK.replace("{feedback}", candidate.checked.feedback, 1)
+        asked = AgentTask(agent).filled(run.config, run.messages)  # the conversation goes on where it was
         answer = {"role": "assistant", "content": candidate.result.text}
-        messages = with_system(agent.prompt, (*run.messages, answer, {"role": "user", "content": task}))
+        messages = (*asked, answer, {"role": "user", "content": task})
         tasks.append(AgentTask(agent, messages=messages, role="coder"))
     results = await run.layer(tasks, title)
     repaired = [pair for pair in zip(failing, results, strict=True) if pair[1].error is None]

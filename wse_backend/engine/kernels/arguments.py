@@ -4,7 +4,7 @@ Named tuples of numpy arrays and numbers, as compiled code takes them. Rows of s
 to whole blocks of 32 columns, so that no kernel has to stop in the middle of one.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -86,7 +86,7 @@ class Model(NamedTuple):
     attention: int  # address of a function of compile_attention
     attention_extras: Floats  # (n_layers, n_kv_heads, 1 + query heads): soft cap, and each head's sink
     activation: int  # of the gate: SILU, GELU or CLAMPED
-    experts: ExpertWeights
+    experts: Any  # ExpertWeights, or () where there are none: what is not there need not be compiled
     n_heads: int
     n_kv_heads: int
     head_dim: int
@@ -142,11 +142,11 @@ class Buffers(NamedTuple):
     attended: Activations  # (rows, q_dim)
     gate: Activations  # (rows, hidden_dim)
     up: Floats  # (rows, hidden_dim)
-    routing: ExpertRows
-    expert_in: Activations  # (rows x n_active, dim), in the order of the experts
-    expert_gate: Activations  # (rows x n_active, width of an expert)
-    expert_up: Floats  # the same
-    expert_out: Floats  # (rows x n_active, dim)
+    routing: Any  # ExpertRows; this and the next four are () where there are no experts
+    expert_in: Any  # Activations, (rows x n_active, dim), in the order of the experts
+    expert_gate: Any  # Activations, (rows x n_active, width of an expert)
+    expert_up: Any  # Floats, the same
+    expert_out: Any  # Floats, (rows x n_active, dim)
     last: Floats  # (logit rows, dim): the residual of the rows that want logits, in the last layer
     head_in: Activations  # (logit rows, dim)
     logits: Floats  # (logit rows, vocab_size)

@@ -231,9 +231,8 @@ def multiply_experts_gate_up(
         _add_bias(buffers.expert_up, first, count, start, stop, experts.up_bias[layer, expert])
         for t in range(first, first + count):
             offset = t * out.values.strides[0] + start * 4
-            _gate(
-                model, out.values.ctypes.data + offset, buffers.expert_up.ctypes.data + offset, stop - start
-            )
+            gate_at, up_at = out.values.ctypes.data + offset, buffers.expert_up.ctypes.data + offset
+            _gate(model.activation, gate_at, up_at, stop - start)
             row = rows[routing.row_at[t]]
             _quantize(out, t, start, stop - start, batch, row, _fault(layer, DOWN))
         finish(team, phase)
@@ -272,7 +271,7 @@ def multiply_shared_down(
     model: Model, layer: int, buffers: Buffers, n: int, team: Team, phase: int, scratch: int
 ) -> None:
     """product = gate . down, of the expert that every token passes."""
-    down = matrix(model, layer, DOWN)
+    down = matrix(model.matrices[layer, DOWN])
     n_units = _n_units(down, n)
     unit = claim(team, phase, n_units)
     while unit < n_units:
@@ -289,7 +288,7 @@ def combine(
     """residual += the chosen experts' outputs by their shares, and the shared one's by its own gate."""
     routing, experts = buffers.routing, model.experts
     scale, size = np.float32(model.residual_scale), _unit_tokens(n)
-    has_shared = matrix(model, layer, GATE).n_rows > 0
+    has_shared = matrix(model.matrices[layer, GATE]).n_rows > 0
     n_units = _units(n, size)
     unit = claim(team, phase, n_units)
     while unit < n_units:
@@ -326,7 +325,7 @@ def mixture(
     gather_inputs(model, layer, buffers, n, team, phase + 3)
     multiply_experts_gate_up(model, layer, buffers, batch, rows, n, team, phase + 4, scratch)
     multiply_experts_down(model, layer, buffers, n, team, phase + 5, scratch)
-    if matrix(model, layer, UP).n_rows > 0:
+    if matrix(model.matrices[layer, UP]).n_rows > 0:
         multiply_gate_up(model, layer, buffers, batch, rows, n, team, phase + 6, scratch)
         multiply_shared_down(model, layer, buffers, n, team, phase + 7, scratch)
     combine(model, layer, buffers, residual, n, team, phase + 8)

@@ -67,7 +67,7 @@ def compile_forward(has_experts: bool = False) -> Any:
         """
         _ = stamp
         team = Team(thread, n_threads, team.claims, team.finished, team.layer_ticks, team.head_ticks)
-        n_layers = model.matrices.shape[0]
+        n_layers, dim, eps = model.matrices.shape[0], model.dim, model.rms_eps
         residual, rows, n = buffers.residual, batch.rows, batch.counts[0]
         scratch = buffers.scratch.ctypes.data + thread * buffers.scratch.strides[0]
         phase = 1
@@ -76,7 +76,7 @@ def compile_forward(has_experts: bool = False) -> Any:
         for layer in range(n_layers):
             t0 = ticks()
             weight, fault = model.attention_norm[layer], _fault(layer, Q)
-            normalise(model, residual, weight, rows, n, buffers.normed, batch, fault, team, phase)
+            normalise(residual, weight, dim, eps, rows, n, buffers.normed, batch, fault, team, phase)
             t1 = ticks()
             multiply_qkv(model, layer, buffers, n, team, phase + 1, scratch)
             t2 = ticks()
@@ -86,7 +86,7 @@ def compile_forward(has_experts: bool = False) -> Any:
                 residual, rows, n = buffers.last, batch.logit_rows, batch.counts[1]
             attend(model, cache, layer, batch, buffers, rows, n, team, phase + 4, scratch)
             t3 = ticks()
-            output, post = matrix(model, layer, ATTENTION_OUT), model.attention_post_norm[layer]
+            output, post = matrix(model.matrices[layer, ATTENTION_OUT]), model.attention_post_norm[layer]
             multiply_and_add(
                 model, output, model.output_bias[layer], post, buffers.attended, residual, buffers.product, n,
                 team, phase + 5, scratch,
@@ -94,7 +94,7 @@ def compile_forward(has_experts: bool = False) -> Any:
             add_normalised(model, buffers.product, post, residual, n, team, phase + 6)
             t4 = ticks()
             weight, fault = model.ffn_norm[layer], _fault(layer, GATE)
-            normalise(model, residual, weight, rows, n, buffers.normed, batch, fault, team, phase + 7)
+            normalise(residual, weight, dim, eps, rows, n, buffers.normed, batch, fault, team, phase + 7)
             t5 = ticks()
             if has_experts:
                 mixture(
@@ -102,7 +102,7 @@ def compile_forward(has_experts: bool = False) -> Any:
                 )  # fmt: skip
             else:
                 multiply_gate_up(model, layer, buffers, batch, rows, n, team, phase + 8, scratch)
-                down, post = matrix(model, layer, DOWN), model.ffn_post_norm[layer]
+                down, post = matrix(model.matrices[layer, DOWN]), model.ffn_post_norm[layer]
                 multiply_and_add(
                     model, down, model.no_bias, post, buffers.gate, residual, buffers.product, n, team,
                     phase + 9, scratch,
@@ -114,8 +114,8 @@ def compile_forward(has_experts: bool = False) -> Any:
                 spent[ATTENTION], spent[OUTPUT], spent[FFN] = t3 - t2, t4 - t3, ticks() - t5
             phase += PHASES_PER_LAYER
         t6 = ticks()
-        fault = _fault(n_layers, Q)
-        normalise(model, residual, model.output_norm, rows, n, buffers.head_in, batch, fault, team, phase)
+        weight, fault = model.output_norm, _fault(n_layers, Q)
+        normalise(residual, weight, dim, eps, rows, n, buffers.head_in, batch, fault, team, phase)
         multiply_head(model, buffers, n, team, phase + 1, scratch)
         if thread == 0:
             team.head_ticks[0], team.head_ticks[1] = ticks() - t6, ticks() - began

@@ -65,9 +65,8 @@ def unit_rows(n_rows: int, n_threads: int) -> int:
 
 
 @njit(**INNER)
-def matrix(model: Model, layer: int, which: int) -> Matrix:
-    """Matrix `which` (Q, K, V, ...) of a layer."""
-    m = model.matrices[layer, which]
+def matrix(m: Any) -> Matrix:
+    """The matrix whose fields an array holds: model.matrices[layer, Q] and others."""
     return Matrix(m[0], m[1], m[2], m[3], m[4], m[5], m[6])
 
 
@@ -161,8 +160,8 @@ def rms_norm(x: Any, weight: Any, dim: int, eps: float, out: Any) -> None:
 
 @njit(**INNER)
 def normalise(
-    model: Model, source: Any, weight: Any, rows: Any, n: int, out: Activations, batch: Batch, place: int,
-    team: Team, phase: int,
+    source: Any, weight: Any, dim: int, eps: float, rows: Any, n: int, out: Activations, batch: Batch,
+    place: int, team: Team, phase: int,
 ) -> None:  # fmt: skip
     """out = rms_norm of `n` rows, as integers too. rows: which batch row each of them is."""
     size = _unit_tokens(n)
@@ -170,8 +169,8 @@ def normalise(
     unit = claim(team, phase, n_units)
     while unit < n_units:
         for i in range(unit * size, min(n, (unit + 1) * size)):
-            rms_norm(source[i], weight, model.dim, model.rms_eps, out.values[i])
-            _quantize(out, i, 0, model.dim, batch, rows[i], place)
+            rms_norm(source[i], weight, dim, eps, out.values[i])
+            _quantize(out, i, 0, dim, batch, rows[i], place)
         finish(team, phase)
         unit = claim(team, phase, n_units)
     settle(team, phase, n_units)
@@ -182,7 +181,8 @@ def multiply_qkv(
     model: Model, layer: int, buffers: Buffers, n: int, team: Team, phase: int, scratch: int
 ) -> None:
     """qkv = queries, keys and values of all rows, side by side."""
-    q, k, v = matrix(model, layer, Q), matrix(model, layer, K), matrix(model, layer, V)
+    of_layer = model.matrices[layer]
+    q, k, v = matrix(of_layer[Q]), matrix(of_layer[K]), matrix(of_layer[V])
     q_units, k_units = _n_units(q, n), _n_units(k, n)
     n_units = q_units + k_units + _n_units(v, n)
     unit = claim(team, phase, n_units)
@@ -389,11 +389,11 @@ def add_normalised(
 
 
 @njit(**INNER)
-def _gate(model: Model, gate: int, up: int, n: int) -> None:
+def _gate(activation: int, gate: int, up: int, n: int) -> None:
     """gate = activation(gate) * up, for n float32 at two addresses."""
-    if model.activation == SILU:
+    if activation == SILU:
         swiglu(gate, up, n)
-    elif model.activation == GELU:
+    elif activation == GELU:
         geglu(gate, up, n)
     else:
         clamped_swiglu(gate, up, n)
@@ -405,7 +405,7 @@ def multiply_gate_up(
     scratch: int,
 ) -> None:  # fmt: skip
     """gate = activation(normed . gate matrix) * (normed . up matrix), as integers too."""
-    gate, up = matrix(model, layer, GATE), matrix(model, layer, UP)
+    gate, up = matrix(model.matrices[layer, GATE]), matrix(model.matrices[layer, UP])
     out, size, n_units = buffers.gate, _unit_size(gate, n), _n_units(gate, n)
     unit = claim(team, phase, n_units)
     while unit < n_units:
@@ -415,7 +415,7 @@ def multiply_gate_up(
         width = min(size, model.hidden_dim - start)
         for i in range(n):
             offset = i * out.values.strides[0] + start * 4
-            _gate(model, out.values.ctypes.data + offset, buffers.up.ctypes.data + offset, width)
+            _gate(model.activation, out.values.ctypes.data + offset, buffers.up.ctypes.data + offset, width)
             _quantize(out, i, start, width, batch, rows[i], _fault(layer, DOWN))
         finish(team, phase)
         unit = claim(team, phase, n_units)
