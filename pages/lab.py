@@ -10,6 +10,7 @@ import streamlit as st
 from moa_core import MoAConfig, MoAError
 from moa_core.experiments.presets import presets
 from moa_core.experiments.store import Record
+from moa_core.experiments.trial import Trial, replay_words
 from pages.parts import backend
 from pages.parts.lab import backend as lab
 from pages.parts.lab.form import ask
@@ -19,7 +20,7 @@ from pages.parts.problems import show_problem
 from pages.parts.session import init_session
 from pages.parts.settings import cluster_scheduler
 from pages.parts.setup import setup_line
-from pages.state.lab_form import Asked, expected_end_s
+from pages.state.lab_form import Asked, expected_end_s, replay_asked
 from pages.state.text import as_plain, capitalised, count, seconds
 
 session = init_session()
@@ -124,7 +125,28 @@ def draw_shown(record: Record) -> None:
         winner = winning_config(record)
         if winner is not None:
             draw_use("Open the winner in Agents", "lab_use_winner", lambda: winner)
-    draw_experiment(record, running.store.trials(record.id), mark())
+    trials = running.store.trials(record.id)
+    draw_replay(record, trials)
+    draw_experiment(record, trials, mark(), lambda trial: replay_try(record, trial))
+
+
+def replay_try(record: Record, trial: Trial) -> None:
+    """Begin a stored try once more, as an experiment of its own."""
+    try:
+        begin(replay_asked(record, trial))
+    except MoAError as exc:
+        st.toast(as_plain(str(exc)), icon=":material/error:")
+
+
+def draw_replay(record: Record, trials: list[Trial]) -> None:
+    """How a replay compares with the try that it repeats, where that is still kept."""
+    of = record.request.get("replay_of")
+    if not of or not trials:
+        return
+    kept = {(each.label, each.seed): each for each in lab.experiments().store.trials(of[0])}
+    if (of[1], of[2]) in kept:
+        words = replay_words(kept[of[1], of[2]], trials[0])
+        st.info(as_plain(words), icon=":material/replay:")
 
 
 def draw_use(label: str, key: str, config: Callable[[], MoAConfig]) -> None:

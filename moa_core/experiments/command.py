@@ -32,7 +32,7 @@ from moa_core.experiments.export import to_csv, to_html
 from moa_core.experiments.space import FRAGMENTS, Space
 from moa_core.experiments.spread import DEFAULT_SEEDS
 from moa_core.experiments.store import DONE, FAILED, STOPPED, ExperimentStore
-from moa_core.experiments.trial import Scorer, Trial
+from moa_core.experiments.trial import Scorer, Trial, replay, replay_words
 from moa_core.providers.environment import EnvironmentProviders
 from moa_core.providers.model_info import TokenPrice
 from moa_core.runs.prompts import Message
@@ -65,7 +65,7 @@ class CheckedBy:
 
 
 def add_parser(commands: Any) -> None:
-    """The `experiment` command and its four kinds."""
+    """The `experiment` command and its kinds."""
     parser = commands.add_parser("experiment", help="try setups over many seeds, compare and search them")
     kinds = parser.add_subparsers(required=True, metavar="KIND", dest="kind")
     about = {
@@ -76,6 +76,7 @@ def add_parser(commands: Any) -> None:
     }
     for kind, text in about.items():
         _add_kind(kinds.add_parser(kind, help=text), kind)
+    _add_replay(kinds.add_parser("replay", help="make a stored try once more, and compare the replies"))
 
 
 def _add_kind(parser: argparse.ArgumentParser, kind: str) -> None:
@@ -104,6 +105,17 @@ def _add_kind(parser: argparse.ArgumentParser, kind: str) -> None:
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
+def _add_replay(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("experiment", type=int, metavar="ID", help="number of the stored experiment")
+    parser.add_argument("--store", required=True, metavar="FILE", help="where it is kept")
+    parser.add_argument("--seed", type=int, help="which of its tries (default: the first)")
+    parser.add_argument(
+        "--task", required=True, metavar="FILE", help="the question's file, or challenge:NAME"
+    )
+    parser.add_argument("--scorer", required=True, metavar="MODULE:FUNCTION", help="scores a reply")
+    parser.add_argument("--base-url", default="", metavar="URL", help="an OpenAI-compatible server to ask")
+
+
 def _add_space(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--budget", required=True, help="'400 calls', '20 minutes' or '2 dollars'")
     parser.add_argument("--study", default="lab", help="name to go on under (with --store)")
@@ -122,6 +134,8 @@ def _add_space(parser: argparse.ArgumentParser) -> None:
 
 def run_command(options: argparse.Namespace) -> int:
     """Run one experiment; returns the exit status. Raises MoAError, OSError, KeyboardInterrupt."""
+    if options.kind == "replay":
+        return _replay(options)
     question = read_question(options.task, options.scorer)
     configs = [_config(path) for path in options.configs]
     store = ExperimentStore(options.store) if options.store else None
@@ -140,6 +154,26 @@ def run_command(options: argparse.Namespace) -> int:
     else:
         _show(result, options.mark)
     return 0 if any(trial.score is not None for trial in result.trials) else 1
+
+
+def _replay(options: argparse.Namespace) -> int:
+    """Make one stored trial once more; 1 when the reply is another one."""
+    question = read_question(options.task, options.scorer)
+    if "://" not in options.store and not Path(options.store).is_file():
+        raise ExperimentError(f"there is no store {options.store!r}")
+    with closing(ExperimentStore(options.store)) as store:
+        trials = store.trials(options.experiment)
+    found = [trial for trial in trials if options.seed in (None, trial.seed)]
+    if not found:
+        seeds = ", ".join(map(str, sorted({trial.seed for trial in trials}))) or "none"
+        raise ExperimentError(f"experiment {options.experiment} has no such try; its seeds: {seeds}")
+    providers = EnvironmentProviders(options.base_url)
+    again = replay(found[0], providers, question.scorer, question.checker)
+    for name, trial in (("stored", found[0]), ("replay", again)):
+        score = "no score" if trial.score is None else f"{trial.score.value:g} of {trial.score.maximum:g}"
+        print(f"{name}: {score}, {trial.completion_tokens} tokens, version {trial.version}")
+    print(replay_words(found[0], again))
+    return 0 if again.reply == found[0].reply else 1
 
 
 def read_question(task: str, scorer: str) -> Question:

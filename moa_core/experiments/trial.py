@@ -184,6 +184,26 @@ def run_trial(
     )
 
 
+def replay(trial: Trial, providers: Providers, scorer: Scorer, checker: Checker | None = None) -> Trial:
+    """Make a stored trial once more: the same setup, messages and seed.
+
+    In this process the same version of the code gives the same reply, to the letter.
+    """
+    return run_trial(
+        Assignment(trial.label, trial.config, trial.seed), Task(trial.messages, providers, scorer, checker)
+    )
+
+
+def replay_words(trial: Trial, again: Trial) -> str:
+    """How a replay came out, in a sentence."""
+    if again.problem:
+        return f"The replay has no answer: {again.problem}"
+    if again.reply == trial.reply:
+        return "The replay gave the same reply, to the letter."
+    other = "" if again.version == trial.version else f" The trial was made by version {trial.version}."
+    return f"The replay gave another reply.{other}"
+
+
 def failed_trial(
     assignment: Assignment, task: Task, problem: str, clock: Callable[[], float] = time.time
 ) -> Trial:

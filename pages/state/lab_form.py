@@ -10,7 +10,8 @@ from typing import Any
 from grader import score_reply, task_messages
 from moa_core import MoAConfig
 from moa_core.experiments import Budget, Experiment, Space, ablate, compare, search, spread
-from moa_core.experiments.trial import Providers
+from moa_core.experiments.store import Record
+from moa_core.experiments.trial import Providers, Trial
 from pages.state.public_cases import PublicCases
 
 KINDS = {
@@ -26,22 +27,26 @@ SEED_CHOICES = (2, 4, 8, 16, 32)
 class Asked:
     """One experiment as it was asked for. configs: the setup, and in a comparison those beside it.
 
-    labels: what each is called. storage, study: where a search is kept.
+    labels: what each is called. seeds: how many, or which. storage, study: where a search is kept. replay_of:
+    the stored trial that this one repeats, as (experiment, label, seed).
     """
 
     kind: str
     challenge: str
     configs: tuple[MoAConfig, ...]
     labels: tuple[str, ...]
-    seeds: int = 8
+    seeds: int | tuple[int, ...] = 8
     narrow: float | None = None
     space: Space = field(default_factory=Space)
     budget: Budget | None = None
     confirm: int = 16
+    replay_of: tuple[int, str, int] | None = None
 
     @property
     def title(self) -> str:
         """A line for the list of experiments."""
+        if self.replay_of is not None:
+            return f"Replay of {self.replay_of[0]}: {self.labels[0]}, seed {self.replay_of[2]}"
         what = " and ".join(self.labels[:2]) if self.kind == "compare" else self.labels[0]
         return f"{KINDS[self.kind]}: {what}"
 
@@ -53,8 +58,13 @@ class Asked:
         if self.kind == "ablate":
             from moa_core.experiments.ablate import parts_of
 
-            return self.seeds * (1 + len(parts_of(self.configs[0])))
-        return self.seeds * len(self.configs)
+            return self.n_seeds * (1 + len(parts_of(self.configs[0])))
+        return self.n_seeds * len(self.configs)
+
+    @property
+    def n_seeds(self) -> int:
+        """How many seeds each setup is tried on."""
+        return self.seeds if isinstance(self.seeds, int) else len(self.seeds)
 
     def request(self) -> dict[str, Any]:
         """What is stored about it."""
@@ -62,7 +72,8 @@ class Asked:
             "challenge": self.challenge,
             "configs": [config.to_dict() for config in self.configs],
             "labels": list(self.labels),
-            "seeds": self.seeds,
+            "seeds": self.n_seeds,
+            "replay_of": self.replay_of,
         }
 
     def make(self, executor: Executor, providers: Providers, storage: str, study: str) -> Experiment[Any]:
@@ -91,6 +102,18 @@ class Asked:
             study=study,
             confirm=self.confirm,
         )
+
+
+def replay_asked(record: Record, trial: Trial) -> Asked:
+    """The experiment that makes one stored trial once more: the same setup, messages and seed."""
+    return Asked(
+        "spread",
+        str(record.request["challenge"]),
+        (trial.config,),
+        (trial.label,),
+        seeds=(trial.seed,),
+        replay_of=(record.id, trial.label, trial.seed),
+    )
 
 
 def named(config: MoAConfig, name: str) -> MoAConfig:

@@ -96,6 +96,16 @@ def test_forgetting_everything_deletes_this_browsers_experiments_alone(lab: App)
     assert experiments(lab).store.trials(mine.id) == []
 
 
+def test_a_stored_try_is_replayed_and_compared(lab: App) -> None:
+    start(lab)
+    first = lab.at.session_state["lab_shown"]
+    lab.click(f"lab_replay_{first}")
+    again = lab.at.session_state["lab_shown"]
+    assert again != first
+    assert experiments(lab).wait(again, 60)
+    assert "same reply, to the letter" in lab.run().text
+
+
 def test_a_preset_opens_in_agents(lab: App) -> None:
     lab.click("lab_use_preset")
     assert lab.session.draft.to_config().summarizer.model == "qwen2.5-coder-1.5b"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -23,8 +23,16 @@ from pages.state.text import as_markdown, as_plain, capitalised, count, seconds
 TRIAL_CHARS = 400
 
 
-def draw_experiment(record: Record, trials: Sequence[Trial], mark: float | None) -> None:
-    """Everything that is known about an experiment, running or not."""
+def draw_experiment(
+    record: Record,
+    trials: Sequence[Trial],
+    mark: float | None,
+    on_replay: Callable[[Trial], None] | None = None,
+) -> None:
+    """Everything that is known about an experiment, running or not.
+
+    on_replay: begins a trial once more; without it no button offers that.
+    """
     found: Mapping[str, Any] = record.result or {}
     spreads = spreads_of(trials, record.request["labels"])
     for line in words_of(found):
@@ -45,7 +53,7 @@ def draw_experiment(record: Record, trials: Sequence[Trial], mark: float | None)
             said = as_plain(trial.problem[:TRIAL_CHARS])
             st.warning(f"{as_plain(trial.label)}, seed {trial.seed}: {said}", icon=":material/error:")
     _draw_exports(record, trials, found, mark)
-    _draw_trial(record, trials)
+    _draw_trial(record, trials, on_replay)
 
 
 def winning_config(record: Record) -> MoAConfig | None:
@@ -121,7 +129,7 @@ def _draw_exports(
         )
 
 
-def _draw_trial(record: Record, trials: Sequence[Trial]) -> None:
+def _draw_trial(record: Record, trials: Sequence[Trial], on_replay: Callable[[Trial], None] | None) -> None:
     """One trial opened: its reply, its report, what was tried on the way, and its setup."""
     with st.expander("Open a trial", icon=":material/search:"):
         index = st.selectbox(
@@ -133,6 +141,15 @@ def _draw_trial(record: Record, trials: Sequence[Trial]) -> None:
         trial = trials[index]
         tokens = count(trial.completion_tokens, "token")
         st.caption(f"{tokens} written in {seconds(trial.seconds)}, version {trial.version}")
+        if on_replay is not None:
+            st.button(
+                "Replay this try",
+                icon=":material/replay:",
+                key=f"lab_replay_{record.id}",
+                on_click=on_replay,
+                args=(trial,),
+                help="The same setup, question and seed once more: in this process, the same reply.",
+            )
         report = None if trial.score is None else trial.score.detail.get("report")
         if report:
             show_report(report)

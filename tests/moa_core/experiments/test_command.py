@@ -139,3 +139,16 @@ def test_a_scorer_that_raises_leaves_the_trials_and_fails(
 ) -> None:
     assert command("spread", "--seeds", "2", scorer="raises") == 1
     assert "the scorer raised ValueError: no idea" in capsys.readouterr().err
+
+
+def test_a_stored_try_is_made_once_more(
+    command: Command, server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = str(tmp_path / "lab.sqlite")
+    command("spread", "--seeds", "2", "--store", place)
+    where = ["--store", place, "--base-url", server.address, "--scorer", f"{JUDGE}:points"]
+    asked = ["experiment", "replay", "1", "--task", str(tmp_path / "task.txt"), *where]
+    assert main([*asked, "--seed", "2"]) == 0
+    assert "same reply, to the letter" in capsys.readouterr().out
+    assert main([*asked, "--seed", "77"]) != 0
+    assert "no such try; its seeds: 1, 2" in capsys.readouterr().err
