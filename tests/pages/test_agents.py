@@ -150,7 +150,7 @@ def test_a_wrong_key_is_reported_and_the_models_here_stay(
 def test_the_key_is_nowhere_on_the_pages_nor_in_the_export(cloud: Cloud, app: App) -> None:
     app.use(setup("leak", summarizer="leak")).ask("Go")  # the server repeats the key in its refusal
     assert app.session.turns[0].state == "failed"
-    assert "A whole layer failed" in app.everything  # so what the server said would be found there
+    assert "every agent failed" in app.everything  # so what the server said would be found there
     for page in ("chat", "agents", "challenge", "wafer"):
         assert KEY not in app.open(page).everything
     assert KEY not in app.session.draft.to_config().to_json()
