@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 
 from tests.wse_backend.reference_transformer import mean_kl, reference_logits
-from wse_backend import Completion, ContextOverflow, Engine, EngineClosed, InvalidMessages, SamplingParams
+from wse_backend import (
+    Chunk,
+    Completion,
+    ContextOverflow,
+    Engine,
+    EngineClosed,
+    InvalidMessages,
+    SamplingParams,
+)
 from wse_backend.weights.gguf_file import open_gguf
 
 TEXTS = (
@@ -204,14 +212,24 @@ def test_an_equal_prompt_is_taken_from_the_prefix_cache(engine: Engine) -> None:
 
 def test_agents_asked_together_prefill_a_shared_prefix_once(smollm2_path: Path) -> None:
     shared = "The same long question goes to each of the agents. " * 8
-    requests = [(ask(shared + tail), GREEDY) for tail in ("Agree.", "Disagree.", "Decide.")]
     fresh = Engine.load(smollm2_path)
+    is_held, may_go = threading.Event(), threading.Event()
+
+    def hold(chunk: Chunk) -> None:  # until all have asked: none of them comes when the others are done
+        is_held.set()
+        may_go.wait(60)
+
     try:
-        completions = fresh.generate_batch(requests)
+        fresh.submit(ask("Hi."), SamplingParams(temperature=0, max_tokens=2), hold)
+        assert is_held.wait(60)
+        streams = [fresh.stream(ask(shared + tail), GREEDY) for tail in ("Agree.", "Disagree.", "Decide.")]
+        may_go.set()
+        completions = [list(stream)[-1].completion for stream in streams]
     finally:
+        may_go.set()
         fresh.close()
-    cached = [done.usage.cached_tokens for done in completions]
-    assert cached[0] == 0
+    cached = [done.usage.cached_tokens for done in completions if done is not None]
+    assert (len(cached), cached[0]) == (3, 0)
     assert min(cached[1:]) >= 64
 
 
