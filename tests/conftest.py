@@ -1,11 +1,14 @@
-"""Fixtures that several packages share: the real weights, fetched once into the model folder."""
+"""Fixtures that several packages share: the real weights, fetched once, and one real database server."""
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.grader.competition.postgres import NoServer, Postgres
 from wse_backend import models
 
 
@@ -19,3 +22,17 @@ def smollm2_path() -> Path:
 def qwen_path() -> Path:
     """The verified file of Qwen2.5-Coder-0.5B-Instruct (architecture qwen2, Q4_K_M)."""
     return models.ensure("qwen2.5-coder-0.5b")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One server for the whole run. Its folder is short and open to its user, unlike pytest's own."""
+    with tempfile.TemporaryDirectory(prefix="moa-pg-") as folder:
+        Path(folder).chmod(0o755)
+        try:
+            server = Postgres(Path(folder) / "pg", is_durable=False)
+            server.start()
+        except NoServer as exc:
+            pytest.skip(str(exc))
+        yield server
+        server.stop()

@@ -346,7 +346,7 @@ def _open_study(storage: str | Path | None, name: str, question: str) -> optuna.
         sampler = optuna.samplers.TPESampler(seed=SAMPLER_SEED, n_startup_trials=2 * BATCH)
     try:
         study = optuna.create_study(
-            storage=None if storage is None else database_url(storage),
+            storage=None if storage is None else _storage(database_url(storage)),
             sampler=sampler,
             study_name=name,
             directions=["maximize", "minimize"],
@@ -366,6 +366,14 @@ def _open_study(storage: str | Path | None, name: str, question: str) -> optuna.
         study.tell(left.number, state=TrialState.FAIL)
         study.enqueue_trial(left.params)
     return study
+
+
+def _storage(url: str) -> Any:
+    """Optuna's storage without a pool: a search that ends, or is left, keeps no connection open."""
+    from optuna.storages import RDBStorage
+    from sqlalchemy.pool import NullPool
+
+    return RDBStorage(url, engine_kwargs={"poolclass": NullPool})
 
 
 def _distributions(space: Space) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import shutil
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,24 +13,10 @@ import pytest
 
 from grader.competition import Database, Limits, Store
 from grader.competition.models import Base
-from tests.grader.competition.postgres import NoServer, Postgres
+from tests.grader.competition.postgres import Postgres
 
 DATABASES = ("sqlite", "postgresql")
 _numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    """One server for the whole run. Its folder is short and open to its user, unlike pytest's own."""
-    with tempfile.TemporaryDirectory(prefix="moa-pg-") as folder:
-        Path(folder).chmod(0o755)
-        try:
-            server = Postgres(Path(folder) / "pg", is_durable=False)
-            server.start()
-        except NoServer as exc:
-            pytest.skip(str(exc))
-        yield server
-        server.stop()
 
 
 @pytest.fixture(scope="session")

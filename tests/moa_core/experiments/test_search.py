@@ -117,6 +117,20 @@ def test_a_stopped_search_goes_on_where_it_was(alone, scripted, scorer, tmp_path
     assert [len(each.trials) for each in again.spreads] == [2]  # only the confirmation is made again
 
 
+def test_a_search_goes_on_in_postgresql(alone, scripted, scorer, postgres):
+    postgres.query("CREATE DATABASE lab")
+    place = postgres.url_of("lab")
+    first = run(alone("weak"), scripted(ANSWERS), scorer, "200 calls", storage=place, confirm=2)
+    for _ in range(9):
+        next(first)
+    first.close()
+
+    found = run(alone("weak"), scripted(ANSWERS), scorer, "200 calls", storage=place, confirm=2).result()
+
+    assert found.n_resumed >= 3
+    assert found.winner.choice["model"] == "strong"
+
+
 def test_another_question_is_not_mixed_into_a_study(alone, scripted, scorer, tmp_path):
     place = tmp_path / "lab.sqlite"
     run(alone("weak"), scripted(ANSWERS), scorer, "60 calls", storage=place, confirm=2).result()
