@@ -168,7 +168,7 @@ def test_models_are_suggested_and_replaced_only_on_request():
     assert [(s.model, s.agents, s.replacement) for s in suggestions] == [
         ("llama3.3-70b", ("a",), "llama-3.3-70b"),
         ("qwen-3-32B", ("b",), "qwen-3-32b"),
-        ("zzz", ("s",), None),
+        ("zzz", ("s",), "llama-3.3-70b"),  # nothing is known of the name: what is served is proposed
     ]
     assert config.layers[0].agents[0].model == "llama3.3-70b"
 
