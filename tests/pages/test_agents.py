@@ -135,7 +135,7 @@ def test_pickers_list_the_models_here_with_size_and_memory(agents: App) -> None:
 def test_with_a_key_the_clouds_models_join_the_pickers(cloud: Cloud, app: App) -> None:
     app.open("agents")
     options = app.at.selectbox(key=f"agents_{uid(app, 0, 0)}_model").options
-    assert "say:hello (Cerebras cloud, 4k context)" in options
+    assert "say:hello (4k context, Cerebras cloud)" in options
 
 
 def test_a_wrong_key_is_reported_and_the_models_here_stay(
