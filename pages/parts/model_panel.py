@@ -18,7 +18,7 @@ from pages.parts.problems import show_problem
 from pages.parts.router_view import heat_map, show_routes
 from pages.parts.settings import secret
 from pages.state.model_table import importable, is_own, row_of
-from pages.state.text import as_plain, count, size
+from pages.state.text import as_plain, capitalised, count, size
 from wse_backend import SamplingParams
 from wse_backend import models as model_files
 from wse_backend.engine.model_file import ModelFile, describe
@@ -320,28 +320,40 @@ def _draw_import(folder: Path) -> None:
             with st.spinner(f"Checking {name}"):
                 import_file(there[name], folder)
         except WseError as exc:
-            show_problem(exc)
+            _refuse(exc)
             return
         _done(f"{name} is linked, and can be chosen like any other model.")
 
 
 def _draw_upload(folder: Path) -> None:
     number = st.session_state.setdefault("models_uploads", 0)  # a new uploader after each file that was kept
+    limit_mib = upload_limit_mib()
     upload = st.file_uploader(
-        "Add a GGUF file",
-        type=["gguf"],
-        key=f"models_upload_{number}",
-        max_upload_size=UPLOAD_LIMIT_MIB,
+        "Add a GGUF file", type=["gguf"], key=f"models_upload_{number}", max_upload_size=limit_mib
     )
+    if limit_mib < UPLOAD_LIMIT_MIB:
+        st.caption(
+            f"This server takes up to {limit_mib} MB at a time. Its owner allows more, up to "
+            f"{UPLOAD_LIMIT_MIB} MB, with STREAMLIT_SERVER_MAX_UPLOAD_SIZE. Import or fetch larger files."
+        )
     if upload is not None and st.button("Keep it", key="models_keep", icon=":material/save:"):
         try:
             with st.spinner(f"Checking {as_plain(upload.name)}"):
-                keep_upload(upload.name, upload, folder, UPLOAD_LIMIT_MIB << 20)
+                keep_upload(upload.name, upload, folder, limit_mib << 20)
         except WseError as exc:
-            show_problem(exc)
+            _refuse(exc)
             return
         st.session_state["models_uploads"] = number + 1
         _done(f"{upload.name} is kept, and can be chosen like any other model.")
+
+
+def upload_limit_mib() -> int:
+    """What the server takes, and this page wants: the server keeps the whole file in memory meanwhile."""
+    return min(UPLOAD_LIMIT_MIB, int(st.get_option("server.maxUploadSize")))
+
+
+def _refuse(error: WseError) -> None:
+    st.error(as_plain(capitalised(str(error))), title="The file was not added", icon=":material/block:")
 
 
 def _done(said: str) -> None:

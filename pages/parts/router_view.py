@@ -30,8 +30,19 @@ from wse_backend.engine.completion import RoutedTokens
 
 EVERYBODY = "All agents together"
 TABLE_HEIGHT_PX = 320
+_COLORBAR = {  # above the map: beside it, it takes most of a phone's width
+    "orientation": "h",
+    "x": 0,
+    "xanchor": "left",
+    "y": 1.02,
+    "yanchor": "bottom",
+    "len": 0.6,
+    "thickness": 10,
+    "tickformat": ".0%",
+    "nticks": 5,
+}
 COLUMNS = {
-    "token": st.column_config.TextColumn("Token", width="medium"),
+    "token": st.column_config.TextColumn("Token", width="small"),
     "part": st.column_config.TextColumn("Of the", width="small"),
     "experts": st.column_config.TextColumn("Experts (share)", width="large"),
 }
@@ -127,9 +138,9 @@ def heat_map(values: npt.NDArray[np.float64], x: str, what: str, key: str) -> No
     hover = f"{x.lower()} %{{x}}, layer %{{y}}: %{{z:.1%}}<extra></extra>"
     figure = go.Figure(go.Heatmap(z=np.round(values, 4), coloraxis="coloraxis", hovertemplate=hover))
     figure.update_layout(
-        height=min(640, 140 + 12 * max(10, len(values))),
+        height=min(660, 190 + 12 * max(10, len(values))),
         margin={"l": 8, "r": 8, "t": 20, "b": 8},
-        coloraxis={"colorbar": {"title": what, "tickformat": ".0%", "thickness": 10}, "cmin": 0},
+        coloraxis={"colorbar": _COLORBAR | {"title": {"text": what, "side": "top"}}, "cmin": 0},
     )
     figure.update_xaxes(title=x, dtick=tick_step(values.shape[1]), showgrid=False)
     figure.update_yaxes(

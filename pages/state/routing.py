@@ -67,8 +67,13 @@ def token_rows(routed: RoutedTokens, layer: int) -> list[dict[str, str]]:
         known = [(expert, share / SHARE_STEPS) for expert, share in pairs if expert < routed.n_experts]
         said = ", ".join(f"{expert} ({share:.0%})" for expert, share in known)
         part = "prompt" if token < routed.n_prompt else "answer"
-        rows.append({"token": text, "part": part, "experts": said or "not computed"})
+        rows.append({"token": _visible(text), "part": part, "experts": said or "not computed"})
     return rows
+
+
+def _visible(text: str) -> str:
+    """A token that is nothing but space, as marks."""
+    return text if text.strip() else text.replace(" ", "␣").replace("\n", "↵").replace("\t", "⇥")
 
 
 def routed_calls(records: Iterable[CallRecord]) -> dict[str, list[CallRecord]]:
