@@ -97,6 +97,7 @@ class Visitor:
             subprotocols=["streamlit"],  # type: ignore[list-item]
             additional_headers=headers,
             max_size=None,
+            open_timeout=None,
             ping_interval=None,  # a server that is late is what is measured, no reason to leave
         ) as self.socket:
             await self._ask("open")
