@@ -251,7 +251,6 @@ def draw_agent(agent: AgentDraft, choices: Choices) -> None:
                     list(MENU),
                     format_func=MENU.__getitem__,
                     key=key_of(agent, "menu"),
-                    help=f"Duplicate or remove {as_plain(agent.name)}",
                     on_click=act_on_agent,
                     args=(agent,),
                 )

@@ -16,6 +16,7 @@ from typing import Any
 from grader.errors import BadChallenge
 from grader.grading.challenge import Challenge, Check, Plan
 from grader.grading.files import read_text, write_text
+from grader.source import parse
 
 FIELDS = ("task_id", "prompt", "entry_point", "canonical_solution", "test")
 PASSES = Check("passes_tests", "tests", 1, "All assertions of the task's own test hold.")
@@ -70,7 +71,7 @@ def _task(row: Any, where: str) -> PackTask:
     task = PackTask(*(row[name] for name in FIELDS))
     for name, text in (("prompt and canonical_solution", task.solution), ("test", task.test)):
         try:
-            ast.parse(text)
+            parse(text)
         except (SyntaxError, ValueError) as exc:
             raise BadChallenge(where, f"its {name} is not valid Python") from exc
     if f"def {task.entry_point}" not in task.prompt or "def check" not in task.test:
@@ -114,7 +115,7 @@ def _no_plan(seed: int) -> Plan:
 
 
 def _signature(task: PackTask) -> str:
-    for node in ast.walk(ast.parse(task.solution)):
+    for node in ast.walk(parse(task.solution)):
         if isinstance(node, ast.FunctionDef) and node.name == task.entry_point:
             return f"{task.entry_point}({', '.join(arg.arg for arg in node.args.args)})"
     return f"{task.entry_point}()"
@@ -122,7 +123,7 @@ def _signature(task: PackTask) -> str:
 
 def _preamble(task: PackTask) -> str:
     """Imports and helpers that the prompt gives before the function."""
-    tree = ast.parse(task.solution)
+    tree = parse(task.solution)
     kept = [
         ast.unparse(node)
         for node in tree.body

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 
+from grader import source
+
 BUDGET = 12_000
 """Units of text that are parsed for one reply. A unit is a word, a mark or a line end.
 
@@ -72,7 +74,7 @@ class Parser:
 def _parse(text: str, cost: int) -> tuple[tuple[ast.Module | None, SyntaxError | None], int]:
     """What the text is, and what that took: an error ends the parsing early, and no tree is built."""
     try:
-        return (ast.parse(text), None), cost
+        return (source.parse(text), None), cost
     except SyntaxError as exc:
         lines = text.split("\n")
         read = "\n".join(lines[: exc.lineno or len(lines)])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import difflib
 
+from grader.source import parse
+
 
 def code_diff(before: str, after: str) -> str:
     """A unified diff of two programs; "" when they are the same."""
@@ -21,7 +23,7 @@ def is_copy(code: str, original: str) -> bool:
 def _bare(source: str) -> str | None:
     """What the source does, without what only readers see; None when it is no Python."""
     try:
-        tree = ast.parse(source)
+        tree = parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     for node in ast.walk(tree):
