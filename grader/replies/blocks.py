@@ -7,6 +7,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 
+MAX_FENCED = 2_000
+"""Fenced blocks that are told apart; what follows them is one block of prose. A reply has a handful."""
+
+
 class ReplyBlock(NamedTuple):
     """A part of a reply. closed: whether a fenced block had its closing fence."""
 
@@ -22,29 +26,34 @@ class _Fence(NamedTuple):
 
 
 def split_blocks(text: str) -> Iterator[ReplyBlock]:
-    """Fenced blocks and the prose between them, in order; a fence that is never closed runs to the end."""
+    """Fenced blocks and the prose between them, in order; a fence that is never closed runs to the end.
+
+    At most MAX_FENCED fenced ones.
+    """
     if "```" not in text and "~~~" not in text:
         yield ReplyBlock(text, fenced=False)
         return
     lines = text.split("\n")
-    fences = [_fence(line) if "```" in line or "~~~" in line else None for line in lines]
-    start = position = 0
-    while position < len(lines):
-        fence = fences[position]
+    start = position = fenced = 0
+    while position < len(lines) and fenced < MAX_FENCED:
+        fence = _fence(lines[position])
         if fence is None:
             position += 1
             continue
-        end = _closing(fences, position, fence)
+        end = _closing(lines, position, fence)
         if start < position:
             yield ReplyBlock("\n".join(lines[start:position]), fenced=False)
         inside = lines[position + 1 : end]
         yield ReplyBlock("\n".join(_unquoted(inside, fence.indent)), fenced=True, closed=end < len(lines))
         start = position = end + 1
+        fenced += 1
     yield ReplyBlock("\n".join(lines[start:]), fenced=False)
 
 
 def _fence(line: str) -> _Fence | None:
     """The fence that a line is; taken apart by hand, a pattern would go back and forth over its blanks."""
+    if "```" not in line and "~~~" not in line:
+        return None
     bare = line.lstrip(" \t>")
     for mark in "`~":
         info = bare.lstrip(mark)
@@ -53,14 +62,14 @@ def _fence(line: str) -> _Fence | None:
     return None
 
 
-def _closing(fences: list[_Fence | None], start: int, opening: _Fence) -> int:
+def _closing(lines: list[str], start: int, opening: _Fence) -> int:
     """Line of the closing fence; a fence with a language name opens a new block and so closes this one
     before it."""
-    for index in range(start + 1, len(fences)):
-        fence = fences[index]
+    for index in range(start + 1, len(lines)):
+        fence = _fence(lines[index])
         if fence and fence.mark[0] == opening.mark[0] and len(fence.mark) >= len(opening.mark):
             return index if not fence.info else index - 1
-    return len(fences)
+    return len(lines)
 
 
 def _unquoted(lines: list[str], indent: str) -> list[str]:

@@ -20,6 +20,8 @@ MAX_CHARS = 200_000
 
 _CALL = 8
 """Units that one call costs beside its text."""
+_BLOCK = 3
+"""Units that looking at one block costs, whatever is in it."""
 _MARKS = "()[]{}:,.;=+-*/%<>!@&|^~\n'\"#"
 
 
@@ -35,6 +37,12 @@ class Parser:
     def is_spent(self) -> bool:
         """Whether not even a short line could be parsed any more."""
         return self.left <= _CALL
+
+    def begin_block(self, text: str) -> bool:
+        """Whether a block of this size is still worth looking into, which itself costs a little."""
+        self.left -= _BLOCK
+        self.has_refused |= self.is_spent
+        return not self.is_spent and self.can_take(text)
 
     def parse(self, text: str) -> ast.Module | None:
         """The tree, or None when the text is not valid Python or the budget does not suffice."""

@@ -87,7 +87,7 @@ def defines(text: str, function_name: str, parser: Parser) -> bool:
 def read_snippet(text: str, function_name: str, is_code: bool, parser: Parser) -> Snippet:
     """Take a block apart. is_code: it stood between fences; prose is only searched for statements."""
     is_prose = not is_code and not re.search(r"\b(def|import|class)\b", text)
-    if is_prose or parser.is_spent or not parser.can_take(text):
+    if is_prose or not parser.begin_block(text):
         return Snippet(text)
     for candidate, note in mended(text) if is_code else ():
         tree = parser.parse(candidate)
