@@ -11,7 +11,8 @@ run: .venv/run   ## Start the app
 	$(BIN)/streamlit run streamlit_app.py
 
 test: .venv/dev lint   ## Lint, types and all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/e2e
+	$(BIN)/python -m pytest tests/e2e
 
 lint: .venv/dev   ## Lint, format and types only
 	$(BIN)/ruff check .

@@ -28,7 +28,7 @@ def test_every_page_opens_at_its_own_address(page: Page, title: str) -> None:
     page.goto(f"/{path}")
     expect(page.get_by_role("heading", name=title, level=1)).to_be_visible()
     expect(page.get_by_text(words)).to_be_visible()
-    expect(page.get_by_role("link", name="Challenge")).to_be_visible()
+    expect(page.get_by_role("link", name="Challenge", exact=True)).to_be_visible()
 
 
 def test_every_page_opens_by_click(page: Page) -> None:

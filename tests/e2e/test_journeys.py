@@ -51,7 +51,7 @@ def test_a_guest_is_led_from_the_first_page_to_an_opened_call(page: Page) -> Non
     page.get_by_role("button", name="Guided first run").click()
     expect(page.get_by_text("Guided first run, 1 of 5: Ask")).to_be_visible()
     page.get_by_text("Why is the sky blue?", exact=True).click()
-    expect(page.get_by_text(ANSWER, exact=True)).to_be_visible()
+    expect(page.get_by_text(ANSWER, exact=True).first).to_be_visible()
     page.get_by_role("button", name="Next step").click()
     expect(page.get_by_text("Guided first run, 2 of 5")).to_be_visible()
     page.get_by_role("button", name="Next step").click()
@@ -67,16 +67,16 @@ def test_a_run_goes_on_through_a_reload_and_is_found_again(page: Page) -> None:
     expect(page.get_by_text("Agent layer 1 of 1", exact=True)).to_be_visible()
     page.reload()
     expect(page.get_by_text("Will you survive?")).to_be_visible()
-    expect(page.get_by_text(ANSWER, exact=True)).to_be_visible()
+    expect(page.get_by_text(ANSWER, exact=True).first).to_be_visible()
     tab = page.context.new_page()
     tab.goto("/chat")
-    expect(tab.get_by_text(ANSWER, exact=True)).to_be_visible()
+    expect(tab.get_by_text(ANSWER, exact=True).first).to_be_visible()
 
 
 def test_another_browser_sees_nothing_of_it(page: Page, browser: Browser, app_url: str) -> None:
     prepare(page)
     ask(page, "Only mine")
-    expect(page.get_by_text(ANSWER, exact=True)).to_be_visible()
+    expect(page.get_by_text(ANSWER, exact=True).first).to_be_visible()
     other = browser.new_context(base_url=app_url)
     stranger = other.new_page()
     stranger.goto("/chat")

@@ -182,7 +182,9 @@ def test_cleaning_takes_what_nobody_used_for_a_month(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "is_one"), [(new_key(), True), ("", False), ("../etc", False), (None, False)]
+    ("text", "is_one"),
+    [(new_key(), True), ("", False), ("../etc", False), (None, False)],
+    ids=["a key", "nothing", "a path", "no text"],
 )
 def test_only_a_key_is_taken_for_one(text: object, is_one: bool) -> None:
     assert is_key(text) == is_one
