@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-
 MAX_FENCED = 2_000
 """Fenced blocks that are told apart; what follows them is one block of prose. A reply has a handful."""
 
