@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from wse_backend.engine.kernels.arguments import Embedding, Matrix
 from wse_backend.engine.kernels.formats import FORMATS, ROWS
-from wse_backend.engine.kernels.steps import unit_rows
+from wse_backend.engine.kernels.pieces import unit_rows
 from wse_backend.errors import BrokenGGUF, Unsupported
 from wse_backend.weights.catalog import Progress
 from wse_backend.weights.gguf_file import GGUFFile, TensorInfo

@@ -34,8 +34,8 @@ from wse_backend.engine.kernels.attention import BLOCK_POSITIONS, attention_scra
 from wse_backend.engine.kernels.formats import ROWS
 from wse_backend.engine.kernels.forward import compile_forward, n_phases
 from wse_backend.engine.kernels.matmul import compile_matmul, matmul_scratch_floats
+from wse_backend.engine.kernels.pieces import unit_rows
 from wse_backend.engine.kernels.regroup import compile_decode, compile_regroup
-from wse_backend.engine.kernels.steps import unit_rows
 from wse_backend.engine.kv_cache import BlockPool
 from wse_backend.engine.matrices import (
     Matrices,

@@ -27,19 +27,18 @@ from wse_backend.engine.kernels.arguments import (
     Team,
 )
 from wse_backend.engine.kernels.matmul import FEW_TOKENS
-from wse_backend.engine.kernels.primitives import call_matmul, exp_of
-from wse_backend.engine.kernels.steps import (
+from wse_backend.engine.kernels.pieces import (
     SMALL_UNIT,
-    _fault,
-    _gate,
-    _multiply,
-    _n_units,
-    _quantize,
-    _unit_tokens,
-    _units,
+    fault_at,
+    gate_row,
     matrix,
-    multiply_gate_up,
+    multiply,
+    multiply_rows,
+    unit_tokens,
+    units,
 )
+from wse_backend.engine.kernels.primitives import exp_of
+from wse_backend.engine.kernels.steps import multiply_gate_up
 from wse_backend.engine.kernels.team import INNER, claim, finish, settle
 
 N_PHASES = 9
@@ -49,25 +48,9 @@ OF_GATE, OF_UP, OF_DOWN = range(3)  # in ExpertWeights.matrices
 @njit(**INNER)
 def _of_expert(model: Model, layer: int, which: int, expert: int) -> Matrix:
     """One expert's gate, up or down matrix."""
-    m = model.experts.matrices[layer, which]
-    data = m[1] + expert * model.experts.strides[layer, which]
-    return Matrix(m[0], data, m[2], m[3], m[4], m[5], m[6])
-
-
-@njit(**INNER)
-def ask_router(
-    model: Model, layer: int, buffers: Buffers, n: int, team: Team, phase: int, scratch: int
-) -> None:
-    """routing.logits = normed . router."""
-    m = model.experts.router[layer]
-    router = Matrix(m[0], m[1], m[2], m[3], m[4], m[5], m[6])
-    n_units = _n_units(router, n)
-    unit = claim(team, phase, n_units)
-    while unit < n_units:
-        _multiply(router, unit, buffers.normed, n, buffers.routing.logits, 0, scratch)
-        finish(team, phase)
-        unit = claim(team, phase, n_units)
-    settle(team, phase, n_units)
+    m = matrix(model.experts.matrices[layer, which])
+    data = m.data + expert * model.experts.strides[layer, which]
+    return Matrix(m.function, data, m.group_bytes, m.n_blocks, m.n_rows, m.unit_rows, m.takes_floats)
 
 
 @njit(**INNER)
@@ -99,8 +82,8 @@ def route(
     model: Model, layer: int, buffers: Buffers, batch: Batch, rows: Any, n: int, team: Team, phase: int
 ) -> None:
     """Choose each row's experts; note rows whose router is not finite."""
-    routing, experts, size = buffers.routing, model.experts, _unit_tokens(n)
-    n_units = _units(n, size)
+    routing, experts, size = buffers.routing, model.experts, unit_tokens(n)
+    n_units = units(n, size)
     unit = claim(team, phase, n_units)
     while unit < n_units:
         for i in range(unit * size, min(n, (unit + 1) * size)):
@@ -111,7 +94,7 @@ def route(
                 is_finite &= abs(logits[expert]) < np.inf
             if not is_finite:
                 if batch.faults[rows[i]] == 0:
-                    batch.faults[rows[i]] = _fault(layer, ROUTER)
+                    batch.faults[rows[i]] = fault_at(layer, ROUTER)
                 for expert in range(experts.n_experts):
                     logits[expert] = 0.0  # somebody has to be chosen
             chosen, shares = routing.chosen[layer, i], routing.shares[layer, i]
@@ -159,9 +142,9 @@ def sort_by_expert(model: Model, layer: int, buffers: Buffers, n: int, team: Tea
 def gather_inputs(model: Model, layer: int, buffers: Buffers, n: int, team: Team, phase: int) -> None:
     """expert_in = normed, in the order of the experts."""
     source, target, routing = buffers.normed, buffers.expert_in, buffers.routing
-    takes_floats = model.experts.matrices[layer, OF_GATE, 6] == 1
-    total, size = n * model.experts.n_active, _unit_tokens(n)
-    n_units = _units(total, size)
+    takes_floats = _of_expert(model, layer, OF_GATE, 0).takes_floats == 1
+    total, size = n * model.experts.n_active, unit_tokens(n)
+    n_units = units(total, size)
     unit = claim(team, phase, n_units)
     while unit < n_units:
         for position in range(unit * size, min(total, (unit + 1) * size)):
@@ -174,20 +157,6 @@ def gather_inputs(model: Model, layer: int, buffers: Buffers, n: int, team: Team
         finish(team, phase)
         unit = claim(team, phase, n_units)
     settle(team, phase, n_units)
-
-
-@njit(**INNER)
-def _multiply_rows(
-    m: Matrix, start: int, stop: int, x: Any, first: int, n: int, y: Any, scratch: int
-) -> None:
-    """y[first + t, r] = x[first + t] . m[r] for t < n, start <= r < stop."""
-    source, stride = x.records.ctypes.data, x.records.strides[0]
-    if m.takes_floats == 1:
-        source, stride = x.values.ctypes.data, x.values.strides[0]
-    call_matmul(
-        m.function, m.data, m.group_bytes, m.n_blocks, start, stop, source + first * stride, stride, n,
-        y.ctypes.data + first * y.strides[0], y.strides[0], scratch,
-    )  # fmt: skip
 
 
 @njit(**INNER)
@@ -215,7 +184,7 @@ def multiply_experts_gate_up(
     n_active = routing.counts[layer] if n > 0 else 0
     shape = _of_expert(model, layer, OF_GATE, 0)
     size = _expert_unit(shape, n * experts.n_active, n_active)
-    per_expert = _units(shape.n_rows, size)
+    per_expert = units(shape.n_rows, size)
     n_units = n_active * per_expert
     unit = claim(team, phase, n_units)
     while unit < n_units:
@@ -225,16 +194,13 @@ def multiply_experts_gate_up(
         start = unit % per_expert * size
         stop = min(start + size, shape.n_rows)
         gate, up = _of_expert(model, layer, OF_GATE, expert), _of_expert(model, layer, OF_UP, expert)
-        _multiply_rows(gate, start, stop, buffers.expert_in, first, count, out.values, scratch)
-        _multiply_rows(up, start, stop, buffers.expert_in, first, count, buffers.expert_up, scratch)
+        multiply_rows(gate, start, stop, buffers.expert_in, first, count, out.values, 0, scratch)
+        multiply_rows(up, start, stop, buffers.expert_in, first, count, buffers.expert_up, 0, scratch)
         _add_bias(out.values, first, count, start, stop, experts.gate_bias[layer, expert])
         _add_bias(buffers.expert_up, first, count, start, stop, experts.up_bias[layer, expert])
         for t in range(first, first + count):
-            offset = t * out.values.strides[0] + start * 4
-            gate_at, up_at = out.values.ctypes.data + offset, buffers.expert_up.ctypes.data + offset
-            _gate(model.activation, gate_at, up_at, stop - start)
-            row = rows[routing.row_at[t]]
-            _quantize(out, t, start, stop - start, batch, row, _fault(layer, DOWN))
+            row, place = rows[routing.row_at[t]], fault_at(layer, DOWN)
+            gate_row(model.activation, out, buffers.expert_up, t, start, stop - start, batch, row, place)
         finish(team, phase)
         unit = claim(team, phase, n_units)
     settle(team, phase, n_units)
@@ -249,7 +215,7 @@ def multiply_experts_down(
     n_active = routing.counts[layer] if n > 0 else 0
     shape = _of_expert(model, layer, OF_DOWN, 0)
     size = _expert_unit(shape, n * experts.n_active, n_active)
-    per_expert = _units(shape.n_rows, size)
+    per_expert = units(shape.n_rows, size)
     n_units = n_active * per_expert
     unit = claim(team, phase, n_units)
     while unit < n_units:
@@ -259,23 +225,8 @@ def multiply_experts_down(
         start = unit % per_expert * size
         stop = min(start + size, shape.n_rows)
         down = _of_expert(model, layer, OF_DOWN, expert)
-        _multiply_rows(down, start, stop, buffers.expert_gate, first, count, buffers.expert_out, scratch)
+        multiply_rows(down, start, stop, buffers.expert_gate, first, count, buffers.expert_out, 0, scratch)
         _add_bias(buffers.expert_out, first, count, start, stop, experts.down_bias[layer, expert])
-        finish(team, phase)
-        unit = claim(team, phase, n_units)
-    settle(team, phase, n_units)
-
-
-@njit(**INNER)
-def multiply_shared_down(
-    model: Model, layer: int, buffers: Buffers, n: int, team: Team, phase: int, scratch: int
-) -> None:
-    """product = gate . down, of the expert that every token passes."""
-    down = matrix(model.matrices[layer, DOWN])
-    n_units = _n_units(down, n)
-    unit = claim(team, phase, n_units)
-    while unit < n_units:
-        _multiply(down, unit, buffers.gate, n, buffers.product, 0, scratch)
         finish(team, phase)
         unit = claim(team, phase, n_units)
     settle(team, phase, n_units)
@@ -287,9 +238,9 @@ def combine(
 ) -> None:
     """residual += the chosen experts' outputs by their shares, and the shared one's by its own gate."""
     routing, experts = buffers.routing, model.experts
-    scale, size = np.float32(model.residual_scale), _unit_tokens(n)
+    scale, size = np.float32(model.residual_scale), unit_tokens(n)
     has_shared = matrix(model.matrices[layer, GATE]).n_rows > 0
-    n_units = _units(n, size)
+    n_units = units(n, size)
     unit = claim(team, phase, n_units)
     while unit < n_units:
         for i in range(unit * size, min(n, (unit + 1) * size)):
@@ -319,7 +270,8 @@ def mixture(
     phase: int, scratch: int,
 ) -> None:  # fmt: skip
     """residual += the mixture of experts of `normed`."""
-    ask_router(model, layer, buffers, n, team, phase, scratch)
+    router = matrix(model.experts.router[layer])
+    multiply(router, buffers.normed, n, buffers.routing.logits, team, phase, scratch)
     route(model, layer, buffers, batch, rows, n, team, phase + 1)
     sort_by_expert(model, layer, buffers, n, team, phase + 2)
     gather_inputs(model, layer, buffers, n, team, phase + 3)
@@ -327,5 +279,6 @@ def mixture(
     multiply_experts_down(model, layer, buffers, n, team, phase + 5, scratch)
     if matrix(model.matrices[layer, UP]).n_rows > 0:
         multiply_gate_up(model, layer, buffers, batch, rows, n, team, phase + 6, scratch)
-        multiply_shared_down(model, layer, buffers, n, team, phase + 7, scratch)
+        down = matrix(model.matrices[layer, DOWN])
+        multiply(down, buffers.gate, n, buffers.product, team, phase + 7, scratch)
     combine(model, layer, buffers, residual, n, team, phase + 8)

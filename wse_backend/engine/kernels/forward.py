@@ -25,15 +25,14 @@ from wse_backend.engine.kernels.arguments import (
     Team,
 )
 from wse_backend.engine.kernels.experts import mixture
+from wse_backend.engine.kernels.pieces import fault_at, matrix
 from wse_backend.engine.kernels.primitives import ticks
 from wse_backend.engine.kernels.source_stamp import SOURCE_STAMP
 from wse_backend.engine.kernels.steps import (
-    _fault,
     add_normalised,
     attend,
     embed,
     gather,
-    matrix,
     multiply_and_add,
     multiply_gate_up,
     multiply_head,
@@ -75,7 +74,7 @@ def compile_forward(has_experts: bool = False) -> Any:
         embed(model, buffers, batch, team, 0)
         for layer in range(n_layers):
             t0 = ticks()
-            weight, fault = model.attention_norm[layer], _fault(layer, Q)
+            weight, fault = model.attention_norm[layer], fault_at(layer, Q)
             normalise(residual, weight, dim, eps, rows, n, buffers.normed, batch, fault, team, phase)
             t1 = ticks()
             multiply_qkv(model, layer, buffers, n, team, phase + 1, scratch)
@@ -93,7 +92,7 @@ def compile_forward(has_experts: bool = False) -> Any:
             )  # fmt: skip
             add_normalised(model, buffers.product, post, residual, n, team, phase + 6)
             t4 = ticks()
-            weight, fault = model.ffn_norm[layer], _fault(layer, GATE)
+            weight, fault = model.ffn_norm[layer], fault_at(layer, GATE)
             normalise(residual, weight, dim, eps, rows, n, buffers.normed, batch, fault, team, phase + 7)
             t5 = ticks()
             if has_experts:
@@ -114,7 +113,7 @@ def compile_forward(has_experts: bool = False) -> Any:
                 spent[ATTENTION], spent[OUTPUT], spent[FFN] = t3 - t2, t4 - t3, ticks() - t5
             phase += PHASES_PER_LAYER
         t6 = ticks()
-        weight, fault = model.output_norm, _fault(n_layers, Q)
+        weight, fault = model.output_norm, fault_at(n_layers, Q)
         normalise(residual, weight, dim, eps, rows, n, buffers.head_in, batch, fault, team, phase)
         multiply_head(model, buffers, n, team, phase + 1, scratch)
         if thread == 0:

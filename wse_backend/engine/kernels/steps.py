@@ -8,13 +8,10 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from wse_backend.engine.kernels.activations import NOT_FINITE, quantize
 from wse_backend.engine.kernels.arguments import (
     ATTENTION_OUT,
     DOWN,
     GATE,
-    GELU,
-    SILU,
     UP,
     Activations,
     Batch,
@@ -26,106 +23,38 @@ from wse_backend.engine.kernels.arguments import (
     Q,
     Team,
     V,
-    fault,
 )
 from wse_backend.engine.kernels.attention import BLOCK_POSITIONS
-from wse_backend.engine.kernels.matmul import FEW_TOKENS
+from wse_backend.engine.kernels.pieces import (
+    fault_at,
+    gate_row,
+    matrix,
+    multiply_unit,
+    quantize_row,
+    rms_norm,
+    unit_size,
+    unit_tokens,
+    units,
+    units_of,
+)
 from wse_backend.engine.kernels.primitives import (
     call_attention,
     call_decode,
-    call_matmul,
-    clamped_swiglu,
-    geglu,
     softcap,
     store_float,
     store_half,
-    sum_of_squares,
-    swiglu,
 )
 from wse_backend.engine.kernels.team import INNER, claim, finish, settle
 
-# Weight rows claimed at a time, see unit_rows: whole blocks of activations of the next matrix. For few tokens
-# small units let the threads end together.
-UNIT_SIZES = (96, 128, 160)
-SMALL_UNIT = 32
-UNIT_TOKENS = 8  # batch rows claimed at a time where each row is little work, and there are many
 LARGEST_HALF = np.float32(65504.0)
-
-_fault = njit(**INNER)(fault)
-
-
-def unit_rows(n_rows: int, n_threads: int) -> int:
-    """How many weight rows of a matrix with `n_rows` to claim at a time, so that all threads end together."""
-
-    def longest(size: int) -> int:  # rows of the thread with most units
-        n_units = -(-n_rows // size)
-        return -(-n_units // n_threads) * size
-
-    return min(UNIT_SIZES, key=longest)
-
-
-@njit(**INNER)
-def matrix(m: Any) -> Matrix:
-    """The matrix whose fields an array holds: model.matrices[layer, Q] and others."""
-    return Matrix(m[0], m[1], m[2], m[3], m[4], m[5], m[6])
-
-
-@njit(**INNER)
-def _units(n: int, size: int) -> int:
-    return (n + size - 1) // size
-
-
-@njit(**INNER)
-def _unit_tokens(n: int) -> int:
-    """How many batch rows to claim at a time where each is little work."""
-    return 1 if n <= FEW_TOKENS else UNIT_TOKENS
-
-
-@njit(**INNER)
-def _unit_size(matrix: Matrix, n: int) -> int:
-    """How many rows of a matrix to claim at a time, for a batch of `n` rows."""
-    size: int = SMALL_UNIT if n <= FEW_TOKENS else matrix.unit_rows
-    return size
-
-
-@njit(**INNER)
-def _n_units(matrix: Matrix, n: int) -> int:
-    return _units(matrix.n_rows, _unit_size(matrix, n)) if n > 0 else 0
-
-
-@njit(**INNER)
-def _quantize(x: Activations, i: int, column: int, count: int, batch: Batch, row: int, place: int) -> None:
-    """Bring columns of row `i` into its record; note `place` for batch row `row` when they are not finite."""
-    bits = quantize(
-        x.values.ctypes.data + i * x.values.strides[0],
-        x.records.ctypes.data + i * x.records.strides[0],
-        column,
-        count,
-    )
-    if bits >= NOT_FINITE and batch.faults[row] == 0:
-        batch.faults[row] = place
-
-
-@njit(**INNER)
-def _multiply(matrix: Matrix, unit: int, x: Activations, n: int, y: Any, column: int, scratch: int) -> None:
-    """y[:n, column + r] = x[:n] . matrix[r] for the weight rows r of one unit."""
-    start = unit * _unit_size(matrix, n)
-    stop = min(start + _unit_size(matrix, n), matrix.n_rows)
-    source, stride = x.records.ctypes.data, x.records.strides[0]
-    if matrix.takes_floats == 1:
-        source, stride = x.values.ctypes.data, x.values.strides[0]
-    call_matmul(
-        matrix.function, matrix.data, matrix.group_bytes, matrix.n_blocks, start, stop,
-        source, stride, n, y.ctypes.data + column * 4, y.strides[0], scratch,
-    )  # fmt: skip
 
 
 @njit(**INNER)
 def embed(model: Model, buffers: Buffers, batch: Batch, team: Team, phase: int) -> None:
     """residual = the embedding of each row's token, scaled."""
     n, table = batch.counts[0], model.embedding
-    size = _unit_tokens(n)
-    n_units = _units(n, size)
+    size = unit_tokens(n)
+    n_units = units(n, size)
     unit = claim(team, phase, n_units)
     while unit < n_units:
         for i in range(unit * size, min(n, (unit + 1) * size)):
@@ -141,36 +70,18 @@ def embed(model: Model, buffers: Buffers, batch: Batch, team: Team, phase: int) 
 
 
 @njit(**INNER)
-def rms_norm(x: Any, weight: Any, dim: int, eps: float, out: Any) -> None:
-    """out = x / sqrt(mean(x^2) + eps) * weight, all float32 (dim,), padded. Zhang & Sennrich 2019, eq. 4.
-
-    Without a norm, which `weight` of size 0 says, out = x.
-    """
-    if weight.size == 0:
-        for i in range(x.size):
-            out[i] = x[i]
-        return
-    mean = sum_of_squares(x.ctypes.data, x.size) / np.float32(dim)
-    scale = np.float32(1.0) / np.sqrt(mean + np.float32(eps))
-    if mean == np.inf:  # the row's numbers are too large for float32; zeros would hide it
-        scale = np.float32(np.nan)
-    for i in range(x.size):
-        out[i] = x[i] * scale * weight[i]
-
-
-@njit(**INNER)
 def normalise(
     source: Any, weight: Any, dim: int, eps: float, rows: Any, n: int, out: Activations, batch: Batch,
     place: int, team: Team, phase: int,
 ) -> None:  # fmt: skip
     """out = rms_norm of `n` rows, as integers too. rows: which batch row each of them is."""
-    size = _unit_tokens(n)
-    n_units = _units(n, size)
+    size = unit_tokens(n)
+    n_units = units(n, size)
     unit = claim(team, phase, n_units)
     while unit < n_units:
         for i in range(unit * size, min(n, (unit + 1) * size)):
             rms_norm(source[i], weight, dim, eps, out.values[i])
-            _quantize(out, i, 0, dim, batch, rows[i], place)
+            quantize_row(out, i, 0, dim, batch, rows[i], place)
         finish(team, phase)
         unit = claim(team, phase, n_units)
     settle(team, phase, n_units)
@@ -183,17 +94,17 @@ def multiply_qkv(
     """qkv = queries, keys and values of all rows, side by side."""
     of_layer = model.matrices[layer]
     q, k, v = matrix(of_layer[Q]), matrix(of_layer[K]), matrix(of_layer[V])
-    q_units, k_units = _n_units(q, n), _n_units(k, n)
-    n_units = q_units + k_units + _n_units(v, n)
+    q_units, k_units = units_of(q, n), units_of(k, n)
+    n_units = q_units + k_units + units_of(v, n)
     unit = claim(team, phase, n_units)
     while unit < n_units:
         if unit < q_units:
-            _multiply(q, unit, buffers.normed, n, buffers.qkv, 0, scratch)
+            multiply_unit(q, unit, buffers.normed, n, buffers.qkv, 0, scratch)
         elif unit < q_units + k_units:
-            _multiply(k, unit - q_units, buffers.normed, n, buffers.qkv, q.n_rows, scratch)
+            multiply_unit(k, unit - q_units, buffers.normed, n, buffers.qkv, q.n_rows, scratch)
         else:
             local, column = unit - q_units - k_units, q.n_rows + k.n_rows
-            _multiply(v, local, buffers.normed, n, buffers.qkv, column, scratch)
+            multiply_unit(v, local, buffers.normed, n, buffers.qkv, column, scratch)
         finish(team, phase)
         unit = claim(team, phase, n_units)
     settle(team, phase, n_units)
@@ -249,8 +160,8 @@ def place(
     n, dim, table = batch.counts[0], model.head_dim, model.rope_table[layer]
     q_dim, kv_dim = model.n_heads * dim, model.n_kv_heads * dim
     scale = np.float32(model.attention_scale)
-    size = _unit_tokens(n)
-    n_units = _units(n, size)
+    size = unit_tokens(n)
+    n_units = units(n, size)
     unit = claim(team, phase, n_units)
     while unit < n_units:
         for i in range(unit * size, min(n, (unit + 1) * size)):
@@ -267,7 +178,7 @@ def place(
                 qkv[c] *= scale
             is_finite = _cache_row(model, cache, layer, qkv, position, batch.tables[batch.slots[i]])
             if not is_finite and batch.faults[i] == 0:
-                batch.faults[i] = _fault(layer, ATTENTION_OUT)
+                batch.faults[i] = fault_at(layer, ATTENTION_OUT)
         finish(team, phase)
         unit = claim(team, phase, n_units)
     settle(team, phase, n_units)
@@ -316,7 +227,7 @@ def attend(
 ) -> None:  # fmt: skip
     """attended[i] = attention of batch row rows[i], for `n` of them, as integers too."""
     together, width = _heads_together(model), model.n_heads // model.n_kv_heads * model.head_dim
-    per_row = _units(model.n_kv_heads, together)
+    per_row = units(model.n_kv_heads, together)
     n_units = n * per_row
     unit = claim(team, phase, n_units)
     while unit < n_units:
@@ -325,9 +236,9 @@ def attend(
         row = rows[index]
         for head in range(first, stop):
             _attend_head(model, cache, layer, row, head, batch, buffers, index, scratch)
-        _quantize(
+        quantize_row(
             buffers.attended, index, first * width, (stop - first) * width, batch, row,
-            _fault(layer, ATTENTION_OUT),
+            fault_at(layer, ATTENTION_OUT),
         )  # fmt: skip
         finish(team, phase)
         unit = claim(team, phase, n_units)
@@ -352,10 +263,10 @@ def multiply_and_add(
     n: int, team: Team, phase: int, scratch: int,
 ) -> None:  # fmt: skip
     """product[:n] = x[:n] . matrix + bias; residual += it, unless a norm comes first: `add_normalised`."""
-    n_units, size, scale = _n_units(matrix, n), _unit_size(matrix, n), np.float32(model.residual_scale)
+    n_units, size, scale = units_of(matrix, n), unit_size(matrix, n), np.float32(model.residual_scale)
     unit = claim(team, phase, n_units)
     while unit < n_units:
-        _multiply(matrix, unit, x, n, product, 0, scratch)
+        multiply_unit(matrix, unit, x, n, product, 0, scratch)
         start, stop = unit * size, min((unit + 1) * size, matrix.n_rows)
         for i in range(n):
             if bias.size > 0:
@@ -374,8 +285,8 @@ def add_normalised(
     model: Model, product: Any, post_norm: Any, residual: Any, n: int, team: Team, phase: int
 ) -> None:
     """residual[:n] += rms_norm(product[:n]), where there is a norm after what was computed."""
-    size = _unit_tokens(n)
-    n_units = _units(n, size) if post_norm.size > 0 else 0
+    size = unit_tokens(n)
+    n_units = units(n, size) if post_norm.size > 0 else 0
     scale = np.float32(model.residual_scale)
     unit = claim(team, phase, n_units)
     while unit < n_units:
@@ -389,34 +300,22 @@ def add_normalised(
 
 
 @njit(**INNER)
-def _gate(activation: int, gate: int, up: int, n: int) -> None:
-    """gate = activation(gate) * up, for n float32 at two addresses."""
-    if activation == SILU:
-        swiglu(gate, up, n)
-    elif activation == GELU:
-        geglu(gate, up, n)
-    else:
-        clamped_swiglu(gate, up, n)
-
-
-@njit(**INNER)
 def multiply_gate_up(
     model: Model, layer: int, buffers: Buffers, batch: Batch, rows: Any, n: int, team: Team, phase: int,
     scratch: int,
 ) -> None:  # fmt: skip
     """gate = activation(normed . gate matrix) * (normed . up matrix), as integers too."""
     gate, up = matrix(model.matrices[layer, GATE]), matrix(model.matrices[layer, UP])
-    out, size, n_units = buffers.gate, _unit_size(gate, n), _n_units(gate, n)
+    out, size, n_units = buffers.gate, unit_size(gate, n), units_of(gate, n)
     unit = claim(team, phase, n_units)
     while unit < n_units:
-        _multiply(gate, unit, buffers.normed, n, out.values, 0, scratch)
-        _multiply(up, unit, buffers.normed, n, buffers.up, 0, scratch)
+        multiply_unit(gate, unit, buffers.normed, n, out.values, 0, scratch)
+        multiply_unit(up, unit, buffers.normed, n, buffers.up, 0, scratch)
         start = unit * size
         width = min(size, model.hidden_dim - start)
         for i in range(n):
-            offset = i * out.values.strides[0] + start * 4
-            _gate(model.activation, out.values.ctypes.data + offset, buffers.up.ctypes.data + offset, width)
-            _quantize(out, i, start, width, batch, rows[i], _fault(layer, DOWN))
+            down_fault = fault_at(layer, DOWN)
+            gate_row(model.activation, out, buffers.up, i, start, width, batch, rows[i], down_fault)
         finish(team, phase)
         unit = claim(team, phase, n_units)
     settle(team, phase, n_units)
@@ -425,11 +324,11 @@ def multiply_gate_up(
 @njit(**INNER)
 def multiply_head(model: Model, buffers: Buffers, n: int, team: Team, phase: int, scratch: int) -> None:
     """logits = head_in . head, scaled and capped."""
-    n_units, size = _n_units(model.head, n), _unit_size(model.head, n)
+    n_units, size = units_of(model.head, n), unit_size(model.head, n)
     scale, cap = np.float32(model.logit_scale), np.float32(model.final_softcap)
     unit = claim(team, phase, n_units)
     while unit < n_units:
-        _multiply(model.head, unit, buffers.head_in, n, buffers.logits, 0, scratch)
+        multiply_unit(model.head, unit, buffers.head_in, n, buffers.logits, 0, scratch)
         start, stop = unit * size, min((unit + 1) * size, model.head.n_rows)
         for i in range(n):
             if scale != 1.0:
