@@ -24,7 +24,7 @@ from moa_core.errors import ContextExceeded, ModelNotFound
 from moa_core.providers import CallRequest, Wafer
 from moa_core.runs.plan import plan
 from wse_backend import EnginePool, SamplingParams, models
-from wse_backend.engine.transformer import MAX_LOGIT_ROWS
+from wse_backend.engine.buffers import MAX_LOGIT_ROWS
 
 MODEL = "smollm2-135m"
 

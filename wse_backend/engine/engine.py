@@ -9,22 +9,17 @@ import numpy as np
 import numpy.typing as npt
 
 from wse_backend import models
+from wse_backend.engine.buffers import MAX_LOGIT_ROWS, MAX_ROWS
 from wse_backend.engine.completion import Chunk, Completion, RoutedTokens
 from wse_backend.engine.grammar import Grammars
 from wse_backend.engine.kernels.attention import BLOCK_POSITIONS
+from wse_backend.engine.kv_cache import block_bytes
 from wse_backend.engine.matrices import weights_bytes
 from wse_backend.engine.router_log import RoutedRows
 from wse_backend.engine.sampling import SamplingParams
 from wse_backend.engine.scheduler import KEEP_IDLE_S, MAX_WAITING, RequestHandle, Scheduler
 from wse_backend.engine.threads import shared_team
-from wse_backend.engine.transformer import (
-    MAX_LOGIT_ROWS,
-    MAX_ROWS,
-    PassResult,
-    Row,
-    Transformer,
-    block_bytes,
-)
+from wse_backend.engine.transformer import PassResult, Row, Transformer
 from wse_backend.errors import ContextOverflow, NotFinite, OutOfMemory
 from wse_backend.machine import memory_available_bytes
 from wse_backend.weights.catalog import Progress

@@ -14,6 +14,7 @@ from time import perf_counter
 import numpy as np
 import numpy.typing as npt
 
+from wse_backend.engine.buffers import MAX_LOGIT_ROWS, MAX_ROWS
 from wse_backend.engine.completion import Chunk, FinishReason, PhaseMeasure
 from wse_backend.engine.drafts import Drafter, Text
 from wse_backend.engine.grammar import Grammar
@@ -21,7 +22,7 @@ from wse_backend.engine.kernels.attention import BLOCK_POSITIONS
 from wse_backend.engine.request import OnChunk, Request, shares_next_block
 from wse_backend.engine.router_log import RoutedRows, RouterLog
 from wse_backend.engine.sampling import SamplingParams
-from wse_backend.engine.transformer import MAX_LOGIT_ROWS, MAX_ROWS, PassResult, Row, Transformer
+from wse_backend.engine.transformer import PassResult, Row, Transformer
 from wse_backend.engine.waiting_line import WaitingLine
 from wse_backend.errors import EngineClosed, EngineFailed, NotFinite, OutOfMemory, QueueFull, WseError
 from wse_backend.weights.tokenizer import StreamDecoder, Tokenizer

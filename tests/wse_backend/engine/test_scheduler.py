@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from wse_backend import Chunk, Completion, Engine, OutOfMemory, QueueFull, SamplingParams
+from wse_backend.engine.kv_cache import block_bytes
 from wse_backend.engine.scheduler import RequestHandle
-from wse_backend.engine.transformer import block_bytes
 from wse_backend.weights.gguf_file import open_gguf
 
 LIMIT_S = 120

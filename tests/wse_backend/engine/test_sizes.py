@@ -19,7 +19,7 @@ from tests.wse_backend.tiny_gguf import (
     write_tiny_gguf,
 )
 from wse_backend import Engine, Unsupported
-from wse_backend.engine import transformer
+from wse_backend.engine import binding
 from wse_backend.weights.gguf_file import open_gguf
 
 
@@ -54,13 +54,13 @@ def test_rope_tables_are_made_for_the_engines_context_not_for_the_headers(
 ) -> None:
     path = write_tiny_gguf(tmp_path / "claims.gguf", changes={"llama.context_length": 1_000_000})
     made: list[int] = []
-    real = transformer.rope_tables
+    real = binding.rope_tables
 
     def counted(n_ctx: int, *rest: object) -> object:
         made.append(n_ctx)
         return real(n_ctx, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(transformer, "rope_tables", counted)
+    monkeypatch.setattr(binding, "rope_tables", counted)
     engine = Engine("claims", open_gguf(path), kv_cache_bytes=1 << 20)
     try:
         # 1 MiB over what a position takes: keys and values, 2 bytes each, of all layers and heads
