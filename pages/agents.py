@@ -9,12 +9,12 @@ from moa_core.config.sampling import EFFORTS
 from moa_core.config.values import MAX_CYCLES, MAX_TEMPERATURE
 from moa_core.strategies import all_strategies
 from pages.parts import backend
-from pages.parts.budget_bar import draw_budget
+from pages.parts.agents.budget_bar import draw_budget
+from pages.parts.agents.plan_table import show_plan
+from pages.parts.agents.setup_import import draw_import, draw_presets
 from pages.parts.layout import page_body, page_title, row
 from pages.parts.model_advice import measured_speeds
-from pages.parts.plan_table import show_plan
 from pages.parts.session import init_session
-from pages.parts.setup_import import draw_import, draw_presets
 from pages.parts.setup_share import draw_arrival, draw_share
 from pages.parts.tour import draw_tour
 from pages.parts.words import draw_words
