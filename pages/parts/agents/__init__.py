@@ -1,1 +1,1 @@
-"""Pieces of the Lab page."""
+"""Pieces of the Agents page."""
