@@ -5,6 +5,7 @@ from dataclasses import replace
 import streamlit as st
 
 from moa_core import Agent, MoAConfig
+from pages.parts.files import offer_file
 from pages.parts.layout import PAGE_WIDTH_PX, page_body, page_title, row
 from pages.parts.problems import show_problem
 from pages.parts.router_view import show_routes_of_run
@@ -99,21 +100,17 @@ def draw_save() -> None:
     if not saved.turns:
         return
     with st.popover("Save", icon=":material/download:"):
-        st.download_button(
+        offer_file(
             "Markdown, to read",
             saved.to_markdown,
             "conversation.md",
-            "text/markdown",
             key="chat_save_markdown",
-            on_click="ignore",
         )
-        st.download_button(
+        offer_file(
             "JSON, with every agent's text and times",
             lambda: to_json(session.turns),
             "conversation.json",
-            "application/json",
             key="chat_save_json",
-            on_click="ignore",
         )
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.grader.competition.postgres import NoServer, Postgres
+from tests.grader.competition.postgres import NoServer, Postgres, running
 from wse_backend import models
 
 
@@ -26,13 +25,9 @@ def qwen_path() -> Path:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    """One server for the whole run. Its folder is short and open to its user, unlike pytest's own."""
-    with tempfile.TemporaryDirectory(prefix="moa-pg-") as folder:
-        Path(folder).chmod(0o755)
-        try:
-            server = Postgres(Path(folder) / "pg", is_durable=False)
-            server.start()
-        except NoServer as exc:
-            pytest.skip(str(exc))
-        yield server
-        server.stop()
+    """One server for the whole run."""
+    try:
+        with running() as server:
+            yield server
+    except NoServer as exc:
+        pytest.skip(str(exc))

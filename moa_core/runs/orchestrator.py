@@ -113,11 +113,12 @@ async def _run_to_the_end(strategy: Strategy, dry: DryRun, live: "LiveRun") -> N
 
 def _wait_shower(dry: DryRun, emit: Callable[[Event], None]) -> Callable[[Wait], None]:
     """Before the first call, what takes long is shown at the first agent: its model is loaded first."""
-    first = dry.calls[0]
+    first = dry.calls[0] if dry.calls else None  # a strategy may answer without a model
 
     def show(wait: Wait) -> None:
-        task = first.task
-        emit(AgentWaiting(first.layer, task.agent.name, 0, wait.reason, wait.wait_s, task.role))
+        if first is not None:
+            task = first.task
+            emit(AgentWaiting(first.layer, task.agent.name, 0, wait.reason, wait.wait_s, task.role))
 
     return show
 

@@ -14,6 +14,7 @@ import streamlit as st
 
 from moa_core import CallRecord
 from pages.parts.charts import CHART_CONFIG, tick_step, with_readable_text
+from pages.parts.files import offer_file
 from pages.state.routing import (
     RUNS_KEPT,
     balance,
@@ -63,14 +64,12 @@ def show_routes_of_run(turn: Turn, *, key: str) -> None:
         )
         trace = router_trace(calls)
         if trace is not None:
-            st.download_button(
+            offer_file(
                 "Save the choices as a router trace (JSON)",
                 partial(trace_json, trace),
                 "router_trace.json",
-                "application/json",
                 key=f"{key}_{model}_save",
-                icon=":material/download:",
-                on_click="ignore",
+                icon="download",
             )
 
 

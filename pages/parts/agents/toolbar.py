@@ -8,6 +8,7 @@ from moa_core.strategies import all_strategies
 from pages.parts.agents.cards import Choices
 from pages.parts.agents.editing import UNDO, Editor
 from pages.parts.agents.setup_import import draw_import, draw_presets
+from pages.parts.files import offer_file
 from pages.parts.layout import row
 from pages.parts.setup_share import draw_share
 from pages.state.text import as_plain, capitalised
@@ -33,14 +34,12 @@ def draw_toolbar(editor: Editor, config: MoAConfig | None, choices: Choices) -> 
                 draw_presets(editor.load)
         with st.popover("Import", icon=":material/upload:", key="agents_import_box", on_change="rerun"):
             draw_import(config, choices, editor.load)
-        st.download_button(
+        offer_file(
             "Export",
             config.to_json if config else "",
             "agents.json",
-            "application/json",
-            icon=":material/download:",
-            disabled=config is None,
-            on_click="ignore",
+            icon="download",
+            is_disabled=config is None,
             key="agents_export",
         )
         share_box = st.popover(

@@ -11,6 +11,7 @@ from pages.parts.competition import backend as shared
 from pages.parts.competition.charts import scores_over_time
 from pages.parts.competition.view import outcome as outcome_of
 from pages.parts.competition.view import when
+from pages.parts.files import offer_file
 from pages.parts.layout import row
 from pages.parts.report import points, show_report
 from pages.state.certificate import RoundOutcome, to_html
@@ -99,12 +100,11 @@ def draw_recap(found: Round, who: Participant, graded: list[Submission]) -> None
     max_score = find_challenge(found.challenge).max_score
     text = recap(who.nickname, found.title, max_score, steps, place, len(board), standing)
     with row(vertical_alignment="center"):
-        st.download_button(
+        offer_file(
             "Keep it (Markdown)",
             text,
             f"recap-{found.uid[:8]}.md",
-            "text/markdown",
-            icon=":material/download:",
+            icon="download",
             key="competition_recap",
         )
         draw_certificate(found, who)
@@ -124,12 +124,11 @@ def draw_certificate(found: Round, who: Participant) -> None:
         return
     mine = shared.all_certificates(found, [who], outcome).get(who.id)
     if mine is not None:
-        st.download_button(
+        offer_file(
             "Certificate, to print",
             to_html(mine),
             f"certificate-{found.uid[:8]}.html",
-            "text/html",
-            icon=":material/workspace_premium:",
+            icon="workspace_premium",
             key="competition_certificate",
-            help="A page of its own: open it and print it, or print it into a PDF.",
+            about="A page of its own: open it and print it, or print it into a PDF.",
         )

@@ -32,6 +32,7 @@ from pages.parts.competition.view import (
     show_competition_problem,
     state_badge,
 )
+from pages.parts.files import offer_file
 from pages.parts.layout import row
 from pages.state.certificate import RoundOutcome, to_zip
 from pages.state.text import as_plain
@@ -196,41 +197,37 @@ def draw_files(found: Round) -> None:
     stem = f"round-{found.uid[:8]}"
     store = shared.store()
     with row():
-        st.download_button(
+        offer_file(
             "Table (CSV)",
             lambda: to_csv(store, found.id),
             f"{stem}.csv",
-            "text/csv",
-            icon=":material/table:",
+            icon="table",
             key="host_csv",
         )
-        st.download_button(
+        offer_file(
             "Gradebook (CSV)",
             lambda: to_gradebook(store, found.id),
             f"{stem}-gradebook.csv",
-            "text/csv",
-            icon=":material/school:",
+            icon="school",
             key="host_gradebook",
-            help="A line per person and a column per check, for a learning platform.",
-            disabled=why_unplayable(found) is not None,
+            about="A line per person and a column per check, for a learning platform.",
+            is_disabled=why_unplayable(found) is not None,
         )
         draw_certificates(found, stem)
-        st.download_button(
+        offer_file(
             "Everything (JSON)",
             lambda: to_json(store, found.id),
             f"{stem}.json",
-            "application/json",
-            icon=":material/data_object:",
+            icon="data_object",
             key="host_json",
         )
-        st.download_button(
+        offer_file(
             "Backup of the round",
             lambda: backup(store, found.id),
             f"{stem}.moa-round.gz",
-            "application/gzip",
-            icon=":material/save:",
+            icon="save",
             key="host_backup",
-            type="primary",
+            is_primary=True,
         )
     st.caption(
         "The backup restores the round here or elsewhere, and its participants come back with their codes. "
@@ -261,15 +258,14 @@ def draw_certificates(found: Round, stem: str) -> None:
         return to_zip(list(shared.all_certificates(found, people, outcome).values()))
 
     is_over = found.state(now_ms()) == "closed"
-    st.download_button(
+    offer_file(
         "Certificates (ZIP)",
         pack,
         f"{stem}-certificates.zip",
-        "application/zip",
-        icon=":material/workspace_premium:",
+        icon="workspace_premium",
         key="host_certificates",
-        help="A page to print for each entry." if is_over else "When the round is closed.",
-        disabled=not is_over or why_unplayable(found) is not None,
+        about="A page to print for each entry." if is_over else "When the round is closed.",
+        is_disabled=not is_over or why_unplayable(found) is not None,
     )
 
 
@@ -406,12 +402,11 @@ def draw_receipt() -> None:
     """What the last deletion took away, to keep."""
     receipt = st.session_state.get("host_receipt")
     if receipt:
-        st.download_button(
+        offer_file(
             "Receipt of the deletion",
             json.dumps(receipt, ensure_ascii=False, indent=1),
             f"deleted-{receipt['uid'][:8]}.json",
-            "application/json",
-            icon=":material/receipt_long:",
+            icon="receipt_long",
             key="host_receipt_file",
         )
 

@@ -11,6 +11,7 @@ from grader.competition.limits import FINAL_RUNS, MAX_FINAL_RUNS
 from pages.parts.competition import backend as shared
 from pages.parts.competition.final_view import about_final, draw_progress, final_table
 from pages.parts.competition.view import show_competition_problem
+from pages.parts.files import offer_file
 from pages.parts.host.controls import act
 from pages.parts.layout import row
 from pages.state.text import count, seconds
@@ -159,12 +160,11 @@ def draw_steps(found: Round, final: Final, progress: Progress) -> None:
             lambda: finals.release(final.id, released=not is_shown),
             is_primary=not is_shown and final.state == "done",
         )
-        st.download_button(
+        offer_file(
             "Final with all runs (JSON)",
             lambda: final_to_json(shared.store(), final.id),
             f"final-{found.uid[:8]}.json",
-            "application/json",
-            icon=":material/data_object:",
+            icon="data_object",
             key="host_final_json",
         )
 

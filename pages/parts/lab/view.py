@@ -15,6 +15,7 @@ from moa_core.experiments.export import gains_of, points_of, spreads_of, to_csv,
 from moa_core.experiments.spread import Spread
 from moa_core.experiments.store import Record
 from pages.parts.charts import CHART_CONFIG
+from pages.parts.files import offer_file
 from pages.parts.lab import charts
 from pages.parts.layout import row
 from pages.parts.report import show_report
@@ -111,20 +112,18 @@ def _draw_exports(
     record: Record, trials: Sequence[Trial], found: Mapping[str, Any], mark: float | None
 ) -> None:
     with row():
-        st.download_button(
+        offer_file(
             "Trials as CSV",
             lambda: to_csv(trials),
-            file_name=f"experiment-{record.id}.csv",
-            mime="text/csv",
-            icon=":material/table:",
+            f"experiment-{record.id}.csv",
+            icon="table",
             key=f"lab_csv_{record.id}",
         )
-        st.download_button(
+        offer_file(
             "Report as HTML",
             lambda: to_html(record.title, trials, found, mark),
-            file_name=f"experiment-{record.id}.html",
-            mime="text/html",
-            icon=":material/description:",
+            f"experiment-{record.id}.html",
+            icon="description",
             key=f"lab_html_{record.id}",
         )
 

@@ -7,7 +7,9 @@ import pwd
 import shutil
 import socket
 import subprocess
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 UNPRIVILEGED = ("postgres", "nobody")
@@ -96,6 +98,17 @@ class Postgres:
         if process.returncode != 0:
             text = (self.folder.parent / f"{self.folder.name}.log").read_text("utf-8", "replace")[-600:]
             raise NoServer(f"{program} ended with {process.returncode}: {text}")
+
+
+@contextmanager
+def running() -> Iterator[Postgres]:
+    """A started server. Its folder is short and open to its user, unlike pytest's own. Raises NoServer."""
+    with tempfile.TemporaryDirectory(prefix="moa-pg-") as folder:
+        Path(folder).chmod(0o755)
+        server = Postgres(Path(folder) / "pg", is_durable=False)
+        server.start()
+        yield server
+        server.stop()
 
 
 def _as_unprivileged_user() -> Sequence[str]:

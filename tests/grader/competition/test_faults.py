@@ -17,7 +17,7 @@ from tests.grader.competition.killing import (
     kill_while_playing,
     start_final,
 )
-from tests.grader.competition.postgres import NoServer, Postgres
+from tests.grader.competition.postgres import NoServer, running
 from tests.grader.competition.samples import generation, join, open_round, scored
 
 KILLS = 3  # bench/competition.py does it 50 times
@@ -97,27 +97,21 @@ def test_a_full_disk_is_said_and_the_attempt_can_be_sent_again(tmp_path: Path) -
     store.close()
 
 
-def test_a_server_that_went_away_is_said_and_used_again_when_it_is_back(tmp_path_factory: object) -> None:
-    import tempfile
-
-    with tempfile.TemporaryDirectory(prefix="moa-pg-") as folder:
-        Path(folder).chmod(0o755)
-        try:
-            server = Postgres(Path(folder) / "pg", is_durable=False)
+def test_a_server_that_went_away_is_said_and_used_again_when_it_is_back() -> None:
+    try:
+        with running() as server:
+            store = Store.open(server.url)
+            ada = join(store, open_round(store), "Ada")
+            server.stop("immediate")
+            with pytest.raises(StoreUnavailable, match="nothing was stored") as caught:
+                store.submissions.add(ada.id, generation("a1"))
+            assert "not-a-secret" not in str(caught.value)
             server.start()
-        except NoServer as exc:
-            pytest.skip(str(exc))
-        store = Store.open(server.url)
-        ada = join(store, open_round(store), "Ada")
-        server.stop("immediate")
-        with pytest.raises(StoreUnavailable, match="nothing was stored") as caught:
-            store.submissions.add(ada.id, generation("a1"))
-        assert "not-a-secret" not in str(caught.value)
-        server.start()
-        first = store.submissions.add(ada.id, generation("a1"))
-        assert store.submissions.add(ada.id, generation("a1")).id == first.id
-        store.close()
-        server.stop()
+            first = store.submissions.add(ada.id, generation("a1"))
+            assert store.submissions.add(ada.id, generation("a1")).id == first.id
+            store.close()
+    except NoServer as exc:
+        pytest.skip(str(exc))
 
 
 @pytest.mark.parametrize(

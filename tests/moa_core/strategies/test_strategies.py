@@ -7,7 +7,7 @@ import pytest
 
 from moa_core import Agent, LayerStarted, MoAConfig, RunFailed, RunFinished, SummaryDelta
 from moa_core.errors import ConfigError, ServerFailed
-from moa_core.strategies import all_strategies, find_strategy
+from moa_core.strategies import Strategy, all_strategies, find_strategy, registry
 
 
 def verdict(score, critique="more"):
@@ -38,6 +38,19 @@ def test_single_asks_the_summarizer_alone(play, moa, scripted):
 
     assert play(moa(["m"], strategy="single"), "hi", provider)[-1].answer == "alone"
     assert [request.model for request in provider.history] == ["sum"]
+
+
+def test_a_strategy_may_answer_without_a_model(play, scripted, monkeypatch):
+    async def answer(run):
+        return "42"
+
+    known = {"oracle": Strategy(name="oracle", description="Knows.", answer=answer)}
+    monkeypatch.setattr(registry, "all_strategies", lambda: known)
+    provider = scripted({})
+
+    last = play(config("oracle"), "hi", provider)[-1]
+
+    assert (last.answer, provider.history) == ("42", [])
 
 
 def test_best_of_n_answers_with_the_highest_score(play, scripted):
