@@ -2,13 +2,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench clean
+.PHONY: help run dev test lint bench clean
 
 help:            ## Print these targets
 	@sed -n 's/^\([a-z]*\):[^#]*## */\1\t/p' $(MAKEFILE_LIST) | expand -t 8
 
 run: .venv/run   ## Start the app
 	$(BIN)/streamlit run streamlit_app.py
+
+dev: .venv/run   ## Start the app for who edits it: pages follow the source
+	$(BIN)/streamlit run streamlit_app.py --server.fileWatcherType auto
 
 test: .venv/dev lint   ## Lint, types and all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/e2e

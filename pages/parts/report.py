@@ -12,7 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from grader.grading.challenge import Challenge
-from pages.parts.charts import CHART_CONFIG, category_bars
+from pages.parts.charts import CHART_CONFIG, category_bars, kept
 from pages.state.text import as_plain, count
 
 LETTER_COLOURS = {"A": "green", "B": "green", "C": "orange", "D": "orange", "F": "red"}
@@ -81,7 +81,7 @@ def draw_categories(report: Mapping[str, Any], categories: Sequence[str]) -> Non
         earned.append(sum(check["score"] for check in checks))
         most.append(sum(check["max_score"] for check in checks))
     st.plotly_chart(
-        category_bars([title_of(category) for category in categories], earned, most),
+        kept(category_bars, [title_of(category) for category in categories], earned, most),
         config=CHART_CONFIG,
         alt="Points per category: "
         + ", ".join(

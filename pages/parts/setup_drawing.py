@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import plotly.graph_objects as go
 import streamlit as st
 
-from pages.parts.charts import CHART_CONFIG, with_readable_text
+from pages.parts.charts import CHART_CONFIG, kept, with_readable_text
 from pages.state.draft import Draft
 from pages.state.setup_graph import Graph, setup_graph
 from pages.state.text import count, shortened
@@ -41,26 +44,8 @@ def setup_figure(graph: Graph) -> go.Figure:
         marker={"size": NODE_PX * 0.7, "symbol": "square", "color": "#948a80"},
         hoverinfo="skip",
     )
-    for start, end in graph.arrows:
-        a, b = graph.nodes[start], graph.nodes[end]
-        figure.add_annotation(
-            x=b.x,
-            y=b.y,
-            ax=a.x,
-            ay=a.y,
-            xref="x",
-            yref="y",
-            axref="x",
-            ayref="y",
-            showarrow=True,
-            arrowhead=2,
-            arrowwidth=1.2,
-            arrowcolor="rgba(128,120,112,0.75)",
-            standoff=17,
-            startstandoff=17,
-        )
-    for number, title in enumerate(graph.columns):
-        figure.add_annotation(x=number, y=1, yref="paper", yanchor="bottom", text=title, showarrow=False)
+    # All at once: added one by one, Plotly checks the earlier ones again each time.
+    figure.update_layout(annotations=[*_arrows(graph), *_titles(graph)])
     tallest = max(abs(node.y) for node in graph.nodes)
     figure.update_xaxes(visible=False, range=[-0.45, len(graph.columns) - 0.55], fixedrange=True)
     figure.update_yaxes(visible=False, range=[-tallest - 0.75, tallest + 0.5], fixedrange=True)
@@ -72,12 +57,40 @@ def setup_figure(graph: Graph) -> go.Figure:
     return with_readable_text(figure)
 
 
+def _arrows(graph: Graph) -> Iterator[dict[str, Any]]:
+    """An annotation per arrow, from box to box."""
+    for start, end in graph.arrows:
+        a, b = graph.nodes[start], graph.nodes[end]
+        yield {
+            "x": b.x,
+            "y": b.y,
+            "ax": a.x,
+            "ay": a.y,
+            "xref": "x",
+            "yref": "y",
+            "axref": "x",
+            "ayref": "y",
+            "showarrow": True,
+            "arrowhead": 2,
+            "arrowwidth": 1.2,
+            "arrowcolor": "rgba(128,120,112,0.75)",
+            "standoff": 17,
+            "startstandoff": 17,
+        }
+
+
+def _titles(graph: Graph) -> Iterator[dict[str, Any]]:
+    """An annotation over each column."""
+    for number, title in enumerate(graph.columns):
+        yield {"x": number, "y": 1, "yref": "paper", "yanchor": "bottom", "text": title, "showarrow": False}
+
+
 def draw_setup(draft: Draft, key: str) -> None:
     """The drawing, and in words for who cannot see it."""
     graph = setup_graph(draft)
     agents = sum(1 for node in graph.nodes if node.agent)
     st.plotly_chart(
-        setup_figure(graph),
+        kept(setup_figure, graph),
         config=CHART_CONFIG,
         key=key,
         alt=f"{count(agents, 'call')}: "

@@ -6,7 +6,7 @@ import streamlit as st
 
 from grader import challenge as find_challenge
 from grader.competition import Participant, Round, Submission, now_ms
-from pages.parts.charts import CHART_CONFIG
+from pages.parts.charts import CHART_CONFIG, kept
 from pages.parts.competition import backend as shared
 from pages.parts.competition.charts import scores_over_time
 from pages.parts.competition.view import outcome as outcome_of
@@ -28,7 +28,7 @@ def draw_attempts(found: Round, who: Participant, mine: list[Submission]) -> Non
     if graded:
         scores = [each.score or 0.0 for each in graded]
         st.plotly_chart(
-            scores_over_time(scores, max_score),
+            kept(scores_over_time, scores, max_score),
             key="competition_scores",
             config=CHART_CONFIG,
             alt=f"Scores of {count(len(scores), 'submission')}, the last {points(scores[-1])}",
