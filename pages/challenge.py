@@ -53,7 +53,7 @@ def draw_details(challenge: Challenge) -> None:
     """Checks, public cases and the request, one at a time."""
     checks, cases, request = st.tabs(
         [
-            f"{len(challenge.checks)} checks, {points(challenge.max_score)} points",
+            f"{count(len(challenge.checks), 'check')}, {points(challenge.max_score)} points",
             "Public cases",
             "What the agents are asked",
         ]

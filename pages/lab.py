@@ -97,7 +97,7 @@ def watch(key: int) -> None:
     ends = "" if left_s is None else f", about {seconds(left_s)} to go"
     total = f" of {record.planned}" if record.planned else ""
     share = min(1.0, done / record.planned) if record.planned else 0.0
-    st.progress(share, text=f"{done}{total} tries have ended after {seconds(elapsed_s)}{ends}")
+    st.progress(share, text=f"Tries that have ended: {done}{total}, after {seconds(elapsed_s)}{ends}")
     st.caption("It runs on the server: leave this page and find it again here.")
     draw_experiment(record, running.store.trials(key), mark())
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from grader.competition.errors import Refused
+from grader.words import count
 
 MAX_NAMES, NAME_CHARS = 50, 200
 MAX_CLASSES = 5
@@ -103,9 +104,9 @@ class RoundBudget:
         """The limits in words, for a list of rules."""
         said = []
         if self.tokens is not None:
-            said.append(f"at most {self.tokens:,} tokens written an attempt")
+            said.append(f"at most {count(self.tokens, 'token')} written an attempt")
         if self.calls is not None:
-            said.append(f"at most {self.calls:,} calls")
+            said.append(f"at most {count(self.calls, 'call')}")
         if self.models:
             said.append(f"models: {', '.join(self.models)}")
         if self.strategies:

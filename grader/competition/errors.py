@@ -69,7 +69,11 @@ class TooMany(Refused):
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        super().__init__(f"all {limit} submissions of this round are used up")
+        super().__init__(
+            "the one submission of this round is used up"
+            if limit == 1
+            else f"all {limit} submissions of this round are used up"
+        )
 
 
 class TooSoon(Refused):

@@ -16,6 +16,7 @@ from grader.competition.nicknames import clean_nickname, skeleton
 from grader.competition.password import AttemptLimiter, Source
 from grader.competition.records import Participant, Round
 from grader.competition.rounds import find_round
+from grader.words import count
 
 _COLUMNS = (
     ParticipantRow.id,
@@ -187,7 +188,7 @@ class Participants:
         query = sa.select(sa.func.coalesce(sa.func.max(ParticipantRow.number), 0), sa.func.count(), recent)
         highest, n_all, n_recent = connection.execute(query.where(ParticipantRow.round_id == round_id)).one()
         if n_all >= self._limits.participants_per_round:
-            raise RoundFull(f"this round is full: it has {n_all:,} participants")
+            raise RoundFull(f"this round is full: it has {count(n_all, 'participant')}")
         if n_recent >= self._limits.joins_per_round_per_minute:
             raise RoundFull("very many people are joining this round right now; try again in a minute")
         return int(highest) + 1

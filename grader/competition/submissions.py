@@ -26,6 +26,7 @@ from grader.competition.records import (
     storable,
 )
 from grader.competition.rounds import find_round
+from grader.words import count
 
 _LATER = aliased(GradeRow)
 _SUMMARY = (
@@ -151,7 +152,9 @@ class Submissions:
             raise TooSoon(wait_s, f"this round has a pause of {rules.cooldown_s} s between two submissions")
         most = self._limits.submissions_per_participant_per_minute
         if n_recent >= most:
-            raise TooSoon((oldest_ms + _MINUTE_MS - now) / 1000, f"at most {most} submissions a minute")
+            raise TooSoon(
+                (oldest_ms + _MINUTE_MS - now) / 1000, f"at most {count(most, 'submission')} a minute"
+            )
         most = self._limits.submissions_per_round_per_minute
         if n_in_round >= most - NEAR:
             if not self._database.is_sqlite:

@@ -373,6 +373,7 @@ def _show(result: Any, mark: float | None) -> None:
         above = "" if mark is None or not each.values else f", {each.share_above(mark):.0%} at least {mark:g}"
         tokens = "" if each.completion_tokens is None else f", {each.completion_tokens:,.0f} tokens a try"
         failed = f", {each.n_failed} failed" if each.n_failed else ""
-        print(f"{each.label}: {middle}{interval}, {len(each.values)} tries{above}{tokens}{failed}")
+        tries = "1 try" if len(each.values) == 1 else f"{len(each.values)} tries"
+        print(f"{each.label}: {middle}{interval}, {tries}{above}{tokens}{failed}")
     if words := getattr(result, "words", ""):
         print(words)

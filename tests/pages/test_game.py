@@ -37,7 +37,7 @@ def _own_database(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_a_budget_is_shown_before_a_run_and_holds_at_submission() -> None:
     made = open_round(budget=RoundBudget(calls=1))
     ada = join("Ada")
-    assert "at most 1 calls" in ada.text
+    assert "at most 1 call" in ada.text
     ada.write()
     for page in ("challenge", "agents"):
         assert "would refuse this setup: 2 calls where 1 are allowed" in ada.open(page).text

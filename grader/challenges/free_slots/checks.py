@@ -27,6 +27,7 @@ from grader.grading.judges import (
     judge_unchanged,
 )
 from grader.grading.random_source import Draws
+from grader.words import count
 
 SMALL, LARGE = 500, 2000
 Booking = list[int]
@@ -122,7 +123,7 @@ def judge_work(args: Args, outcomes: Sequence[Outcome]) -> Fault | None:
     found = outcomes[1].value
     if isinstance(found, list) and len(found) >= LARGE // 2:
         return None
-    got = f"{len(found)} slots" if isinstance(found, list) else "no list"
+    got = count(len(found), "slot") if isinstance(found, list) else "no list"
     return Fault("wrong", got, f"the free slots between {LARGE} bookings", outcomes[1], "slots")
 
 

@@ -36,6 +36,7 @@ from grader.grading.challenge import Args, Family, Fault, Input, Outcome, Plan, 
 from grader.grading.display import show
 from grader.grading.judges import growth_calls, judge_steps
 from grader.grading.random_source import Draws
+from grader.words import count
 
 SMALL, LARGE = 500, 2000
 
@@ -288,7 +289,7 @@ def judge_growth(args: Args, outcomes: Sequence[Outcome]) -> Fault | None:
     found = answer.performers
     right = len(found) == len(best) and all(map(judging.has_fields, found, best))
     if not right:
-        got = f"{len(found)} performers: {show(found, 200)}"
+        got = f"{count(len(found), 'performer')}: {show(found, 200)}"
         about = "top" if len(found) == len(best) else "length"
         return Fault("wrong", got, f"the five best of {LARGE} users, best first", large, about)
     return None
@@ -307,14 +308,14 @@ def plain_families(seed: int) -> tuple[Family, ...]:
     """
     draws = Draws(seed, "plain")
     mixed, all_active = [], []
-    for place, count in enumerate((6, 9, 7, 11)):
+    for place, n_active in enumerate((6, 9, 7, 11)):
         dates = draw_range(draws)
         year = int(dates.start[:4]) + (1 if place % 2 else -1)
         outside = [f"{year}-06-{draws.integer(1, 28):02d}" for _ in range(draws.integer(2, 5))]
-        users = draw_users(draws, [*(date_inside(draws, dates) for _ in range(count)), *outside])
+        users = draw_users(draws, [*(date_inside(draws, dates) for _ in range(n_active)), *outside])
         draws.shuffle(users)
         mixed.append(Input(make_args(users, dates), drawn=True))
-        all_active.append(Input(make_args(draw_active(draws, dates, count), dates), drawn=True))
+        all_active.append(Input(make_args(draw_active(draws, dates, n_active), dates), drawn=True))
     return (
         Family("some active", tuple(mixed), _no_judge, 0.0),
         Family("all active", tuple(all_active), _no_judge, 0.0),

@@ -21,6 +21,7 @@ from grader.challenges.user_metrics.results import (
 from grader.grading.challenge import Args, Fault, Outcome
 from grader.grading.display import show
 from grader.grading.judges import crash, equal
+from grader.words import count
 
 
 class MetricsArgs(tuple[Any, ...]):
@@ -76,7 +77,7 @@ def judge_order(args: Args, outcomes: Sequence[Outcome]) -> Fault | None:
         return fault
     got = f"scores {_scores(performers)}"
     if len(performers) != len(ranked[:TOP]):
-        return Fault("wrong", f"{len(performers)} performers with {got}", wanted, outcome, "length")
+        return Fault("wrong", f"{count(len(performers), 'performer')} with {got}", wanted, outcome, "length")
     owners = find_owners(performers, _leaders(ranked))
     for place, (theirs, owner) in enumerate(zip(performers, owners, strict=True)):
         if not is_close(theirs[SCORE], ranked[place][SCORE]):
@@ -96,7 +97,7 @@ def judge_members(args: Args, outcomes: Sequence[Outcome]) -> Fault | None:
     if fault:
         return fault
     if len(performers) != len(ranked):
-        got = f"{len(performers)} performers with scores {_scores(performers)}"
+        got = f"{count(len(performers), 'performer')} with scores {_scores(performers)}"
         return Fault("wrong", got, wanted, outcome, "length")
     owners = find_owners(performers, ranked)
     stranger = next((theirs for theirs, owner in zip(performers, owners, strict=True) if owner is None), None)
@@ -195,7 +196,7 @@ def judge_few(args: Args, outcomes: Sequence[Outcome]) -> Fault | None:
         if name in answer.problems:
             return Fault("shape", answer.problems[name], wanted, outcome, name)
     if len(answer.performers) != len(users) or answer.count != len(users):
-        got = f"{len(answer.performers)} performers, {COUNT} {answer.count}"
+        got = f"{count(len(answer.performers), 'performer')}, {COUNT} {answer.count}"
         return Fault("wrong", got, wanted, outcome, "length")
     carries_fields = all(key in each for each in answer.performers for key in KEYS)
     if carries_fields and not all(

@@ -24,6 +24,7 @@ from grader.challenges.user_metrics.results import (
 from grader.grading.challenge import Args, Fault, Outcome
 from grader.grading.display import show
 from grader.grading.judges import crash, equal, judge_unchanged
+from grader.words import count
 
 SMALL_LIST = 50
 """Lists with bad users are far shorter; comparing takes the square of the length."""
@@ -88,7 +89,7 @@ def _compare(
 ) -> Fault | None:
     longest = max(len(with_bad.performers), len(without.performers))
     if longest > SMALL_LIST:
-        return Fault("wrong", f"{longest:,} performers", wanted, outcome, "count")
+        return Fault("wrong", count(longest, "performer"), wanted, outcome, "count")
     extra = list(with_bad.performers)
     for entry in without.performers:
         place = next((i for i, other in enumerate(extra) if _same_user(entry, other)), None)
@@ -101,11 +102,11 @@ def _compare(
     known = COUNT not in without.problems
     allowed = 0 if strict else bad
     if len(extra) > allowed or (known and not 0 <= more <= allowed):
-        got = f"{COUNT} {with_bad.count} and {len(with_bad.performers)} performers; without the bad one "
-        got += f"{without.count} and {len(without.performers)}"
+        got = f"{COUNT} {with_bad.count} and {count(len(with_bad.performers), 'performer')}; "
+        got += f"without the bad one {without.count} and {len(without.performers)}"
         return Fault("wrong", got, wanted, outcome, "count")
     if agree and known and without.count == len(without.performers) and more != len(extra):
-        got = f"{COUNT} {with_bad.count}, but {len(with_bad.performers)} performers"
+        got = f"{COUNT} {with_bad.count}, but {count(len(with_bad.performers), 'performer')}"
         return Fault("wrong", got, f"{wanted}; the count agrees with the performers", outcome, "agreement")
     return None
 

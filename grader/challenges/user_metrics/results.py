@@ -9,6 +9,7 @@ from typing import Any
 from grader.challenges.user_metrics.reference import FIELDS
 from grader.grading.display import show
 from grader.grading.judges import is_number
+from grader.words import count
 
 AVERAGE, PERFORMERS, COUNT = FIELDS
 SCORE = "engagement_score"
@@ -108,7 +109,7 @@ def not_empty(answer: MetricsResult) -> dict[str, str]:
     if AVERAGE not in wrong and not is_close(answer.average, 0):
         wrong[AVERAGE] = f"{AVERAGE} {show(answer.average)}"
     if PERFORMERS not in wrong and answer.performers:
-        wrong[PERFORMERS] = f"{len(answer.performers)} performers"
+        wrong[PERFORMERS] = count(len(answer.performers), "performer")
     if COUNT not in wrong and answer.count:
         wrong[COUNT] = f"{COUNT} {answer.count}"
     return wrong

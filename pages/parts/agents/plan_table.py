@@ -10,7 +10,7 @@ from pages.parts import backend
 from pages.parts.problems import Shown, show_problem
 from pages.parts.stream import load_models
 from pages.state.model_choice import dollars
-from pages.state.text import as_plain
+from pages.state.text import as_plain, count
 
 PLAN_KEY = "agents_plan"
 SOMETIMES = ("thinking_tokens", "cost_usd")  # columns that most setups leave empty
@@ -66,7 +66,7 @@ def draw_plan(plan: Plan, question: str) -> None:
         column_order=[name for name in _COLUMNS if name not in SOMETIMES or name in known],
         column_config=_COLUMNS,
         placeholder="–",
-        alt=f"Tokens of {len(table)} calls at most, and what their models hold",
+        alt=f"Tokens of {count(len(table), 'call')} at most, and what their models hold",
     )
     exact = "Counted by the models' own tokenizers" if table["is_exact"].all() else "Partly estimated"
     cost = ""

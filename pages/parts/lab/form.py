@@ -15,6 +15,7 @@ from pages.parts import backend
 from pages.parts.layout import row
 from pages.parts.session import Session
 from pages.state.lab_form import KINDS, SEED_CHOICES, Asked, named
+from pages.state.text import count
 
 ABOUT = {
     "spread": "Your agents over many seeds: every score, the median, and how sure it is.",
@@ -82,7 +83,7 @@ def _ask_search(config: MoAConfig, challenge: str) -> Asked | None:
         "Budget",
         BUDGET_MINUTES,
         index=1,
-        format_func=lambda value: f"{value} minutes",
+        format_func=lambda value: count(value, "minute"),
         key="lab_minutes",
         width=140,
     )
@@ -112,7 +113,7 @@ def _ask_search(config: MoAConfig, challenge: str) -> Asked | None:
         rewrites=int(rewrites),
         rewriter=rewriter,
     )
-    st.caption(f"{space.size:,} setups in this space")
+    st.caption(f"{count(space.size, 'setup')} in this space")
     budget = Budget(minutes=float(minutes))
     return Asked(
         "search", challenge, (config,), ("Your agents",), space=space, budget=budget, confirm=int(confirm)

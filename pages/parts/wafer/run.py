@@ -18,7 +18,7 @@ from pages.parts.wafer.sections import choose_phase, guarded
 from pages.parts.wafer.view import View
 from pages.state import wafer_machines as machines
 from pages.state.measured import PhaseTotal, measured_models, phase_total
-from pages.state.text import as_plain, shortened, size
+from pages.state.text import as_plain, count, shortened, size
 from pages.state.turn import Turn
 from pages.state.wafer_run import longest_call, tokens_of
 from pages.state.wafer_setting import Setting, unique
@@ -207,4 +207,5 @@ def _what(run: Turn | None, graph: machines.Graph, n_calls: int) -> str:
     if run:
         ran = " and ".join(as_plain(name) for name in unique(record.model for record in run.records))
         measured = f" Your run itself, with {ran}, took {duration(run.total_s)}."
-    return f"{n_calls} calls and {tokens:,} written tokens, {whose} call graph, with {names}.{measured}"
+    written = f"{count(n_calls, 'call')} and {count(tokens, 'written token')}"
+    return f"{written}, {whose} call graph, with {names}.{measured}"

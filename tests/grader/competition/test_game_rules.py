@@ -14,6 +14,7 @@ from grader.competition import (
     RoundBudget,
     RoundFull,
     Store,
+    TooMany,
     Use,
     WrongCode,
     backup,
@@ -64,6 +65,12 @@ def test_a_budget_survives_its_text_and_says_its_rules() -> None:
     assert RoundBudget().to_json() == "{}"
     assert whole.rules[:2] == ["at most 2,000 tokens written an attempt", "at most 7 calls"]
     assert whole.problems(Use(None, None, ("a",), None)) == []
+
+
+def test_a_rule_of_one_is_said_in_the_singular() -> None:
+    assert RoundBudget(1, 1).rules == ["at most 1 token written an attempt", "at most 1 call"]
+    assert str(TooMany(1)) == "the one submission of this round is used up"
+    assert str(TooMany(2)) == "all 2 submissions of this round are used up"
 
 
 @pytest.mark.parametrize(
