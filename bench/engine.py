@@ -84,7 +84,10 @@ class Ours:
             n_words = max(0, n_words - max(1, over // 2))
 
     def run(self, requests: list[tuple[int, int]], n_new: int) -> tuple[float, float, int]:
-        """Answer (number, prompt tokens) together: seconds to the last first token, in all, new tokens."""
+        """Answer (number, prompt tokens) together: seconds of the prompts, in all, new tokens.
+
+        The prompts are done when the last of the first tokens is there.
+        """
         from wse_backend import SamplingParams
 
         params = SamplingParams(temperature=0, max_tokens=n_new)
@@ -113,24 +116,23 @@ class LlamaCpp:
         self.n_passes = 0
 
     def run(self, requests: list[tuple[int, int]], n_new: int) -> tuple[float, float, int]:
-        first_s, new, began = 0.0, 0, perf_counter()
+        prompts_s, new, began = 0.0, 0, perf_counter()
         for request in requests:
+            asked, is_first = perf_counter(), True
             for _ in self.llama.create_completion(
                 self._ids(*request), max_tokens=n_new, temperature=0, repeat_penalty=1.0, stream=True
             ):
-                first_s = first_s or perf_counter() - began
+                prompts_s += perf_counter() - asked if is_first else 0.0
+                is_first = False
                 new += 1
         self.n_passes = new - 1
-        return first_s, perf_counter() - began, new
+        return prompts_s, perf_counter() - began, new
 
 
 def measure(engine: Ours | LlamaCpp, base: int, is_attempt: bool = False) -> dict[str, float]:
     """All figures of one engine; `base` keeps its prompts apart from those of other rounds."""
     if is_attempt:
-        parts = [engine.run(layer, ATTEMPT_NEW_TOKENS) for layer in attempt_requests(base)]
-        expected = sum(len(layer) for layer in attempt_requests(base)) * ATTEMPT_NEW_TOKENS
-        new = sum(part[2] for part in parts)
-        return {"attempt": sum(part[1] for part in parts) * expected / new}
+        return {"attempt": whole(engine, attempt_requests(base), ATTEMPT_NEW_TOKENS)}
     prefill, decode, passes = [], [], []
     for repeat in range(REPEATS):
         number = base + 100 * repeat
@@ -139,11 +141,20 @@ def measure(engine: Ours | LlamaCpp, base: int, is_attempt: bool = False) -> dic
         first, seconds, new = engine.run([(number + 1, SHORT_TOKENS)], DECODE_TOKENS)
         decode.append((new - 1) / (seconds - first))
         passes.append(engine.n_passes / (seconds - first))
-    layers = [engine.run(layer, TURN_NEW_TOKENS) for layer in turn_requests(base)]
-    expected = (TURN_AGENTS * TURN_LAYERS + 1) * TURN_NEW_TOKENS
-    new = sum(new for _, _, new in layers)
-    turn = sum(seconds for _, seconds, _ in layers) * expected / new  # an early end of text is scaled out
+    turn = whole(engine, turn_requests(base), TURN_NEW_TOKENS)
     return {"prefill": max(prefill), "decode": max(decode), "passes": max(passes), "turn": turn}
+
+
+def whole(engine: Ours | LlamaCpp, layers: list[list[tuple[int, int]]], n_new: int) -> float:
+    """Seconds for layers of calls, one after another, as if every answer were `n_new` tokens long.
+
+    A model may end its text earlier: the time after the prompts is scaled, theirs is not.
+    """
+    total = 0.0
+    for requests in layers:
+        prompts_s, seconds, new = engine.run(requests, n_new)
+        total += prompts_s + (seconds - prompts_s) * len(requests) * (n_new - 1) / max(1, new - len(requests))
+    return total
 
 
 def turn_requests(base: int) -> list[list[tuple[int, int]]]:

@@ -1,6 +1,6 @@
 """How a pass grows: with the sequences in it, with the positions before it, with threads.
 
-    python bench/engine_growth.py [--model NAME] [--threads N ...] [--chart FILE.svg]
+    python bench/engine_growth.py [--model NAME] [--threads N ...] [--chart FILE.html]
 
 Times are CPU times of the pass's threads, the least of several passes: what the machine does besides does not
 count, waiting for memory does. tokens/s: one token of every sequence, divided by the wall time that so much
@@ -65,17 +65,26 @@ def measure(model: str, n_threads: int) -> dict[str, dict[int, float]]:
 def draw(found: dict[int, dict[str, dict[int, float]]], file: Path) -> None:
     """Tokens per second over agents and over positions, a line per number of threads."""
     import plotly.graph_objects as go
+    from plotly.colors import qualitative
     from plotly.subplots import make_subplots
 
     figure = make_subplots(1, 2, subplot_titles=("agents at once", "positions before, one agent"))
-    for n_threads, tables in found.items():
+    for (n_threads, tables), colour in zip(found.items(), qualitative.Safe, strict=False):
         for column, (name, table) in enumerate(tables.items(), start=1):
             rates = [tokens_per_second(name, n, ms) for n, ms in table.items()]
-            line = go.Scatter(x=list(table), y=rates, name=f"{n_threads} threads", showlegend=column == 1)
+            line = go.Scatter(
+                x=list(table), y=rates, name=_threads(n_threads), line_color=colour, showlegend=column == 1
+            )
             figure.add_trace(line, 1, column)
-    figure.update_xaxes(type="log")
-    figure.update_yaxes(title="tokens/s, measured", rangemode="tozero", col=1)
-    figure.write_html(file, include_plotlyjs="cdn")
+            figure.update_xaxes(type="log", tickvals=list(table), ticktext=list(map(str, table)), col=column)
+    figure.update_yaxes(rangemode="tozero")
+    figure.update_yaxes(title="tokens/s, measured", col=1)
+    figure.update_layout(template="simple_white", margin={"t": 40, "r": 10, "b": 40})
+    figure.write_html(file, include_plotlyjs=True)
+
+
+def _threads(n: int) -> str:
+    return "1 thread" if n == 1 else f"{n} threads"
 
 
 def tokens_per_second(name: str, n: int, ms: float) -> float:
@@ -94,7 +103,7 @@ def main() -> None:
     found = {n: measure(options.model, n) for n in options.threads}
     for n_threads, tables in found.items():
         for name, table in tables.items():
-            print(f"\n{options.model}, {n_threads} threads, by {name}: ms a pass (tokens/s)")
+            print(f"\n{options.model}, {_threads(n_threads)}, by {name}: ms a pass (tokens/s)")
             for n, ms in table.items():
                 print(f"{n:6} {ms:9.2f} ({tokens_per_second(name, n, ms):.0f})")
     if options.chart:
