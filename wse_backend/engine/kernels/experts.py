@@ -175,6 +175,14 @@ def _expert_unit(m: Matrix, n_tokens: int, n_active: int) -> int:
 
 
 @njit(**INNER)
+def _rows_of(routing: ExpertRows, index: int) -> tuple[int, int, int]:
+    """The expert that is `index`-th of those needed, the position of its first row, and how many it has."""
+    expert = routing.active[index]
+    first = routing.starts[expert]
+    return expert, first, routing.starts[expert + 1] - first
+
+
+@njit(**INNER)
 def multiply_experts_gate_up(
     model: Model, layer: int, buffers: Buffers, batch: Batch, rows: Any, n: int, team: Team, phase: int,
     scratch: int,
@@ -188,9 +196,7 @@ def multiply_experts_gate_up(
     n_units = n_active * per_expert
     unit = claim(team, phase, n_units)
     while unit < n_units:
-        expert = routing.active[unit // per_expert]
-        first = routing.starts[expert]
-        count = routing.starts[expert + 1] - first
+        expert, first, count = _rows_of(routing, unit // per_expert)
         start = unit % per_expert * size
         stop = min(start + size, shape.n_rows)
         gate, up = _of_expert(model, layer, OF_GATE, expert), _of_expert(model, layer, OF_UP, expert)
@@ -219,9 +225,7 @@ def multiply_experts_down(
     n_units = n_active * per_expert
     unit = claim(team, phase, n_units)
     while unit < n_units:
-        expert = routing.active[unit // per_expert]
-        first = routing.starts[expert]
-        count = routing.starts[expert + 1] - first
+        expert, first, count = _rows_of(routing, unit // per_expert)
         start = unit % per_expert * size
         stop = min(start + size, shape.n_rows)
         down = _of_expert(model, layer, OF_DOWN, expert)
