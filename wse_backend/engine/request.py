@@ -49,6 +49,8 @@ class Request:
         self.n_published = 0  # whole blocks that others can find
         self.slot = -1
         self.text: list[str] = []
+        self.unsaid_text, self.unsaid_tokens = "", list[int]()  # what the listener has not been told yet
+        self.said_at = 0.0
         self.submitted_at = perf_counter()
         self.admitted_at: float | None = None
         self.first_token_at: float | None = None

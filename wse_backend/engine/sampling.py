@@ -157,5 +157,10 @@ class Sampler:
 
 @cache
 def _compiled() -> Any:
-    """The kernel as a C function, compiled or read from the disk at its first use."""
-    return compile_choose().ctypes
+    """The kernel as a C function, compiled or read from the disk at its first use.
+
+    It keeps the GIL: a choice takes a fraction of a millisecond, and with many listeners awake it takes up to
+    5 ms to get the GIL back, once for every token.
+    """
+    found = compile_choose()
+    return ctypes.PYFUNCTYPE(found.ctypes.restype, *found.ctypes.argtypes)(found.address)

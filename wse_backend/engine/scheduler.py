@@ -33,6 +33,8 @@ MAX_WAITING = 512  # requests in the queue before new ones are refused
 PASS_TARGET_S = 0.06  # while others decode, a pass takes prefill rows for about so long
 OWN_PASS_TARGET_S = 0.25  # and for so long while only the prompt's owner does, who waits for both anyway
 MIN_PREFILL_ROWS = 16
+FEW_RUNNING = 4  # up to so many requests tell their listeners of every token at once
+SAY_INTERVAL_S = 0.2  # of more, so often: every listener that wakes holds up the passes, by the GIL
 KEEP_IDLE_S = 600.0  # so long an idle engine keeps its prefix cache
 
 
@@ -401,9 +403,20 @@ class Scheduler:
         elif request.n_left <= 0:
             self._finish(request, "length", shown)
         else:
-            self._say(request, Chunk(shown, (token,)))
+            request.unsaid_text += shown
+            request.unsaid_tokens.append(token)
+            now = perf_counter()
+            if len(self._running) <= FEW_RUNNING or now >= request.said_at + SAY_INTERVAL_S:
+                request.said_at = now
+                self._say_so_far(request)
             return True
         return False
+
+    def _say_so_far(self, request: Request) -> None:
+        if request.unsaid_tokens:
+            said = Chunk(request.unsaid_text, tuple(request.unsaid_tokens))
+            request.unsaid_text, request.unsaid_tokens = "", []
+            self._say(request, said)
 
     def _finish(self, request: Request, reason: FinishReason, last_text: str = "") -> None:
         self._retire(request)
@@ -414,11 +427,13 @@ class Scheduler:
         if not request.stop_filter.is_stopped:
             tail = request.stop_filter.feed(request.decoder.finish()) + request.stop_filter.flush()
             request.text.append(tail)
-        last_tokens = tuple(request.tokens[-1:]) if last_text or reason == "length" else ()
-        self._say(request, Chunk(last_text + tail, last_tokens, request.completion(reason)))
+        last_tokens = request.tokens[-1:] if last_text or reason == "length" else []
+        said = request.unsaid_text + last_text + tail
+        self._say(request, Chunk(said, (*request.unsaid_tokens, *last_tokens), request.completion(reason)))
 
     def _fail(self, request: Request, error: WseError) -> None:
         self._retire(request)
+        self._say_so_far(request)
         self._say(request, Chunk("", error=error))
 
     def _retire(self, request: Request) -> None:
@@ -443,6 +458,7 @@ class Scheduler:
             self._running, self._waiting = [], WaitingLine()
             alone, self._alone = self._alone, deque()
         for request in ended:
+            self._say_so_far(request)
             self._say(request, Chunk("", error=error))
         for job in alone:
             job.error = error

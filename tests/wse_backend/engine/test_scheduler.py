@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from wse_backend import Chunk, Completion, Engine, OutOfMemory, QueueFull, SamplingParams
+from wse_backend.engine import scheduler
 from wse_backend.engine.kv_cache import block_bytes
 from wse_backend.engine.scheduler import RequestHandle
 from wse_backend.weights.gguf_file import open_gguf
@@ -82,6 +83,23 @@ def test_whoever_floods_the_engine_does_not_starve_the_others(engine: Engine) ->
     engine.submit(ask("Say hello."), params, watcher.listen("guest"), owner="guest")
     watcher.wait_until(lambda: len(watcher.ended()) == 41)
     assert watcher.ended().index("guest") < 36  # 16 run when it comes; it takes one of the next places
+
+
+def test_many_listeners_are_told_of_several_tokens_at_once_and_miss_none(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler, "SAY_INTERVAL_S", LIMIT_S)
+    watcher, names = Watcher(), [f"{n}" for n in range(scheduler.FEW_RUNNING + 1)]
+    params = SamplingParams(temperature=0, max_tokens=12)
+    for name in names:
+        engine.submit(ask(f"Write a story about the number {name}."), params, watcher.listen(name))
+    watcher.wait_until(lambda: len(watcher.ended()) == len(names))
+    for name in names:
+        told = [chunk for at, chunk in watcher.events if at == name]
+        completion = watcher.completion(name)
+        assert "".join(chunk.text for chunk in told) == completion.text
+        assert [token for chunk in told for token in chunk.token_ids] == completion.token_ids
+        assert len(told) < len(completion.token_ids)
 
 
 def test_the_queue_is_bounded_and_tells_the_position(smollm2_path: Path) -> None:
