@@ -197,9 +197,9 @@ def draw_winners(found: Round) -> None:
 
 
 def draw_picks(found: Round, who: Participant, mine: list[Submission]) -> None:
-    """Which of my submissions run in the final; until it is started."""
-    finals = shared.store().finals
-    if len(mine) < 2 or shared.latest_final(found) is not None:
+    """Which of my submissions run in the final; until it is started, and when it was cancelled."""
+    finals, latest = shared.store().finals, shared.latest_final(found)
+    if len(mine) < 2 or (latest is not None and latest[0].state != "cancelled"):
         return
     names = {each.id: submission_name(number, each) for number, each in enumerate(mine, start=1)}
     key = f"competition_picks_{who.id}"
@@ -239,15 +239,21 @@ def draw_final(found: Round, mine: int | None) -> None:
     final_table(standings, found, max_score=find_challenge(found.challenge).max_score, mine=mine)
 
 
-def draw_board(found: Round, state: str, mine: int | None) -> None:
+def final_state(found: Round) -> str | None:
+    """Whether there is a final, and how far it is: it says whether setups can be picked."""
+    latest = shared.latest_final(found)
+    return None if latest is None else latest[0].state
+
+
+def draw_board(found: Round, state: str, final: str | None, mine: int | None) -> None:
     """The final and the board that everybody sees, live: one part, because each costs a class a rerun.
 
-    Redraws the whole page when the host has changed the round since, or its clock has: what a fragment was
-    given stays as it was, and names may have been hidden meanwhile.
+    Redraws the whole page when the host has changed the round or its final since, or the clock has: what a
+    fragment was given stays as it was, and names may have been hidden meanwhile.
     """
     try:
         latest = next((each for each in shared.rounds() if each.id == found.id), None)
-        if latest != found or found.state(now_ms()) != state:
+        if latest != found or found.state(now_ms()) != state or final_state(found) != final:
             st.rerun()
         draw_final(found, mine)
         draw_boards(found, mine)
@@ -302,7 +308,7 @@ def draw_round(found: Round) -> None:
         )
         return
     draw_rules(found)
-    problem = st.session_state.pop("competition_problem", None)
+    problem = st.session_state.get("competition_problem")
     live_s = pace_s(shared.counts(found)[0])
     seat = my_seat(session, found)
     if problem is not None:
@@ -326,9 +332,10 @@ def draw_round(found: Round) -> None:
         draw_picks(found, who, mine)
     draw_winners(found)
     board = st.fragment(draw_board, run_every=live_s)
-    board(found, found.state(now_ms()), who.id if who else None)
+    board(found, found.state(now_ms()), final_state(found), who.id if who else None)
     if who is not None and mine and shared.is_own_score_shown(found):
         draw_attempts(found, who, mine)
+    st.session_state.pop("competition_problem", None)  # only now: `st.rerun` above draws it once more
 
 
 def is_shown(found: Round) -> bool:

@@ -230,34 +230,42 @@ def draw_round(found: Round) -> None:
         draw_files(found)
 
 
+def is_on_the_wall() -> bool:
+    """Whether this tab shows the projector."""
+    return st.session_state.get("host_view") == "projector"
+
+
+def draw_view_switch() -> None:
+    """The way to the wall, and back."""
+    st.segmented_control(
+        "View",
+        ["desk", "projector"],
+        default="desk",
+        required=True,
+        format_func={"desk": "Desk", "projector": "Projector"}.__getitem__,
+        key="host_view",
+        label_visibility="collapsed",
+        persist_state="session",
+    )
+
+
 def draw_desk() -> None:
     """The host's desk: the projector, or the rounds."""
     rounds = shared.store().rounds.all()
-    view = st.session_state.get("host_view", "desk")
-    with page_title("Host") if view == "desk" else row(vertical_alignment="center"):
-        st.segmented_control(
-            "View",
-            ["desk", "projector"],
-            default="desk",
-            required=True,
-            format_func={"desk": "Desk", "projector": "Projector"}.__getitem__,
-            key="host_view",
-            label_visibility="collapsed",
-            persist_state="session",
-        )
-        if view == "desk":
-            st.button("Leave", icon=":material/logout:", on_click=leave, key="host_leave", type="tertiary")
-    if view == "projector" and rounds:
+    if is_on_the_wall() and rounds:
         shown: int = st.session_state.get("host_shown_round", 0)
         draw_projector(shown if any(each.id == shown for each in rounds) else rounds[0].id)
+        draw_view_switch()  # below: what the class sees begins with the board
         return
-    problem = st.session_state.pop("host_problem", None)
+    with page_title("Host"):
+        draw_view_switch()
+        st.button("Leave", icon=":material/logout:", on_click=leave, key="host_leave", type="tertiary")
+    problem, said = st.session_state.get("host_problem"), st.session_state.get("host_said", "")
     if st.session_state.get("host_code_seen"):
         st.session_state.pop("host_code", None)
     st.session_state["host_code_seen"] = "host_code" in st.session_state
     if problem is not None:
         show_competition_problem(problem)
-    said = st.session_state.pop("host_said", "")
     if said:
         st.success(as_plain(said), icon=":material/check:")
     draw_key_problem(shared.host_key())
@@ -271,6 +279,9 @@ def draw_desk() -> None:
     draw_preview()
     draw_restore()
     draw_servers()
+    # Only now: where a part that looks by itself draws the page anew, this run was never seen to its end.
+    for read in ("host_problem", "host_said"):
+        st.session_state.pop(read, None)
 
 
 password, key = shared.host_password(), shared.host_key()
@@ -279,7 +290,7 @@ is_open = bool(password) and st.session_state.get(OPENED) in [
     digest(each) for each in (password, key) if each
 ]
 is_in = sign_in.is_host() or is_open
-with page_body(is_wide=is_in and st.session_state.get("host_view") == "projector"):
+with page_body(is_wall=is_in and is_on_the_wall()):
     if not is_in:
         page_title("Host")
         st.caption("For whoever runs the competition.")

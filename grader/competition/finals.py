@@ -79,15 +79,17 @@ class Finals:
     def pick(self, participant_id: int, submission_ids: Sequence[int]) -> None:
         """Choose which own submissions run in the final; none: the best one.
 
-        Raises Refused for more than two, for somebody else's, and once a final has been started.
+        Raises Refused for more than two and for somebody else's, and NotOpen from the start of a final on,
+        unless the newest was cancelled: then they count for the next one, not if that one goes on.
         """
         chosen = sorted(set(submission_ids))
         if len(chosen) > PICKS:
             raise Refused(f"at most {PICKS} submissions can be picked for the final")
         with self._database.writing() as connection:
             who = find_participant(connection, participant_id, lock=True)
-            started = sa.select(FinalRow.id).where(FinalRow.round_id == who.round_id)
-            if connection.execute(started.limit(1)).first():
+            states = sa.select(FinalRow.state).where(FinalRow.round_id == who.round_id)
+            newest = connection.execute(states.order_by(FinalRow.id.desc()).limit(1)).scalar_one_or_none()
+            if newest not in (None, "cancelled"):
                 raise NotOpen("the final has been started; what takes part in it is fixed")
             mine = sa.select(sa.func.count()).where(
                 SubmissionRow.participant_id == participant_id, SubmissionRow.id.in_(chosen)

@@ -16,11 +16,11 @@ from pages.parts.settings import show_settings_problem
 PAGE_WIDTH_PX = 1120  # wide enough for three agents side by side, narrow enough to read
 
 
-def page_body(*, is_wide: bool = False) -> DeltaGenerator:
-    """A centred column of at most PAGE_WIDTH_PX; the page draws everything inside it. is_wide: as wide as the
-    window.
+def page_body(*, is_wall: bool = False) -> DeltaGenerator:
+    """A centred column of at most PAGE_WIDTH_PX; the page draws everything inside it. is_wall: as wide as the
+    window, and without the line of announcements, which a wall shows in its own size.
     """
-    width: int | Literal["stretch"] = "stretch" if is_wide else PAGE_WIDTH_PX
+    width: int | Literal["stretch"] = "stretch" if is_wall else PAGE_WIDTH_PX
     body = st.container(horizontal_alignment="center").container(width=width)
     # What draws nothing stands in one place without gaps, so that the title below it never moves.
     with body, st.container(gap=None):
@@ -28,7 +28,8 @@ def page_body(*, is_wide: bool = False) -> DeltaGenerator:
         close_menu()
         mend_contrast()
         show_settings_problem()
-        draw_notices()
+        if not is_wall:
+            draw_notices()
     return body
 
 

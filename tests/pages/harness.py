@@ -82,7 +82,8 @@ class App:
     def text(self) -> str:
         """Every word on the page that is drawn as text or as a message."""
         at = self.at
-        kinds = (at.title, at.subheader, at.markdown, at.caption, at.error, at.warning, at.info, at.code)
+        kinds = (at.title, at.subheader, at.markdown, at.caption, at.error, at.warning, at.info, at.success)
+        kinds = (*kinds, at.code)
         titles = [str(getattr(block.proto, "title", "")) for block in (*at.error, *at.warning)]
         return "\n".join([*(element.value for kind in kinds for element in kind), *titles])
 

@@ -50,7 +50,7 @@ def test_a_final_is_started_run_by_the_agents_and_released() -> None:
     assert "1 setup, 5 runs" in desk.text
     desk.at.number_input(key="host_final_seeds").set_value(2)
     desk.run()
-    desk.click("host_final_start")
+    assert "The final is running." in desk.click("host_final_start").text
     assert competition_backend.final_runner().wait_idle(60)
     desk.look_again()
     (final,) = store().finals.of_round(made.id)
@@ -89,6 +89,16 @@ def test_a_setup_that_fails_in_the_final_says_why_and_holds_nobody_up(cloud: Clo
     assert stored.id == lines[0].submission_id
 
 
+def test_cancelling_a_final_is_said_and_stays_said() -> None:
+    made = open_round()
+    submitted("Ada")
+    store().rounds.close(made.id)
+    store().finals.start(made.id)
+    assert store().finals.take_lease(1, "another process", 60) == "running"
+    desk = choose(host(), "host_section", "final").look_again()
+    assert "The final is cancelled." in desk.click("host_final_cancel").text
+
+
 def test_two_submissions_can_be_picked() -> None:
     open_round()
     ada = submitted("Ada")
@@ -102,3 +112,8 @@ def test_two_submissions_can_be_picked() -> None:
     ada.at.multiselect(key=key).set_value([ids[1]])
     ada.run()
     assert store().finals.picks(who.id) == [ids[1]]
+    store().rounds.close(1)
+    started = store().finals.start(1, 1)
+    assert key not in [each.key for each in ada.look_again().at.multiselect]
+    store().finals.cancel(started.id)
+    assert key in [each.key for each in ada.look_again().at.multiselect]

@@ -236,6 +236,13 @@ def test_a_regrade_adds_grades_and_keeps_the_old_ones() -> None:
     assert after == before + 1
 
 
+def test_what_the_host_changed_is_said_and_stays_said() -> None:
+    open_round()
+    browser = host()
+    assert "The round is closed." in browser.click("host_close").text
+    assert "The round is open." in browser.click("host_open").text
+
+
 def test_a_deletion_takes_the_rounds_title() -> None:
     made = open_round(title="Morning")
     browser = section(host(), "files").click("host_delete")
@@ -260,6 +267,23 @@ def test_the_projector_shows_podium_distribution_and_countdown() -> None:
     assert [(line["place"], line["name"]) for line in data["podium"]] == [("1", "Ada")]
     assert 590_000 < data["left_ms"] <= 600_000
     assert len(browser.at.get("plotly_chart")) == 1
+
+
+def test_the_wall_begins_with_the_board_and_shows_an_announcement_in_its_own_size() -> None:
+    made = open_round()
+    store().rounds.announce(made.id, "Ten minutes left")
+    browser = choose(host(), "host_view", "projector").look_again()
+    kinds = [each.type for each in browser.at.main]
+    assert browser.at.info == [] or "Ten minutes left" not in [each.value for each in browser.at.info]
+    (data,) = [
+        drawn
+        for each in browser.at.get("bidi_component")
+        if each.proto.json and "podium" in (drawn := json.loads(each.proto.json))
+    ]
+    assert data["news"] == "Ten minutes left"
+    assert kinds.index("button_group") > max(i for i, kind in enumerate(kinds) if kind == "bidi_component")
+    browser = choose(browser, "host_view", "desk")
+    assert "Ten minutes left" in browser.text
 
 
 def test_community_clouds_disk_is_warned_about(monkeypatch: pytest.MonkeyPatch) -> None:

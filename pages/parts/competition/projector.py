@@ -32,6 +32,7 @@ wall = st.components.v2.component(
     "competition_wall",
     html='<div class="wall"><div class="board">'
     '<div class="head"><div class="title"></div><div class="said"></div></div>'
+    '<div class="news"></div>'
     '<div class="clock" role="timer"></div><div class="hint"></div><div class="podium"></div>'
     '<div class="places"></div><div class="join"><img class="code" alt="QR code of the address"/>'
     '<div class="address"></div></div></div></div>',
@@ -91,6 +92,7 @@ def _wall(found: Round, lines: list[dict[str, str | float]], hint: str, left: in
         data={
             "title": found.title,
             "said": said,
+            "news": "" if found.state(now_ms()) == "closed" else found.announcement,
             "hint": hint,
             "left_ms": left,
             "podium": lines[:3],

@@ -61,7 +61,7 @@ def act(said: str, change: Callable[[], object]) -> None:
 def draw_controls(found: Round) -> None:
     """Open, close, extend, freeze, hide names, visibility."""
     state, rounds = found.state(now_ms()), shared.store().rounds
-    draw_state(found)
+    draw_state(found, state)
     with row(gap="small", vertical_alignment="bottom"):
         if state == "open":
             st.button(
@@ -145,13 +145,15 @@ def draw_visibility(found: Round) -> None:
 
 
 @st.fragment(run_every=LIVE_S)
-def draw_state(found: Round) -> None:
-    """How the round is going, live; a round that ends by its clock redraws the page."""
+def draw_state(found: Round, drawn: str) -> None:
+    """How the round is going, live; a round that ends by its clock redraws the page.
+
+    drawn: what it was when the page was drawn. A change that the host has just made is no news: the page
+    would be drawn once more and what it said about it would be gone.
+    """
     state = found.state(now_ms())
-    if st.session_state.get("host_state") not in (None, (found.uid, state)):
-        st.session_state["host_state"] = (found.uid, state)
+    if state != drawn:
         st.rerun()
-    st.session_state["host_state"] = (found.uid, state)
     try:
         n_people, n_submissions = shared.counts(found)
     except CompetitionError as exc:

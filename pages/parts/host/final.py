@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from grader import challenge as find_challenge
-from grader.competition import CompetitionError, Estimate, Final, Progress, Round, now_ms
+from grader.competition import CompetitionError, Estimate, Final, FinalState, Progress, Round, now_ms
 from grader.competition.final_export import final_to_json
 from grader.competition.limits import FINAL_RUNS, MAX_FINAL_RUNS
 from pages.parts.competition import backend as shared
@@ -31,7 +31,7 @@ def draw_final(found: Round) -> None:
         draw_start(found)
         return
     final, progress, _ = latest
-    draw_live(found)
+    draw_live(found, final.id, final.state)
     draw_steps(found, final, progress)
     if final.state in ("done", "cancelled"):
         with st.expander("Start another final", icon=":material/restart_alt:"):
@@ -101,8 +101,8 @@ def draw_estimate(found: Estimate, *, has_price: bool) -> None:
 
 
 @st.fragment(run_every=LIVE_S)
-def draw_live(found: Round) -> None:
-    """Progress and standings; redraws the page when the final has ended."""
+def draw_live(found: Round, final_id: int, state: FinalState) -> None:
+    """Progress and standings; redraws the page when the final is another one, or in another state, by now."""
     try:
         latest = shared.latest_final(found)
     except CompetitionError as exc:
@@ -111,9 +111,7 @@ def draw_live(found: Round) -> None:
     if latest is None:
         return
     final, progress, standings = latest
-    seen = st.session_state.get("host_final_seen")
-    st.session_state["host_final_seen"] = (final.id, final.state)
-    if seen is not None and seen[0] == final.id and seen[1] != final.state:
+    if (final.id, final.state) != (final_id, state):
         st.rerun()
     draw_progress(final, progress)
     st.caption(about_final(final))

@@ -87,6 +87,25 @@ def test_the_best_runs_unless_up_to_two_are_picked(store: Store, clock: Clock) -
         store.finals.pick(ada.id, [])
 
 
+def test_picks_open_again_for_the_next_final_when_one_was_cancelled(store: Store) -> None:
+    made = open_round(store)
+    ada = join(store, made, "Ada")
+    worse = scored(store, ada, "a0", 10).id
+    store.rounds.close(made.id)
+    first = store.finals.start(made.id, n_seeds=1)
+    store.finals.cancel(first.id)
+    store.finals.pick(ada.id, [worse])
+    second = store.finals.start(made.id, n_seeds=1)
+    with pytest.raises(NotOpen, match="fixed"):
+        store.finals.pick(ada.id, [])
+    store.finals.cancel(first.id)  # an older one says nothing about the newest
+    with pytest.raises(NotOpen, match="fixed"):
+        store.finals.pick(ada.id, [])
+    play(store, second)
+    with pytest.raises(NotOpen, match="fixed"):
+        store.finals.pick(ada.id, [])
+
+
 def test_a_final_waits_for_the_end_and_for_somebody(store: Store) -> None:
     made = open_round(store)
     with pytest.raises(NotOpen, match="when the round is closed"):

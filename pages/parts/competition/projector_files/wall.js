@@ -47,6 +47,7 @@ export default function ({ data, parentElement }) {
   const find = (name) => parentElement.querySelector("." + name);
   write(parentElement, "title", data.title);
   write(parentElement, "said", data.said);
+  write(parentElement, "news", data.news);
   write(parentElement, "hint", data.hint);
   write(parentElement, "address", data.address);
   find("join").hidden = !data.code;
