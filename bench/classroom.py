@@ -1,11 +1,12 @@
 """A class on one engine: many people at once, chats and attempts mixed, beside the same calls one by one.
 
-    python bench/classroom.py [--people 30] [--minutes 5] [--alone 2] [--tokens 0]
+    python bench/classroom.py [--people 30] [--minutes 5] [--alone 2] [--tokens 0] [--chats 1,4,16,30]
 
 Everybody asks, waits for the answer, and asks again until the time is over: four of five a question with the
 app's first setup (seven calls), the fifth the challenge with one agent. Then a few of the same runs are made
 one after another. The table has tokens a second (written), the wait for the first token and for the whole
-answer, memory, and what failed. `--tokens` shortens every answer, for a quick look. Exits with 1 when a run
+answer, memory, and what failed. `--tokens` shortens every answer, for a quick look. `--chats`: instead,
+so many people ask one question each at the same moment, all with the first setup. Exits with 1 when a run
 failed. Nobody shares an answer: every run has a seed and a question of its own.
 """
 
@@ -14,6 +15,7 @@ import statistics
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -42,9 +44,11 @@ class Measured:
     problem: str = ""
 
 
-def setup_of(number: int, max_tokens: int) -> tuple[MoAConfig, list[dict[str, str]]]:
-    """What run `number` asks of whom."""
-    if number % 5 == 4:
+def setup_of(
+    number: int, max_tokens: int, *, is_chat: bool = False
+) -> tuple[MoAConfig, list[dict[str, str]]]:
+    """What run `number` asks of whom. is_chat: a question in any case."""
+    if number % 5 == 4 and not is_chat:
         agent = Agent("Solo", MODEL, "You write Python.", 0.7, 256)
         config = MoAConfig(layers=(Layer((agent,)),), summarizer=replace(agent, name="Summarizer"))
         messages = task_messages()
@@ -66,9 +70,9 @@ def shortened(config: MoAConfig, max_tokens: int) -> MoAConfig:
     return replace(config, layers=layers, summarizer=cut(config.summarizer))
 
 
-def measure(provider: Wafer, number: int, max_tokens: int) -> Measured:
+def measure(provider: Wafer, number: int, max_tokens: int, *, is_chat: bool = False) -> Measured:
     """Make run `number`."""
-    config, messages = setup_of(number, max_tokens)
+    config, messages = setup_of(number, max_tokens, is_chat=is_chat)
     began, first, last = time.perf_counter(), None, None
     for last in run_sync(config, messages, provider):
         if first is None and isinstance(last, AgentDelta | SummaryDelta):
@@ -105,6 +109,27 @@ def together(provider: Wafer, n_people: int, seconds: float, max_tokens: int) ->
     return found, time.perf_counter() - began
 
 
+def chats(provider: Wafer, n_people: int, max_tokens: int) -> tuple[list[Measured], float]:
+    """One question from everybody at the same moment."""
+    first = 1_000 * n_people  # nobody's question was asked before
+    began = time.perf_counter()
+    with ThreadPoolExecutor(n_people) as people:
+        asked = [
+            people.submit(measure, provider, first + place, max_tokens, is_chat=True)
+            for place in range(n_people)
+        ]
+        found = [each.result() for each in asked]
+    return found, time.perf_counter() - began
+
+
+def print_head() -> None:
+    """The names of the columns."""
+    print(
+        f"{'':18} {'runs':>5} {'tokens/s':>9} {'first p50':>7} {'p95 s':>7} {'all p50':>7} {'p95 s':>7} "
+        f"{'cached':>8} {'failed':>7}"
+    )
+
+
 def print_row(name: str, found: list[Measured], took_s: float) -> float:
     """A line of the table; returns tokens a second."""
     first = sorted(each.first_s for each in found)
@@ -133,17 +158,37 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--alone", type=int, default=2, help="how many of the same runs to make one by one")
     parser.add_argument("--tokens", type=int, default=0, help="answers at most so long; 0: as the setups say")
+    parser.add_argument("--chats", default="", help="numbers of people who ask at the same moment")
     options = parser.parse_args()
     pool = EnginePool()
     pool.engine(MODEL)
     provider = Wafer(pool)
+    print(f"{MODEL}, {psutil.cpu_count()} cores, load {psutil.getloadavg()[0]:.1f} before\n")
+    print_head()
+    found = at_once(provider, options) if options.chats else for_minutes(provider, options)
+    for problem in {each.problem for each in found if each.problem}:
+        print(f"failed: {problem}")
+    if any(each.problem for each in found):
+        raise SystemExit(1)
+
+
+def at_once(provider: Wafer, options: argparse.Namespace) -> list[Measured]:
+    """A row for each number of people; the first chat of the process is not counted."""
+    measure(provider, 0, options.tokens, is_chat=True)
+    everything: list[Measured] = []
+    for n_people in map(int, options.chats.split(",")):
+        found, took_s = chats(provider, n_people, options.tokens)
+        print_row(f"{n_people} at once", found, took_s)
+        last_s = max(each.first_s for each in found)
+        print(f"{'':18} everybody's first token within {last_s:.1f} s, everything within {took_s:.1f} s")
+        everything += found
+    return everything
+
+
+def for_minutes(provider: Wafer, options: argparse.Namespace) -> list[Measured]:
+    """A few runs one by one, then everybody until the time is over."""
     process = psutil.Process()
     began_mb = process.memory_info().rss / MB
-    print(f"{MODEL}, {psutil.cpu_count()} cores, load {psutil.getloadavg()[0]:.1f} before\n")
-    print(
-        f"{'':18} {'runs':>5} {'tokens/s':>9} {'first p50':>7} {'p95 s':>7} {'all p50':>7} {'p95 s':>7} "
-        f"{'cached':>8} {'failed':>7}"
-    )
     start = time.perf_counter()
     alone = [measure(provider, 10_000 + 5 * n, options.tokens) for n in range(options.alone)]
     one = print_row("one by one", alone, time.perf_counter() - start)
@@ -153,10 +198,7 @@ def main() -> None:
     print(
         f"\nat once, {many / one:.2f} times the tokens a second; memory {began_mb:.0f} -> {ended_mb:.0f} MB"
     )
-    for problem in {each.problem for each in found if each.problem}:
-        print(f"failed: {problem}")
-    if any(each.problem for each in found):
-        raise SystemExit(1)
+    return found
 
 
 if __name__ == "__main__":
