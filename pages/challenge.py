@@ -313,7 +313,9 @@ with page_body():
     if attempts:
         with st.container(key="challenge_report"):
             shown = choose_attempt(attempts)
-            scroll_to("challenge_report", f"{shown.key}_{shown.turn.state}", after=f"{shown.key}_running")
+            began = f"{shown.key}_running"  # where nobody saw it begin, nothing moves when it ends
+            occasion = f"{shown.key}_{shown.turn.state}"
+            scroll_to("challenge_report", occasion, after="" if occasion == began else began)
             draw_attempt(shown, challenge)
         draw_history(attempts, challenge)
     if running:

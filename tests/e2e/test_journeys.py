@@ -103,6 +103,18 @@ def test_a_second_attempt_is_compared_with_the_first(page: Page) -> None:
     expect(page.get_by_role("tabpanel").get_by_text("+    return 1").last).to_be_visible()
 
 
+def test_a_small_screen_shows_the_report_of_a_new_attempt_when_it_comes(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 600})
+    prepare(page, summarizer=WRITER, agent="slow:2")
+    page.goto("/challenge")
+    for number in (1, 2):
+        page.get_by_role("button", name="Let the agents write it").click()
+        expect(page.get_by_role("tab", name="The code that was graded")).to_be_hidden()
+        expect(page.get_by_role("tab", name="The code that was graded")).to_be_visible()
+        expect(page.get_by_role("heading", name=f"Attempt {number}")).to_be_in_viewport()
+        page.get_by_role("button", name="Let the agents write it").scroll_into_view_if_needed()
+
+
 def test_a_link_carries_the_setup_to_another_browser(page: Page, browser: Browser, app_url: str) -> None:
     prepare(page)
     page.get_by_role("button", name="Share").click()
