@@ -99,6 +99,17 @@ def test_cancelling_a_final_is_said_and_stays_said() -> None:
     assert "The final is cancelled." in desk.click("host_final_cancel").text
 
 
+def test_the_wall_says_how_far_a_final_is_in_its_own_size() -> None:
+    made = open_round()
+    submitted("Ada")
+    store().rounds.close(made.id)
+    started = store().finals.start(made.id, 3)
+    store().finals.take_lease(started.id, "another process", 60)
+    wall = choose(host(), "host_view", "projector").look_again()
+    drawn = [json.loads(each.proto.json) for each in wall.at.get("bidi_component") if each.proto.json]
+    assert [each["hint"] for each in drawn if "podium" in each] == ["Final running: 0 of 3 runs"]
+
+
 def test_two_submissions_can_be_picked() -> None:
     open_round()
     ada = submitted("Ada")

@@ -39,9 +39,8 @@ def about_final(final: Final) -> str:
     )
 
 
-def draw_progress(final: Final, progress: Progress) -> None:
-    """How far it is, in runs, tokens and money."""
-    share = progress.n_done / progress.n_runs if progress.n_runs else 0.0
+def progress_text(final: Final, progress: Progress) -> str:
+    """How far it is, in runs, time and money."""
     said = [f"Final {STATE_NAMES[final.state]}: {progress.n_done} of {count(progress.n_runs, 'run')}"]
     if final.state == "running" and progress.n_done:
         said.append(f"about {seconds(time_left_s(final, progress))} left")
@@ -50,7 +49,13 @@ def draw_progress(final: Final, progress: Progress) -> None:
     if final.prompt_price is not None or final.completion_price is not None:
         cap = "" if final.cost_cap is None else f" of {final.cost_cap:.2f}"
         said.append(f"{progress.dollars:.2f}{cap} dollars")
-    st.progress(share, text=" · ".join(said))
+    return " · ".join(said)
+
+
+def draw_progress(final: Final, progress: Progress) -> None:
+    """How far it is, as a bar and in words."""
+    share = progress.n_done / progress.n_runs if progress.n_runs else 0.0
+    st.progress(share, text=progress_text(final, progress))
 
 
 def time_left_s(final: Final, progress: Progress) -> float:

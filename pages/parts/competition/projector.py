@@ -8,11 +8,20 @@ from pathlib import Path
 import streamlit as st
 
 from grader import challenge as find_challenge
-from grader.competition import BoardRow, CompetitionError, Final, Round, Standing, now_ms, why_unplayable
+from grader.competition import (
+    BoardRow,
+    CompetitionError,
+    Final,
+    Progress,
+    Round,
+    Standing,
+    now_ms,
+    why_unplayable,
+)
 from pages.parts.charts import CHART_CONFIG
 from pages.parts.competition import backend as shared
 from pages.parts.competition.charts import distribution
-from pages.parts.competition.final_view import about_final, draw_progress, interval_text, standing_name
+from pages.parts.competition.final_view import about_final, interval_text, progress_text, standing_name
 from pages.parts.competition.view import STATES, left_ms, show_competition_problem, shown_name, when
 from pages.parts.report import points
 from pages.parts.setup_share import qr_svg
@@ -59,16 +68,16 @@ def _draw(found: Round) -> None:
         st.warning(f"{as_plain(capitalised(why))}.", title="This round cannot be played here")
         return
     latest = shared.latest_final(found)
-    if latest is not None and latest[0].state == "running":
-        draw_progress(latest[0], latest[1])
     if latest is not None and latest[0].released_ms is not None and latest[2]:
-        _draw_final(found, latest[0], latest[2])
+        _draw_final(found, *latest)
         return
     is_public = shared.is_scores_public(found)
     rows = shared.public_board(found) if is_public else ()
     max_score = find_challenge(found.challenge).max_score
     lines = [wall_line(row, found, max_score) for row in rows[:SHOWN_PLACES]]
     hint = "" if rows else NOTHING_YET if is_public else HIDDEN
+    if latest is not None and latest[0].state == "running":
+        hint = progress_text(latest[0], latest[1])
     _wall(found, lines, hint, left_ms(found))
     if rows:
         st.plotly_chart(
@@ -104,7 +113,7 @@ def _wall(found: Round, lines: list[dict[str, str | float]], hint: str, left: in
     )
 
 
-def _draw_final(found: Round, final: Final, standings: Sequence[Standing]) -> None:
+def _draw_final(found: Round, final: Final, progress: Progress, standings: Sequence[Standing]) -> None:
     max_score = find_challenge(found.challenge).max_score
     lines: list[dict[str, str | float]] = [
         {
@@ -115,7 +124,9 @@ def _draw_final(found: Round, final: Final, standings: Sequence[Standing]) -> No
         }
         for line in standings[:SHOWN_PLACES]
     ]
-    _wall(found, lines, about_final(final), None)
+    _wall(
+        found, lines, progress_text(final, progress) if final.state == "running" else about_final(final), None
+    )
     for prize, name in shared.winners(found):
         st.markdown(f"## :material/emoji_events: {as_plain(prize)}: {as_plain(name)}")
 
