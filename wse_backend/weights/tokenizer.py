@@ -37,6 +37,7 @@ END_TEXTS = frozenset(
 _ALWAYS_CONTROL = frozenset(text for text in END_TEXTS if text.startswith("<|")) | {"<end_of_turn>"}
 _ENDS_A_MESSAGE, _END_A_TURN = "<|end|>", {"<|return|>", "<|call|>"}  # gpt-oss: messages within one turn
 _END_KEYS = ("eos_token_id", "eot_token_id", "eom_token_id")
+NO_TOKENS = (-1, 2**32 - 1)  # how llama.cpp writes that there is none, signed and unsigned
 _CONTROL = (TokenType.CONTROL, TokenType.UNKNOWN)
 _TYPES = range(7)  # 0: undefined, then gguf's TokenType
 
@@ -97,6 +98,12 @@ class Tokenizer:
         for kind in types:
             if type(kind) is bool or not isinstance(kind, int) or kind not in _TYPES:
                 raise BrokenGGUF(file, f"tokenizer.ggml.token_type has {kind!r:.40}, no type of a token")
+        for key in ("bos_token_id", *_END_KEYS):
+            named = metadata.get(f"tokenizer.ggml.{key}", -1)
+            if type(named) is not int or not (0 <= named < len(tokens) or named in NO_TOKENS):
+                raise BrokenGGUF(
+                    file, f"tokenizer.ggml.{key} is {named!r:.40}, none of the {len(tokens)} tokens"
+                )
         spell = _byte_level if model == "gpt2" else _sentencepiece
         return cls(tokens, types, spell(tokens, types, metadata, file), metadata)
 

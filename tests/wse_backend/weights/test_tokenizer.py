@@ -161,6 +161,13 @@ def test_marked_control_text_stays_text(tiny: Tokenizer) -> None:
         ({"tokenizer.ggml.merges": None}, BrokenGGUF, "merges is missing"),
         ({"tokenizer.ggml.merges": ["he"]}, BrokenGGUF, "no pair"),
         ({"tokenizer.ggml.merges": ["absent token"]}, BrokenGGUF, "do not fit"),
+        ({"tokenizer.ggml.bos_token_id": 264}, BrokenGGUF, "bos_token_id is 264, none of the 264 tokens"),
+        (
+            {"tokenizer.ggml.eos_token_id": 70_000},
+            BrokenGGUF,
+            "eos_token_id is 70000, none of the 264 tokens",
+        ),
+        ({"tokenizer.ggml.eot_token_id": "</s>"}, BrokenGGUF, "eot_token_id is '</s>', none of"),
         ({"tokenizer.ggml.token_type": [1, 2]}, BrokenGGUF, "one entry per token"),
         ({"tokenizer.ggml.token_type": ["x"] * 264}, BrokenGGUF, "token_type has 'x', no type of a token"),
         ({"tokenizer.ggml.token_type": [99] * 264}, BrokenGGUF, "token_type has 99, no type of a token"),
@@ -175,12 +182,17 @@ def test_tokenizers_that_cannot_be_built_are_refused(
         Tokenizer.from_gguf(gguf)
 
 
+def test_a_file_may_say_that_there_is_no_token_of_the_beginning(tmp_path: Path) -> None:
+    path = write_tiny_gguf(tmp_path / "t.gguf", changes={"tokenizer.ggml.bos_token_id": 2**32 - 1})
+    assert Tokenizer.from_gguf(open_gguf(path)).bos_id is None
+
+
 @fuzzing
 @given(
     tokens=st.lists(st.text(max_size=4), min_size=264, max_size=264),
     types=st.lists(st.integers(-1, 8), min_size=264, max_size=264),
     merges=st.lists(st.one_of(st.sampled_from(MERGES), st.text(max_size=6)), min_size=1, max_size=5),
-    special=st.integers(-2, 300),
+    special=st.one_of(st.integers(0, 300), st.just(2**32 - 1)),
     text=st.text(max_size=20),
 )
 def test_random_vocabularies_work_or_raise_our_errors(
@@ -192,7 +204,7 @@ def test_random_vocabularies_work_or_raise_our_errors(
     text: str,
 ) -> None:
     changes = {"tokenizer.ggml.tokens": tokens, "tokenizer.ggml.token_type": types}
-    changes |= {"tokenizer.ggml.merges": merges, "tokenizer.ggml.eos_token_id": float(special)}
+    changes |= {"tokenizer.ggml.merges": merges, "tokenizer.ggml.eos_token_id": special}
     path = tmp_path_factory.getbasetemp() / "fuzzed.gguf"
     try:
         tokenizer = Tokenizer.from_gguf(open_gguf(write_tiny_gguf(path, changes=changes)))
