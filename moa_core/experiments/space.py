@@ -126,7 +126,7 @@ def describe(choice: Choice) -> str:
         elif name in ("agents", "cycles"):
             words.append(f"{value} {name if value != 1 else name[:-1]}")
         else:
-            words.append(f"T {value:g}" if name == "temperature" else str(value))
+            words.append(f"T {value:g}" if name == "temperature" else " ".join(str(value).split()))
     return ", ".join(words)
 
 

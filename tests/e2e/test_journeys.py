@@ -28,8 +28,9 @@ def setup(summarizer: str = f"say:{ANSWER}", agent: str = "say:a draft") -> dict
 @pytest.fixture(scope="module")
 def app_url(agents_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The app with a key for the test server."""
+    folder = tmp_path_factory.mktemp("journeys")
     key = {"CEREBRAS_API_KEY": "csk-test-5f1d3c", "CEREBRAS_BASE_URL": agents_url}
-    with serve(tmp_path_factory.mktemp("journeys"), **key) as url:
+    with serve(folder, LAB_STORE=str(folder / "lab.sqlite"), **key) as url:
         yield url
 
 
@@ -139,3 +140,19 @@ def test_on_a_phone_the_list_of_pages_closes_and_nothing_is_wider_than_the_scree
         expect(page.get_by_role("heading", name=title, level=1)).to_be_visible()
         expect(page.get_by_test_id("stSidebarNavLink").first).not_to_be_in_viewport()
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_an_experiment_goes_on_elsewhere_and_its_tries_can_be_opened_and_taken_away(page: Page) -> None:
+    prepare(page, summarizer=WRITER)
+    go(page, "Lab")
+    page.get_by_role("button", name="Start: 8 tries").click()
+    expect(page.get_by_label("Your experiments")).to_be_visible()
+    go(page, "Chat")
+    go(page, "Lab")
+    expect(page.locator(".js-plotly-plot .scatterlayer .point")).to_have_count(9)  # tries, and their median
+    page.get_by_text("Open a trial").click()
+    expect(page.get_by_role("button", name="Replay this try")).to_be_visible()
+    for button, first in (("Trials as CSV", "label,seed,score"), ("Report as HTML", "<!doctype html>")):
+        with page.expect_download() as download:
+            page.get_by_role("button", name=button).click()
+        assert download.value.path().read_text().lower().startswith(first)

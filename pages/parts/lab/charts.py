@@ -10,15 +10,17 @@ import plotly.graph_objects as go
 from moa_core.experiments.drawing import Gain
 from moa_core.experiments.spread import Spread
 from pages.parts.charts import with_legend_below
+from pages.state.text import shortened
 
 ROW_PX = 64
 SPREAD_ROWS = 0.22  # how far dots of one line are moved apart, in lines
+LABEL_CHARS = 40
 
 
 def dots(spreads: Sequence[Spread], maximum: float, mark: float | None) -> go.Figure:
     """One line per setup: every try a dot, the median a diamond with its 95 % interval."""
     figure = go.Figure()
-    names = [each.label for each in spreads]
+    names = [shortened(each.label, LABEL_CHARS) for each in spreads]
     for row, each in enumerate(spreads):
         figure.add_scatter(
             x=list(each.values),
@@ -110,7 +112,7 @@ def heat(names: Sequence[str], matrix: Sequence[Sequence[float]]) -> go.Figure:
     return figure
 
 
-def front(points: Sequence[tuple[float, float, str, bool]]) -> go.Figure:
+def front(points: Sequence[tuple[float, float, str, bool]], maximum: float) -> go.Figure:
     """Score over tokens of every setup that was tried; the Pareto front is joined by a line."""
     figure = go.Figure()
     for name, is_front in (("Beaten in score or in tokens", False), ("Pareto front", True)):
@@ -125,8 +127,9 @@ def front(points: Sequence[tuple[float, float, str, bool]]) -> go.Figure:
             hovertemplate="%{y:.4g} points, %{x:,.0f} tokens<extra>%{text}</extra>",
         )
     figure.update_layout(height=360)
-    figure.update_xaxes(title="Tokens written in a try", rangemode="tozero")
-    figure.update_yaxes(title="Points", rangemode="tozero")
+    most = max((point[0] for point in points), default=0.0) or 1.0
+    figure.update_xaxes(title="Tokens written in a try", range=[0, 1.06 * most])
+    figure.update_yaxes(title="Points", range=[-0.04 * maximum, 1.04 * maximum])
     return with_legend_below(figure)
 
 

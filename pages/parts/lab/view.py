@@ -48,7 +48,7 @@ def draw_experiment(
         alt="Scores of every try, one line per setup, with the median and its interval",
     )
     st.dataframe(_figures(spreads, mark), hide_index=True, placeholder="–", key=f"lab_figures_{record.id}")
-    _draw_parts(record, found)
+    _draw_parts(record, found, maximum)
     for trial in trials:
         if trial.score is None:
             said = as_plain(trial.problem[:TRIAL_CHARS])
@@ -63,7 +63,7 @@ def winning_config(record: Record) -> MoAConfig | None:
     return MoAConfig.from_json(winner["config"]) if winner else None
 
 
-def _draw_parts(record: Record, found: Mapping[str, Any]) -> None:
+def _draw_parts(record: Record, found: Mapping[str, Any], maximum: float) -> None:
     """What only some kinds of experiments have: contributions, likeness, the front."""
     if gains := gains_of(found):
         st.plotly_chart(
@@ -78,7 +78,7 @@ def _draw_parts(record: Record, found: Mapping[str, Any]) -> None:
         )  # fmt: skip
     if points := points_of(found):
         st.plotly_chart(
-            charts.front(points), config=CHART_CONFIG, key=f"lab_front_{record.id}",
+            charts.front(points, maximum), config=CHART_CONFIG, key=f"lab_front_{record.id}",
             alt="Score over tokens of every setup that was tried, with the Pareto front",
         )  # fmt: skip
 
