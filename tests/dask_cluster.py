@@ -32,13 +32,21 @@ def dask(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @contextmanager
-def scheduler() -> Iterator[str]:
-    """The address of a scheduler without workers."""
+def running_scheduler() -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """The process of a scheduler without workers, and its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    with dask("scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"):
-        yield f"tcp://127.0.0.1:{port}"
+    options = ("--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
+    with dask("scheduler", *options) as process:
+        yield process, f"tcp://127.0.0.1:{port}"
+
+
+@contextmanager
+def scheduler() -> Iterator[str]:
+    """The address of a scheduler without workers."""
+    with running_scheduler() as (_, address):
+        yield address
 
 
 def worker(address: str) -> AbstractContextManager[subprocess.Popen[bytes]]:

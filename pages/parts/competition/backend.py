@@ -32,7 +32,7 @@ from grader.competition import (
     now_ms,
 )
 from grader.errors import GraderError
-from grader.grading.workers import RETRIES, connect
+from grader.grading.workers import ClusterElseHere, connect
 from pages.parts import backend as agents
 from pages.parts.competition.place import ROOT, competition_url
 from pages.parts.settings import cluster_scheduler, secret
@@ -70,12 +70,11 @@ def _grading_queue(url: str) -> GradingQueue:
 
 
 def _graders() -> Executor:
-    """The cluster of the settings, or threads of this process, also when it is away: a round goes on."""
+    """The cluster of the settings, or threads of this process, also when it goes away: a round goes on."""
     address = cluster_scheduler()
     if address:
         try:
-            executor: Executor = connect(address).get_executor(pure=False, retries=RETRIES)
-            return executor
+            return ClusterElseHere(connect(address), GRADING_SLOTS)
         except GraderError as exc:
             _log.warning("grading in this process: %s", exc)
     return ThreadPoolExecutor(GRADING_SLOTS, thread_name_prefix="grading")
