@@ -14,7 +14,7 @@ import numpy.typing as npt
 from moa_core.experiments.statistics import median, median_interval
 
 WIDTH = 760
-LABEL_WIDTH = 190
+LABEL_WIDTH = 215
 ROW_HEIGHT = 54
 DOT_RADIUS = 5
 LANES = 5  # dots of nearly the same score are moved apart over so many lines
