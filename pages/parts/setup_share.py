@@ -12,7 +12,7 @@ from moa_core import ConfigError, MoAConfig
 from pages.parts.layout import row
 from pages.state.config_diff import config_diff
 from pages.state.setup_link import MAX_QR_CHARS, link, unpack
-from pages.state.text import as_plain, capitalised
+from pages.state.text import as_plain, capitalised, count
 
 PARAMETER = "setup"
 
@@ -95,7 +95,9 @@ def draw_change(current: MoAConfig | None, coming: MoAConfig) -> None:
         return
     diff = config_diff(current.to_json(), coming.to_json())
     if diff:
-        with st.expander(f"What will change ({len(diff.splitlines())} lines)", icon=":material/difference:"):
+        with st.expander(
+            f"What will change ({count(len(diff.splitlines()), 'line')})", icon=":material/difference:"
+        ):
             st.code(diff, language="diff", wrap_lines=True, height=260)
     else:
         st.caption("It is the setup that you have.")

@@ -59,6 +59,7 @@ def show_run(run: Turn | None, setting: Setting, view: View | None) -> None:
         return
     st.markdown(f"**The last run:** {as_plain(shortened(run.question, QUESTION_CHARS))}")
     show_totals(run)
+    _show_machines(run, setting)  # first of all whether these models need a wafer
     if measured_models(run.records):
         _show_side_by_side(run, setting if view else replace(setting, mapping="layer", side=None))
     else:
@@ -67,7 +68,6 @@ def show_run(run: Turn | None, setting: Setting, view: View | None) -> None:
             "in-process models on the Agents page to see them.",
             icon=":material/cloud:",
         )
-    _show_machines(run, setting)
     with st.expander("The calls of this run", icon=":material/table:"):
         show_calls(run)
 
@@ -128,7 +128,7 @@ def _show_modelled_alone(view: View) -> None:
 
 @st.fragment
 def _show_machines(run: Turn | None, setting: Setting) -> None:
-    """One point per machine for the whole call graph; first of all whether the model needs a wafer."""
+    """One point per machine for the whole call graph, after whether the model needs a wafer."""
     found = machines.calls_of(run.records) if run else {}
     own = [(shape, calls) for name, calls in found.items() if (shape := shape_of(name))]
     n_calls = sum(len(calls) for calls in found.values()) or len(machines.EXAMPLE_CALLS)
