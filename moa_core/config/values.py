@@ -160,7 +160,6 @@ class MoAConfig:
                 Layer(tuple(Agent(name, model, second, t, 256) for name, t, _, second in _DEFAULT_AGENTS)),
             ),
             summarizer=Agent("Summarizer", model, _DEFAULT_SUMMARIZER_PROMPT, 0.3, 512),
-            prompt_order="instruction_last",  # what a layer's agents share is computed once
         )
 
     @classmethod

@@ -67,7 +67,7 @@ def test_a_question_is_answered_and_its_layers_are_charted(page: Page) -> None:
     page.get_by_role("link", name="Wafer", exact=True).click()
     expect(page.locator(".js-plotly-plot .barlayer .point").first).to_be_visible()
     page.get_by_role("link", name="Chat", exact=True).click()
-    expect(page.get_by_text("Why is the sky blue?")).to_be_visible()
+    expect(page.get_by_text("Why is the sky blue?", exact=True).first).to_be_visible()
     page.get_by_role("button", name="Save").click()
     with page.expect_download() as started:
         page.get_by_role("button", name="JSON, with every agent's text and times").click()
