@@ -36,24 +36,26 @@ class ClusterElseHere(Executor):
 
         def settle(done: Future[Any]) -> None:
             if done.cancelled():
-                _log.warning("the cluster did not do a job; it is done in this process")
-                self._here.submit(fn, *args, **kwargs).add_done_callback(settle)
+                answer.cancel()
             elif (problem := done.exception()) is not None:
                 answer.set_exception(problem)
             else:
                 answer.set_result(done.result())
 
+        def do_here(why: object) -> None:
+            _log.warning("the cluster does not do a job (%s); it is done in this process", why)
+            self._here.submit(fn, *args, **kwargs).add_done_callback(settle)
+
         try:
             there = self._there.submit(fn, *args, **kwargs)
         except Exception as exc:  # whatever a client that was closed says
-            _log.warning("the cluster takes no job (%s); it is done in this process", exc)
-            self._here.submit(fn, *args, **kwargs).add_done_callback(settle)
+            do_here(exc)
             return answer
         late = Timer(self._patience_s, there.cancel)
         late.daemon = True
         late.start()
         there.add_done_callback(lambda _: late.cancel())
-        there.add_done_callback(settle)
+        there.add_done_callback(lambda done: do_here("lost or late") if done.cancelled() else settle(done))
         return answer
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
